@@ -1,0 +1,118 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every room of the house is one target; the name of a library target carries the prefix Occam.
+// What a target may import is written here and checked again, line by line, in Tests/RepositoryTests.
+
+/// Optimised in every configuration: debug SIMD is several hundred times slower.
+func kernelSettings(_ clangFlags: [String]) -> [SwiftSetting] {
+  [.unsafeFlags(["-Ounchecked", "-wmo"] + clangFlags.flatMap { ["-Xcc", $0] })]
+}
+
+func room(_ name: String, _ path: String, _ imports: [String]) -> Target {
+  .target(name: name, dependencies: imports.map { .byName(name: $0) }, path: path)
+}
+
+func tool(_ name: String, _ path: String, _ imports: [String]) -> Target {
+  .executableTarget(name: name, dependencies: imports.map { .byName(name: $0) }, path: path)
+}
+
+func tests(_ room: String, _ imports: [String], resources: [Resource] = []) -> Target {
+  .testTarget(
+    name: "\(room)Tests", dependencies: (imports + ["OccamTestSupport"]).map { .byName(name: $0) },
+    path: "Tests/\(room)Tests", resources: resources)
+}
+
+var kernelTargets: [Target] = [
+  .target(
+    name: "OccamKernelsPortable", dependencies: ["OccamKernelContract", "OccamQuantFormats"],
+    path: "Quant/Kernels/Portable", swiftSettings: kernelSettings([]))
+]
+#if arch(x86_64)
+  kernelTargets += [
+    .target(
+      name: "OccamKernelsAVX2", dependencies: ["OccamKernelContract", "OccamQuantFormats"],
+      path: "Quant/Kernels/AVX2", swiftSettings: kernelSettings(["-mavx2", "-mfma", "-mf16c"])),
+    .target(
+      name: "OccamKernelsAVX512VNNI", dependencies: ["OccamKernelContract", "OccamQuantFormats"],
+      path: "Quant/Kernels/AVX512VNNI",
+      swiftSettings: kernelSettings([
+        "-mavx2", "-mfma", "-mf16c", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl",
+        "-mavx512vnni", "-mprefer-vector-width=512",
+      ])),
+  ]
+#endif
+
+let package = Package(
+  name: "Occam",
+  products: [
+    .library(name: "Occam", targets: ["Occam"]),
+    .executable(name: "occam-run", targets: ["occam-run"]),
+    .executable(name: "occam-bench", targets: ["occam-bench"]),
+    .executable(name: "occam-quantize", targets: ["occam-quantize"]),
+    .executable(name: "occam-calibrate", targets: ["occam-calibrate"]),
+    .executable(name: "occam-fixture", targets: ["occam-fixture"]),
+    .executable(name: "kernel-bench", targets: ["kernel-bench"]),
+  ],
+  targets: kernelTargets + [
+    .target(
+      name: "OccamCore", path: "Sources/Core",
+      // For the processor's spin-wait hint, an LLVM intrinsic.
+      swiftSettings: [.enableExperimentalFeature("Extern")]),
+    room("OccamGGUF", "Sources/GGUF", ["OccamCore"]),
+    room("OccamTokenizer", "Sources/Tokenizer", ["OccamCore", "OccamGGUF"]),
+    room("OccamImages", "Sources/Images", ["OccamCore"]),
+    room("OccamQuantFormats", "Quant/Formats", ["OccamCore"]),
+    .target(
+      name: "OccamKernelContract", dependencies: ["OccamQuantFormats"],
+      path: "Quant/Kernels/Contract", swiftSettings: kernelSettings([])),
+    room(
+      "OccamMatmul", "Quant/Matmul",
+      ["OccamCore", "OccamQuantFormats", "OccamKernelContract"] + kernelTargets.map(\.name)),
+    room("OccamTensors", "Sources/Tensors", ["OccamCore", "OccamQuantFormats", "OccamMatmul"]),
+    room("OccamPruning", "Sources/Pruning", ["OccamCore"]),
+    room(
+      "OccamModels", "Models/Architectures",
+      [
+        "OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamImages",
+        "OccamPruning",
+      ]),
+    room("OccamFixtures", "Models/Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats"]),
+    room(
+      "Occam", "Sources/Occam",
+      [
+        "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamImages", "OccamQuantFormats",
+        "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels",
+      ]),
+    room("OccamCommandLine", "Sources/CommandLine", ["Occam"]),
+    tool("occam-run", "Sources/occam-run", ["Occam", "OccamCommandLine"]),
+    tool("occam-calibrate", "Sources/occam-calibrate", ["Occam", "OccamCommandLine"]),
+    tool("occam-bench", "bench/occam-bench", ["Occam", "OccamCommandLine"]),
+    tool(
+      "kernel-bench", "bench/kernel-bench",
+      ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
+    tool(
+      "occam-quantize", "Quant/occam-quantize",
+      ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamCommandLine"]),
+    tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures", "OccamCommandLine"]),
+
+    .target(
+      name: "OccamTestSupport",
+      dependencies: ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"],
+      path: "Tests/TestSupport"),
+    tests("Core", ["OccamCore"]),
+    tests("GGUF", ["OccamCore", "OccamGGUF"]),
+    tests("Tokenizer", ["OccamCore", "OccamGGUF", "OccamTokenizer"]),
+    tests("Images", ["OccamCore", "OccamImages"]),
+    tests("Quant", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamMatmul"]),
+    tests("Tensors", ["OccamCore", "OccamMatmul", "OccamTensors"]),
+    tests("Pruning", ["OccamCore", "OccamPruning"]),
+    tests(
+      "Models",
+      ["OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels"]),
+    tests("Occam", ["Occam", "OccamCommandLine"]),
+    tests("EndToEnd", ["Occam"]),
+    tests("Repository", ["OccamCore"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

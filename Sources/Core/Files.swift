@@ -1,0 +1,87 @@
+import Glibc
+
+/// Whole-file reading and writing without Foundation.
+package enum Files {
+  /// Reads a file, a pipe or a device to its end.
+  /// - Parameters:
+  ///   - path: `-` stands for standard input.
+  ///   - limit: bytes; a longer input is refused, never cut.
+  package static func read(_ path: String, limit: Int = 1 << 30) throws(FileError) -> [UInt8] {
+    let descriptor = path == "-" ? STDIN_FILENO : Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileError(.open, path, errno: errno) }
+    defer { if descriptor != STDIN_FILENO { close(descriptor) } }
+    var status = stat()
+    if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size > limit {
+      throw FileError(.read, path, reason: "larger than \(limit) bytes")
+    }
+    var content: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = Glibc.read(descriptor, &chunk, chunk.count)
+      if count == 0 { return content }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw FileError(.read, path, errno: errno)
+      }
+      guard content.count + count <= limit else { throw FileError(.read, path, reason: "larger than \(limit) bytes") }
+      content.append(contentsOf: chunk[..<count])
+    }
+  }
+
+  /// Writes a file whole or not at all: into a temporary neighbour first, then renamed over `path`.
+  package static func write(_ content: [UInt8], to path: String) throws(FileError) {
+    let temporary = "\(path).partial-\(getpid())"
+    let descriptor = Glibc.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    if descriptor < 0 {
+      // A device or a folder that takes no new file: write in place.
+      return try writeInPlace(content, to: path)
+    }
+    do {
+      try writeAll(content, descriptor, path)
+    } catch {
+      close(descriptor)
+      unlink(temporary)
+      throw error
+    }
+    guard close(descriptor) == 0, rename(temporary, path) == 0 else {
+      let code = errno
+      unlink(temporary)
+      throw FileError(.write, path, errno: code)
+    }
+  }
+
+  private static func writeInPlace(_ content: [UInt8], to path: String) throws(FileError) {
+    let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw FileError(.write, path, errno: errno) }
+    defer { close(descriptor) }
+    try writeAll(content, descriptor, path)
+  }
+
+  private static func writeAll(_ content: [UInt8], _ descriptor: Int32, _ path: String) throws(FileError) {
+    var written = 0
+    while written < content.count {
+      let count = content[written...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw FileError(.write, path, errno: errno)
+      }
+      written += count
+    }
+  }
+
+  package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+  /// Names in a folder, sorted; empty when it cannot be read.
+  package static func list(_ folder: String) -> [String] {
+    guard let directory = opendir(folder) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+}
