@@ -100,13 +100,13 @@ import Testing
   }
 
   @Test func reportCountsTokensPerLayer() throws {
-    #expect(PruningReport.meanVisualTokensPerLayer(layers: 32, l: 11, s1: 200, s2: 40) == (11 * 200 + 21 * 40) / 32.0)
+    #expect(PruningReport.meanVisualTokensPerLayer(layers: 32, l: 11, s1: 200, s2: 40) == 95)
     #expect(PruningReport.meanVisualTokensPerLayer(layers: 4, l: 9, s1: 8, s2: 1) == 8)
     #expect(PruningReport.meanVisualTokensPerLayer(layers: 0, l: 0, s1: 8, s2: 1) == 0)
     let settings = try #require(try PruningOptions().settings(layers: 4, sidecar: nil))
     let image = ImagePruningReport(
       stageOne: KeepList(kept: [1, 3, 5], total: 8), stageTwo: KeepList(kept: [0, 2], total: 3), settings: settings)
     #expect(image.keptIndices == [1, 5] && image.stage1 == 3 && image.kept == 2 && image.total == 8)
-    #expect(PruningReport(images: [image, image], layers: 4).meanVisualTokensPerLayer == 2 * (3 + 3 * 2) / 4.0)
+    #expect(PruningReport(images: [image, image], layers: 4).meanVisualTokensPerLayer == 4.5)
   }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import OccamCore
 import OccamPruning
 import Testing
@@ -9,6 +10,7 @@ import Testing
     let path = "/tmp/occam-sidecar-\(UInt64.random(in: 0...UInt64.max)).gguf"
     #expect(try Sidecar.beside(model: path) == nil)
     let file = Sidecar.path(forModel: path)
+    defer { unlink(file) }
     #expect(file == path + ".occam.json")
     try sidecar.write(to: file)
     #expect(try Sidecar.beside(model: path) == sidecar)
@@ -59,14 +61,12 @@ import Testing
     do {
       _ = try Sidecar(parsing: SidecarTests.altered(name, value), path: "m.gguf.occam.json")
       #expect(expected.isEmpty)
-    } catch let error as SidecarError {
+    } catch {
       guard case .field("m.gguf.occam.json", expected, _) = error else {
         Issue.record("\(error)")
         return
       }
       #expect(error.description.hasPrefix("'m.gguf.occam.json': field \(expected): expected "))
-    } catch {
-      Issue.record("\(error)")
     }
   }
 
@@ -84,6 +84,7 @@ import Testing
     let bytes = SidecarTests.altered("register_neurons", .array(many))
     #expect(throws: SidecarError.self) { try Sidecar(parsing: bytes, path: "a") }
     let path = "/tmp/occam-sidecar-\(UInt64.random(in: 0...UInt64.max)).occam.json"
+    defer { unlink(path) }
     try Files.write([UInt8](repeating: 32, count: Sidecar.sizeLimit + 1), to: path)
     do {
       _ = try Sidecar(path: path)
