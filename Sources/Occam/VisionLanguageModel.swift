@@ -67,10 +67,7 @@ public final class VisionLanguageModel: Sendable {
     projectorPath = files.projector.map { $0 === files.text ? path : $0.subject }
     var notes: [String] = []
     if let found = files.found { notes.append("using projector \(found)") }
-    let name = try VisionLanguageModel.sidecarPath(options, projectorPath ?? path)
-    sidecar = try name.map { name throws(OccamError) in
-      try VisionLanguageModel.readSidecar(name, vision?.encoder.shape, decoder.shape)
-    }
+    sidecar = try VisionLanguageModel.readSidecar(options, files, vision?.encoder.shape)
     chat = try translating(path) {
       try VisionLanguageModel.chatFormat(files.text, hasVision: vision != nil, notes: &notes)
     }
@@ -122,19 +119,27 @@ public final class VisionLanguageModel: Sendable {
 }
 
 extension VisionLanguageModel {
-  /// The sidecar to read: the one given, or the one beside the projector if it is there.
-  private static func sidecarPath(_ options: ModelOptions, _ projector: String) throws(OccamError) -> String? {
-    if let given = options.sidecar { return given }
-    let path = Sidecar.path(beside: projector)
-    return Files.exists(path) ? path : nil
+  /// The sidecar given, or the one beside the projector if it is there. One of another model is refused.
+  private static func readSidecar(
+    _ options: ModelOptions, _ files: ModelFiles, _ shape: VisionShape?
+  ) throws(OccamError) -> Sidecar? {
+    guard let file = files.projector, let shape else { return nil }
+    let path = options.sidecar ?? Sidecar.path(forModel: file.subject)
+    guard options.sidecar != nil || Files.exists(path) else { return nil }
+    do throws(SidecarError) {
+      let sidecar = try Sidecar(path: path)
+      try sidecar.check(fingerprint(file, shape), path: path)
+      return sidecar
+    } catch {
+      if case .mismatch = error { throw OccamError(.mismatch, "", error.description) }
+      throw OccamError(.file, "", error.description)
+    }
   }
 
-  private static func readSidecar(
-    _ path: String, _ vision: VisionShape?, _ text: TextShape
-  ) throws(OccamError) -> Sidecar {
-    try translating(path) {
-      let sidecar = try Sidecar(path: path)
-      return sidecar
-    }
+  /// What ties a calibration to its encoder: size and the names of the vision tensors.
+  package static func fingerprint(_ file: GGUFFile, _ shape: VisionShape) -> ModelFingerprint {
+    let names = file.tensors.map(\.name).filter { $0.hasPrefix("v.") }.sorted()
+    return ModelFingerprint(
+      architecture: "clip", layers: shape.layers, hiddenSize: shape.hidden, tensorHash: ModelFingerprint.hash(names))
   }
 }
