@@ -4,86 +4,86 @@
 /// Each kernel target fills one table from the same source (`VectorRows`, `VectorAttention`, ...), compiled with its
 /// own instruction set. Pointers need the alignment of their element only, and the caller guarantees that `count`
 /// elements exist behind each; input and output may be the same row unless stated.
-package struct VectorKernels: Sendable {
-  package typealias Floats = UnsafePointer<Float>
-  package typealias MutableFloats = UnsafeMutablePointer<Float>
-  package typealias Halves = UnsafePointer<UInt16>
-  package typealias MutableHalves = UnsafeMutablePointer<UInt16>
+public struct VectorKernels: Sendable {
+  public typealias Floats = UnsafePointer<Float>
+  public typealias MutableFloats = UnsafeMutablePointer<Float>
+  public typealias Halves = UnsafePointer<UInt16>
+  public typealias MutableHalves = UnsafeMutablePointer<UInt16>
 
   // MARK: Rows
 
   /// out = x / sqrt(mean(x²) + epsilon) * weight: (x, weight, epsilon, out, count).
-  package var rmsNorm: @Sendable (Floats, Floats, Float, MutableFloats, Int) -> Void
+  public var rmsNorm: @Sendable (Floats, Floats, Float, MutableFloats, Int) -> Void
   /// out = (x - mean) / sqrt(variance + epsilon) * weight + bias: (x, weight, bias, epsilon, out, count).
-  package var layerNorm: @Sendable (Floats, Floats, Floats, Float, MutableFloats, Int) -> Void
+  public var layerNorm: @Sendable (Floats, Floats, Floats, Float, MutableFloats, Int) -> Void
   /// y += x: (x, y, count).
-  package var add: @Sendable (Floats, MutableFloats, Int) -> Void
+  public var add: @Sendable (Floats, MutableFloats, Int) -> Void
   /// y += factor * x: (x, factor, y, count).
-  package var addScaled: @Sendable (Floats, Float, MutableFloats, Int) -> Void
+  public var addScaled: @Sendable (Floats, Float, MutableFloats, Int) -> Void
   /// out = factor * x: (x, factor, out, count).
-  package var scale: @Sendable (Floats, Float, MutableFloats, Int) -> Void
+  public var scale: @Sendable (Floats, Float, MutableFloats, Int) -> Void
   /// gate = gate * sigmoid(gate) * up: (gate, up, count).
-  package var siluMultiply: @Sendable (MutableFloats, Floats, Int) -> Void
+  public var siluMultiply: @Sendable (MutableFloats, Floats, Int) -> Void
   /// x = exp(x), arguments limited to -87...88: (x, count).
-  package var exponential: @Sendable (MutableFloats, Int) -> Void
+  public var exponential: @Sendable (MutableFloats, Int) -> Void
   /// x = exp(x - max(x)) / sum: (x, count), count > 0.
-  package var softmax: @Sendable (MutableFloats, Int) -> Void
+  public var softmax: @Sendable (MutableFloats, Int) -> Void
 
   // MARK: Activations, in place: (x, count)
 
   /// x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x³))).
-  package var gelu: @Sendable (MutableFloats, Int) -> Void
+  public var gelu: @Sendable (MutableFloats, Int) -> Void
   /// x / 2 * (1 + erf(x / sqrt(2))).
-  package var geluErf: @Sendable (MutableFloats, Int) -> Void
+  public var geluErf: @Sendable (MutableFloats, Int) -> Void
   /// x * sigmoid(1.702 x).
-  package var geluQuick: @Sendable (MutableFloats, Int) -> Void
+  public var geluQuick: @Sendable (MutableFloats, Int) -> Void
   /// x * sigmoid(x).
-  package var silu: @Sendable (MutableFloats, Int) -> Void
+  public var silu: @Sendable (MutableFloats, Int) -> Void
   /// max(x, 0).
-  package var relu: @Sendable (MutableFloats, Int) -> Void
+  public var relu: @Sendable (MutableFloats, Int) -> Void
 
   // MARK: Rotary position embedding of one head, in place
 
   /// Pairs (2i, 2i + 1): (x, cosines, sines, count) with count = 2 * pairs and both tables of that length: cosine i
   /// twice in a row, then -sine i, +sine i.
-  package var rotateAdjacent: @Sendable (MutableFloats, Floats, Floats, Int) -> Void
+  public var rotateAdjacent: @Sendable (MutableFloats, Floats, Floats, Int) -> Void
   /// Pairs (i, i + pairs): (x, cosines, sines, pairs).
-  package var rotateHalves: @Sendable (MutableFloats, Floats, Floats, Int) -> Void
+  public var rotateHalves: @Sendable (MutableFloats, Floats, Floats, Int) -> Void
 
   // MARK: Cell formats
 
   /// IEEE binary16, round to nearest even: (x, out, count). Not in place.
-  package var narrow: @Sendable (Floats, MutableHalves, Int) -> Void
+  public var narrow: @Sendable (Floats, MutableHalves, Int) -> Void
   /// (x, out, count). Not in place.
-  package var widen: @Sendable (Halves, MutableFloats, Int) -> Void
+  public var widen: @Sendable (Halves, MutableFloats, Int) -> Void
   /// Symmetric 8-bit blocks: (x, out, scales, count); one binary16 scale for each 32 values, the last block may be
   /// shorter.
-  package var quantize: @Sendable (Floats, UnsafeMutablePointer<Int8>, MutableHalves, Int) -> Void
+  public var quantize: @Sendable (Floats, UnsafeMutablePointer<Int8>, MutableHalves, Int) -> Void
   /// Keys of one block of cells to `dimension` x `AttentionTile.cells` floats: (values, scales, out, dimension); scale
   /// of dimension d, cell c at [d / 32][c].
-  package var dequantizeKeys: @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int) -> Void
+  public var dequantizeKeys: @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int) -> Void
   /// Values of `rows` cells of `dimension` floats, a multiple of 32: (values, scales, out, rows, dimension); scale of
   /// dimension d, cell c at [c][d / 32].
-  package var dequantizeValues: @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int, Int) -> Void
+  public var dequantizeValues: @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int, Int) -> Void
 
   // MARK: Attention tiles (see `AttentionTile` for the layouts)
 
   /// scores = queries * keys: (queries, keys, scores, rows, dimension).
-  package var scores: @Sendable (Floats, Floats, MutableFloats, Int, Int) -> Void
+  public var scores: @Sendable (Floats, Floats, MutableFloats, Int, Int) -> Void
   /// The same, keys in binary16.
-  package var scoresHalf: @Sendable (Floats, Halves, MutableFloats, Int, Int) -> Void
+  public var scoresHalf: @Sendable (Floats, Halves, MutableFloats, Int, Int) -> Void
   /// outputs += weights * values: (weights, values, outputs, rows, cells, paddedDimension).
-  package var weightedValues: @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void
+  public var weightedValues: @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void
   /// The same, values in binary16.
-  package var weightedValuesHalf: @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void
+  public var weightedValuesHalf: @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void
   /// One step of the online softmax: (scores, limits, maxima, sums, outputs, rows, paddedDimension). The first
   /// limits[r] scores of row r become exp(score - new maximum), the others 0; maxima and sums (-infinity and 0 at
   /// the start) are brought up to date and the row's outputs rescaled to the new maximum.
-  package var softmaxStep:
+  public var softmaxStep:
     @Sendable (MutableFloats, UnsafePointer<Int32>, MutableFloats, MutableFloats, MutableFloats, Int, Int) -> Void
 
   @inlinable
-  package init(
+  public init(
     rmsNorm: @escaping @Sendable (Floats, Floats, Float, MutableFloats, Int) -> Void,
     layerNorm: @escaping @Sendable (Floats, Floats, Floats, Float, MutableFloats, Int) -> Void,
     add: @escaping @Sendable (Floats, MutableFloats, Int) -> Void,
@@ -144,15 +144,15 @@ package struct VectorKernels: Sendable {
 /// dimension), so that both products are rows x vectors with a broadcast left operand and without any horizontal sum.
 /// Strides are constants: the inner loops address all rows of a tile from one register. Those of the left operands
 /// are no powers of two, since rows 1024 bytes apart share few L1 sets.
-package enum AttentionTile {
+public enum AttentionTile {
   /// Cells in one block.
-  @inlinable @inline(__always) package static var cells: Int { 64 }
+  @inlinable @inline(__always) public static var cells: Int { 64 }
   /// Floats from one row of scores to the next.
-  @inlinable @inline(__always) package static var scoreStride: Int { 80 }
+  @inlinable @inline(__always) public static var scoreStride: Int { 80 }
   /// Floats from one row of queries, or of outputs, to the next.
-  @inlinable @inline(__always) package static var rowStride: Int { 272 }
+  @inlinable @inline(__always) public static var rowStride: Int { 272 }
   /// Largest head dimension.
-  @inlinable @inline(__always) package static var maximumDimension: Int { 256 }
+  @inlinable @inline(__always) public static var maximumDimension: Int { 256 }
   /// Values' rows are padded to a multiple of this, with zeros.
-  @inlinable @inline(__always) package static var dimensionMultiple: Int { 32 }
+  @inlinable @inline(__always) public static var dimensionMultiple: Int { 32 }
 }
