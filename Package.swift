@@ -112,6 +112,7 @@ let package = Package(
     tests(
       "Models",
       ["OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels"]),
+    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"]),
     tests("Occam", ["Occam", "OccamCommandLine"]),
     tests("EndToEnd", ["Occam"]),
     tests("Repository", ["OccamCore"]),
