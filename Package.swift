@@ -96,7 +96,7 @@ let package = Package(
     tool(
       "occam-quantize", "Quant/occam-quantize",
       ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamCommandLine"]),
-    tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures", "OccamCommandLine"]),
+    tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures"]),
 
     .target(
       name: "OccamTestSupport",
