@@ -6,6 +6,7 @@ package struct BuiltInVocabulary: Sendable {
     case normal = 1
     case unknown = 2
     case control = 3
+    case unused = 5
     case byte = 6
   }
 
@@ -15,7 +16,8 @@ package struct BuiltInVocabulary: Sendable {
   /// Whether a reader can make something of the piece alone: a word, a sign.
   package private(set) var isReadable: [Bool] = []
 
-  package init() {
+  /// - Parameter minimumCount: fills up to it with pieces that no text holds.
+  package init(minimumCount: Int = 0) {
     append("<unk>", .unknown, score: 0)
     append("<s>", .control, score: 0)
     append("</s>", .control, score: 0, isReadable: true)
@@ -41,6 +43,7 @@ package struct BuiltInVocabulary: Sendable {
     for scalar in "\u{2581}" + Self.letters {
       append(String(scalar), .normal, score: rank, isReadable: Self.signs.contains(scalar))
     }
+    while count < minimumCount { append("<unused\(count)>", .unused, score: rank) }
   }
 
   package var count: Int { pieces.count }

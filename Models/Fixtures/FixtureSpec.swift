@@ -40,8 +40,8 @@ package struct FixtureSpec: Sendable {
   }
 
   package enum Vocabulary: Sendable {
-    /// 256 bytes and a few hundred pieces of common English words.
-    case builtIn
+    /// 256 bytes and a few hundred pieces of common English words, filled up with unused ones.
+    case builtIn(minimumCount: Int)
     /// The `tokenizer.*` metadata of a GGUF file.
     case file(String)
   }
@@ -50,7 +50,7 @@ package struct FixtureSpec: Sendable {
   package var seed: UInt64
   package var text: Text
   package var vision: Vision
-  package var vocabulary = Vocabulary.builtIn
+  package var vocabulary = Vocabulary.builtIn(minimumCount: 0)
   /// Fills the weights with random blocks, never encoding a number: for models that are only timed.
   package var isForTimingOnly = false
 }
@@ -97,5 +97,5 @@ extension FixtureSpec {
     text: Text(
       layers: 22, width: 2048, heads: 32, kvHeads: 4, headSize: 64, feedForward: 5632, contextLength: 4096),
     vision: Vision(imageSize: 336, width: 1024, heads: 16, feedForward: 4096, layers: 24, featureLayer: 23),
-    isForTimingOnly: true)
+    vocabulary: .builtIn(minimumCount: 32_000), isForTimingOnly: true)
 }

@@ -9,7 +9,7 @@ struct VocabularyMetadata {
 
   init(_ vocabulary: FixtureSpec.Vocabulary) throws(GGUFError) {
     switch vocabulary {
-    case .builtIn: self.init(BuiltInVocabulary())
+    case .builtIn(let count): self.init(BuiltInVocabulary(minimumCount: count))
     case .file(let path): try self.init(file: path)
     }
   }

@@ -98,6 +98,8 @@ import Testing
     #expect(known.count == vocabulary.count)
     #expect(vocabulary.pieces[3] == "<0x00>" && vocabulary.pieces[258] == "<0xFF>")
     #expect(vocabulary.kinds.count == vocabulary.count && vocabulary.scores.count == vocabulary.count)
+    let filled = BuiltInVocabulary(minimumCount: 1000)
+    #expect(filled.count == 1000 && filled.pieces.starts(with: vocabulary.pieces) && filled.kinds[999] == .unused)
     for (piece, kind) in zip(vocabulary.pieces, vocabulary.kinds) where kind == .normal {
       guard piece.hasPrefix("\u{2581}"), piece.unicodeScalars.count > 2 else { continue }
       #expect(known.contains(String(piece.dropLast())), "\(piece)")

@@ -2,8 +2,8 @@
 
 usage: python make.py PATH_OF_occam-fixture [GGUF_WITH_THE_LLAMA_SPM_VOCABULARY]
 
-Needs llama-cpp-python 0.3.36, numpy, Pillow, gguf. Every fixture is generated anew by occam-fixture; what llama.cpp makes of it goes to
-data/ (README.md says what lies there).
+Needs llama-cpp-python 0.3.36, numpy, Pillow, gguf. Every fixture is generated anew by occam-fixture; what llama.cpp
+makes of it goes to data/ (README.md says what lies there).
 """
 import json
 import subprocess
@@ -149,7 +149,8 @@ def make(tool: str, pair: str, vocabulary: str | None, folder: Path) -> tuple[li
                 entry["embeddings_from_dequantized"] = error(run["rows"], plain[index]["rows"])
             entries.append(entry)
         save(f"{pair}-{kind}", runs, half=pair.endswith("-spm"))
-        print(pair, kind, [f'{e["logits_from_f32"]:.4f}/{e["logits_from_dequantized"]:.4f}' for e in entries[-len(cases) :]])
+        recent = entries[-len(cases) :]
+        print(pair, kind, [f'{e["logits_from_f32"]:.4f}/{e["logits_from_dequantized"]:.4f}' for e in recent])
     return entries, files
 
 

@@ -11,9 +11,15 @@ quiet = lib.llama_log_callback(lambda level, text, data: None)
 
 
 class Pair:
-    """A loaded pair. The context is as llama.cpp makes it, with flash attention off: that path accumulates in F32."""
+    """A loaded pair. Flash attention is off unless asked for: that path accumulates in F32.
 
-    def __init__(self, text: Path, mmproj: Path, *, threads=2, f32_cache=False, flash=False, context=1024):
+    flash: True, False, or None for llama.cpp's own choice. batch: tokens of one pass through the graph (n_ubatch); all
+    of the context if None.
+    """
+
+    def __init__(
+        self, text: Path, mmproj: Path, *, threads=2, f32_cache=False, flash=False, context=1024, batch=None
+    ):
         lib.llama_log_set(quiet, None)
         mtmd.mtmd_helper_log_set(quiet, None)
         lib.llama_backend_init()
@@ -21,10 +27,16 @@ class Pair:
         parameters.n_gpu_layers = 0
         self.model = lib.llama_model_load_from_file(str(text).encode(), parameters)
         assert self.model, f"llama.cpp does not load {text}"
-        attention = lib.LLAMA_FLASH_ATTN_TYPE_ENABLED if flash else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        attention = {
+            None: lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
+            True: lib.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+            False: lib.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+        }[flash]
         settings = lib.llama_context_default_params()
         settings.n_ctx = context
-        settings.n_batch = settings.n_ubatch = context
+        settings.n_batch = context
+        settings.n_ubatch = batch or context
+        self.context_length = context
         settings.n_threads = settings.n_threads_batch = threads
         settings.flash_attn_type = attention
         if f32_cache:
@@ -82,17 +94,17 @@ class Pair:
 
     def evaluate(self, chunks, embeddings: np.ndarray | None) -> np.ndarray:
         """Logits after the prompt, from an empty cache; the image chunk stands for the given embeddings."""
-        lib.llama_memory_clear(lib.llama_get_memory(self.context), True)
+        self.clear()
         self.position = lib.llama_pos(0)
         for index, chunk in enumerate(chunks):
             if self.is_image(chunk):
                 rows = np.ascontiguousarray(embeddings, np.float32)
                 code = mtmd.mtmd_helper_decode_image_chunk(
-                    self.vision, self.context, chunk, rows.ctypes.data_as(FLOATS), self.position, 0, 1024,
-                    ctypes.byref(self.position), mtmd.mtmd_helper_post_decode_callback(0), None)
+                    self.vision, self.context, chunk, rows.ctypes.data_as(FLOATS), self.position, 0,
+                    self.context_length, ctypes.byref(self.position), mtmd.mtmd_helper_post_decode_callback(0), None)
             else:
                 code = mtmd.mtmd_helper_eval_chunk_single(
-                    self.vision, self.context, chunk, self.position, 0, 1024, index == len(chunks) - 1,
+                    self.vision, self.context, chunk, self.position, 0, self.context_length, index == len(chunks) - 1,
                     ctypes.byref(self.position))
             assert code == 0, f"chunk {index}: {code}"
         return self.logits()
@@ -102,9 +114,17 @@ class Pair:
 
     def step(self, token: int) -> np.ndarray:
         """Logits after one more token."""
-        tokens = (lib.llama_token * 1)(token)
-        assert lib.llama_decode(self.context, lib.llama_batch_get_one(tokens, 1)) == 0
+        self.decode([token])
         return self.logits()
+
+    def decode(self, tokens: list[int]):
+        """One pass over more tokens; logits of the last one."""
+        array = (lib.llama_token * len(tokens))(*tokens)
+        assert lib.llama_decode(self.context, lib.llama_batch_get_one(array, len(tokens))) == 0
+
+    def clear(self):
+        """Empties the cache."""
+        lib.llama_memory_clear(lib.llama_get_memory(self.context), True)
 
     def piece(self, token: int) -> str:
         buffer = ctypes.create_string_buffer(256)
