@@ -36,7 +36,7 @@ struct Generator {
         metrics.stop = .eos
         break
       }
-      let outcome = stops.add(decoder.add(tokenizer.bytes(of: id, special: false)))
+      let outcome = stops.add(decoder.append(tokenizer.bytes(of: id, special: false)))
       emit(id, outcome.text, row, &metrics, onEvent)
       if outcome.stopped {
         metrics.stop = .stop
