@@ -78,7 +78,9 @@ let package = Package(
         "OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamImages",
         "OccamPruning",
       ]),
-    room("OccamFixtures", "Models/Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats"]),
+    .target(
+      name: "OccamFixtures", dependencies: ["OccamCore", "OccamGGUF", "OccamQuantFormats"],
+      path: "Models/Fixtures", exclude: ["FORMAT.md"]),
     room(
       "Occam", "Sources/Occam",
       [

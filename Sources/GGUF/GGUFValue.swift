@@ -119,6 +119,7 @@ package struct GGUFStrings: Sendable, Equatable {
   }
 
   package var count: Int { ends.count }
+  package var indices: Range<Int> { 0..<ends.count }
 
   package mutating func append(_ bytes: some Collection<UInt8>) {
     storage.append(contentsOf: bytes)
