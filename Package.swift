@@ -63,6 +63,7 @@ let package = Package(
     room("OccamTokenizer", "Sources/Tokenizer", ["OccamCore", "OccamGGUF"]),
     room("OccamImages", "Sources/Images", ["OccamCore"]),
     room("OccamQuantFormats", "Quant/Formats", ["OccamCore"]),
+    room("OccamQuantizer", "Quant/Quantizer", ["OccamCore", "OccamGGUF", "OccamQuantFormats"]),
     .target(
       name: "OccamKernelContract", dependencies: ["OccamQuantFormats"],
       path: "Quant/Kernels/Contract", swiftSettings: kernelSettings([])),
@@ -93,9 +94,7 @@ let package = Package(
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
-    tool(
-      "occam-quantize", "Quant/occam-quantize",
-      ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamCommandLine"]),
+    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantizer"]),
     tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures", "OccamCommandLine"]),
 
     .target(
@@ -106,7 +105,7 @@ let package = Package(
     tests("GGUF", ["OccamCore", "OccamGGUF"]),
     tests("Tokenizer", ["OccamCore", "OccamGGUF", "OccamTokenizer"]),
     tests("Images", ["OccamCore", "OccamImages"]),
-    tests("Quant", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamMatmul"]),
+    tests("Quant", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamQuantizer", "OccamMatmul"]),
     tests("Tensors", ["OccamCore", "OccamMatmul", "OccamTensors"]),
     tests("Pruning", ["OccamCore", "OccamPruning"]),
     tests(
