@@ -18,6 +18,8 @@ public struct GenerationOptions: Sendable {
   public var repeatLastN = 64
   /// Same seed, same text, whatever the thread count.
   public var seed: UInt64 = 0
+  /// Goes on past the model's end-of-text tokens, for measuring.
+  public var ignoresEndOfText = false
   /// The reply ends before the first of these.
   public var stop: [String] = []
   /// Alternatives reported a token; 0: none.

@@ -32,7 +32,7 @@ struct Generator {
         decodeStart = Clock.nanoseconds()
       }
       metrics.generatedTokens += 1
-      if tokenizer.isEndOfGeneration(id) {
+      if tokenizer.isEndOfGeneration(id), !options.ignoresEndOfText {
         metrics.stop = .eos
         break
       }
