@@ -165,10 +165,10 @@ final class SessionCore {
     let photo = try translating(image.name) { try decodeImage(image.bytes, subject: image.name) }
     let stage1 = Set(image.stageOne.kept)
     let kept = Set(image.report?.keptIndices ?? image.stageOne.kept)
-    let states = (0..<image.stageOne.total).map { patch -> PatchState in
-      kept.contains(patch) ? .kept : stage1.contains(patch) ? .droppedStageTwo : .droppedStageOne
+    let fates = (0..<image.stageOne.total).map { patch -> PatchFate in
+      kept.contains(patch) ? .kept : stage1.contains(patch) ? .droppedStageII : .droppedStageI
     }
-    return encodePNG(drawKeepMap(photo: photo, grid: image.grid, states: states))
+    return encodePNG(drawKeepMap(photo, grid: image.grid, fates: fates))
   }
 
   // MARK: Prefill
