@@ -63,6 +63,7 @@ let package = Package(
     room("OccamTokenizer", "Sources/Tokenizer", ["OccamCore", "OccamGGUF"]),
     room("OccamImages", "Sources/Images", ["OccamCore"]),
     room("OccamQuantFormats", "Quant/Formats", ["OccamCore"]),
+    room("OccamQuantizer", "Quant/Quantizer", ["OccamCore", "OccamGGUF", "OccamQuantFormats"]),
     .target(
       name: "OccamKernelContract", dependencies: ["OccamQuantFormats"],
       path: "Quant/Kernels/Contract", swiftSettings: kernelSettings([])),
@@ -77,7 +78,9 @@ let package = Package(
         "OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamImages",
         "OccamPruning",
       ]),
-    room("OccamFixtures", "Models/Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats"]),
+    .target(
+      name: "OccamFixtures", dependencies: ["OccamCore", "OccamGGUF", "OccamQuantFormats"],
+      path: "Models/Fixtures", exclude: ["FORMAT.md"]),
     room(
       "Occam", "Sources/Occam",
       [
@@ -91,9 +94,7 @@ let package = Package(
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
-    tool(
-      "occam-quantize", "Quant/occam-quantize",
-      ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamCommandLine"]),
+    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantizer"]),
     tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures", "OccamCommandLine"]),
 
     .target(
@@ -104,7 +105,7 @@ let package = Package(
     tests("GGUF", ["OccamCore", "OccamGGUF"]),
     tests("Tokenizer", ["OccamCore", "OccamGGUF", "OccamTokenizer"]),
     tests("Images", ["OccamCore", "OccamImages"]),
-    tests("Quant", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamMatmul"]),
+    tests("Quant", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamQuantizer", "OccamMatmul"]),
     tests("Tensors", ["OccamCore", "OccamMatmul", "OccamTensors"]),
     tests("Pruning", ["OccamCore", "OccamPruning"]),
     tests(

@@ -1,0 +1,48 @@
+/// Q4_0: 32 numbers in 18 bytes, x = d * (q - 8).
+///
+///     offset  bytes
+///     0       2      d, half
+///     2       16     q: byte i holds number i in its low nibble and number i + 16 in its high nibble
+package enum BlockQ4_0 {
+  @inlinable package static var elements: Int { 32 }
+  @inlinable package static var bytes: Int { 18 }
+  @inlinable package static var d: Int { 0 }
+  @inlinable package static var quants: Int { 2 }
+
+  package static func decode(_ block: UnsafeRawPointer, into x: UnsafeMutablePointer<Float>) {
+    let d = Half.float(block.loadUnaligned(as: UInt16.self))
+    let quants = (block + Self.quants).assumingMemoryBound(to: UInt8.self)
+    for i in 0..<16 {
+      x[i] = Float(Int32(quants[i] & 15) &- 8) * d
+      x[i + 16] = Float(Int32(quants[i] >> 4) &- 8) * d
+    }
+  }
+
+  /// The number of largest magnitude becomes exactly -8 steps, so that the level the other sign lacks is not wasted.
+  package static func encode(_ x: UnsafePointer<Float>, into block: UnsafeMutableRawPointer) {
+    var magnitude: Float = 0
+    var extreme: Float = 0
+    for i in 0..<32 where x[i].magnitude > magnitude {
+      magnitude = x[i].magnitude
+      extreme = x[i]
+    }
+    let d = extreme / -8
+    let inverse = d == 0 ? 0 : 1 / d
+    block.storeBytes(of: Half.bits(d), as: UInt16.self)
+    let quants = (block + Self.quants).assumingMemoryBound(to: UInt8.self)
+    for i in 0..<16 {
+      quants[i] = level(x[i] * inverse) | level(x[i + 16] * inverse) << 4
+    }
+  }
+
+  /// floor(v + 8.5), within 0...15.
+  @inline(__always)
+  private static func level(_ v: Float) -> UInt8 {
+    let shifted = v + 8.5
+    // Comparisons in this order send a NaN to 0.
+    let bounded = shifted > 0 ? (shifted < 15 ? shifted : 15) : 0
+    let nearest = bounded + Rounding.magic
+    let down: UInt32 = nearest - Rounding.magic > bounded ? 1 : 0
+    return UInt8(truncatingIfNeeded: nearest.bitPattern &- down)
+  }
+}

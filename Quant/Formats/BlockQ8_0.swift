@@ -1,0 +1,27 @@
+/// Q8_0: 32 numbers in 34 bytes, x = d * q.
+///
+///     offset  bytes
+///     0       2      d, half
+///     2       32     q, signed bytes, -127...127
+package enum BlockQ8_0 {
+  @inlinable package static var elements: Int { 32 }
+  @inlinable package static var bytes: Int { 34 }
+  @inlinable package static var d: Int { 0 }
+  @inlinable package static var quants: Int { 2 }
+
+  package static func decode(_ block: UnsafeRawPointer, into x: UnsafeMutablePointer<Float>) {
+    let d = Half.float(block.loadUnaligned(as: UInt16.self))
+    let quants = (block + Self.quants).assumingMemoryBound(to: Int8.self)
+    for i in 0..<32 { x[i] = Float(quants[i]) * d }
+  }
+
+  package static func encode(_ x: UnsafePointer<Float>, into block: UnsafeMutableRawPointer) {
+    var magnitude: Float = 0
+    for i in 0..<32 { magnitude = x[i].magnitude > magnitude ? x[i].magnitude : magnitude }
+    let d = magnitude / 127
+    let inverse = d == 0 ? 0 : 1 / d
+    block.storeBytes(of: Half.bits(d), as: UInt16.self)
+    let quants = (block + Self.quants).assumingMemoryBound(to: Int8.self)
+    for i in 0..<32 { quants[i] = Rounding.awayFromZero(x[i] * inverse) }
+  }
+}

@@ -1,0 +1,5 @@
+import OccamKernelContract
+
+package enum AVX2Kernels {
+  package static var matmul: MatmulKernels { fatalError() }
+}

@@ -1,0 +1,5 @@
+import OccamKernelContract
+
+package enum AVX512VNNIKernels {
+  package static var matmul: MatmulKernels { fatalError() }
+}

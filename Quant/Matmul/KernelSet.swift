@@ -1,0 +1,33 @@
+import OccamCore
+import OccamKernelContract
+import OccamKernelsPortable
+
+/// The inner loops for one instruction set. A set whose instructions the processor lacks cannot be made.
+package struct KernelSet: Sendable {
+  package let name: String
+  package let matmul: MatmulKernels
+
+  private typealias Entry = (name: String, make: @Sendable (CPUFeatures) -> KernelSet?)
+
+  /// Every set of this build, best first: the only list.
+  private static var entries: [Entry] {
+    var entries: [Entry] = []
+    entries.append(("portable", { _ in KernelSet(name: "portable", matmul: PortableKernels.matmul) }))
+    return entries
+  }
+
+  /// The sets that run on a processor with these features, best first; never empty.
+  package static func available(on cpu: CPUFeatures = .current) -> [KernelSet] { entries.compactMap { $0.make(cpu) } }
+
+  /// - Parameter name: nil for OCCAM_KERNEL if that is set and not empty, else the best set.
+  package static func named(_ name: String?) throws(MatmulError) -> KernelSet {
+    let sets = available()
+    guard let wanted = name ?? Switch.kernel.value, !(name == nil && wanted.isEmpty) else { return sets[0] }
+    if let set = sets.first(where: { $0.name == wanted }) { return set }
+    let names = sets.map(\.name)
+    guard entries.contains(where: { $0.name == wanted }) else {
+      throw .unknownKernel(name: wanted, available: names)
+    }
+    throw .unsupportedKernel(name: wanted, available: names)
+  }
+}
