@@ -6,13 +6,14 @@ import OccamKernelsPortable
 package struct KernelSet: Sendable {
   package let name: String
   package let matmul: MatmulKernels
+  package let vector: VectorKernels
 
   private typealias Entry = (name: String, make: @Sendable (CPUFeatures) -> KernelSet?)
 
   /// Every set of this build, best first: the only list.
   private static var entries: [Entry] {
     var entries: [Entry] = []
-    entries.append(("portable", { _ in KernelSet(name: "portable", matmul: PortableKernels.matmul) }))
+    entries.append(("portable", { _ in KernelSet(name: "portable", matmul: PortableKernels.matmul, vector: PortableVectorKernels.table) }))
     return entries
   }
 
