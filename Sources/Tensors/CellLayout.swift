@@ -1,15 +1,15 @@
 import OccamCore
-import OccamMatmul
+import OccamKernelContract
 
 /// What is where in one head's part of a block of cells, and how cells get there. Offsets in bytes, all multiples of
 /// 64; written by one thread at a time.
 struct CellLayout {
-  static let cells = 64
-  static let maximumDimension = 256
+  static let cells = AttentionTile.cells
+  static let maximumDimension = AttentionTile.maximumDimension
 
   let dimension: Int
   let format: LayerCells.CellFormat
-  /// Numbers in one row of values: `dimension` rounded up to a multiple of 32.
+  /// Numbers in one row of values: `dimension` rounded up to a multiple of 32, which is also the q8_0 block.
   let paddedDimension: Int
   let keyScales: Int
   let values: Int
@@ -40,7 +40,7 @@ struct CellLayout {
   /// Writes rows of keys and values of this head to the cells from `slot` on.
   func write(
     _ keys: MatrixView<Float>, _ values: MatrixView<Float>, to head: UnsafeMutableRawPointer, slot: Int,
-    kernels: KernelSet
+    kernels: VectorKernels
   ) {
     switch format {
     case .f32: writeFloats(keys, values, head, slot)
@@ -62,9 +62,9 @@ struct CellLayout {
 
   private func writeHalves(
     _ keys: MatrixView<Float>, _ values: MatrixView<Float>, _ head: UnsafeMutableRawPointer, _ slot: Int,
-    _ kernels: KernelSet
+    _ kernels: VectorKernels
   ) {
-    let narrow = kernels.vector.narrow
+    let narrow = kernels.narrow
     let keyCells = head.assumingMemoryBound(to: UInt16.self) + slot
     let valueCells = (head + self.values).assumingMemoryBound(to: UInt16.self) + slot * paddedDimension
     withUnsafeTemporaryAllocation(of: UInt16.self, capacity: dimension) { halves in
@@ -79,9 +79,9 @@ struct CellLayout {
 
   private func writeIntegers(
     _ keys: MatrixView<Float>, _ values: MatrixView<Float>, _ head: UnsafeMutableRawPointer, _ slot: Int,
-    _ kernels: KernelSet
+    _ kernels: VectorKernels
   ) {
-    let quantize = kernels.vector.quantize
+    let quantize = kernels.quantize
     let keyCells = head.assumingMemoryBound(to: Int8.self) + slot
     let keyScales = (head + self.keyScales).assumingMemoryBound(to: UInt16.self) + slot
     let valueCells = (head + self.values).assumingMemoryBound(to: Int8.self) + slot * paddedDimension

@@ -62,7 +62,7 @@ package final class LayerCells {
         layout.write(
           keys.slice(rows: start - first..<end - first).slice(columns: offset..<offset + headDimension),
           values.slice(rows: start - first..<end - first).slice(columns: offset..<offset + headDimension),
-          to: head(item % kvHeads, block: block), slot: start % CellLayout.cells, kernels: ops.kernels)
+          to: head(item % kvHeads, block: block), slot: start % CellLayout.cells, kernels: ops.vector)
       }
     }
   }

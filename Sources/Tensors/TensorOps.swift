@@ -1,4 +1,5 @@
 import OccamCore
+import OccamKernelContract
 import OccamMatmul
 
 /// What an activation layer computes; formulas beside the fields of `VectorKernels`.
@@ -18,11 +19,13 @@ package enum Activation: Sendable, CaseIterable {
 /// Rows are split over the team; each row is computed by one thread in one order, so that results do not depend on
 /// the number of threads. Shapes are checked once per call and trap: they follow from the model, not from input.
 package struct TensorOps: Sendable {
-  package let kernels: KernelSet
+  let vector: VectorKernels
   package let team: WorkerTeam
 
-  package init(kernels: KernelSet, team: WorkerTeam) {
-    self.kernels = kernels
+  package init(kernels: KernelSet, team: WorkerTeam) { self.init(vector: kernels.vector, team: team) }
+
+  package init(vector: VectorKernels, team: WorkerTeam) {
+    self.vector = vector
     self.team = team
   }
 
@@ -41,7 +44,7 @@ package struct TensorOps: Sendable {
     _ x: MatrixView<Float>, weight: UnsafePointer<Float>, epsilon: Float, into out: MatrixView<Float>
   ) {
     precondition(x.rows == out.rows && x.columns == out.columns, "rmsNorm: shapes differ")
-    let norm = kernels.vector.rmsNorm
+    let norm = vector.rmsNorm
     rows(x) { norm(x.row($0), weight, epsilon, out.row($0), x.columns) }
   }
 
@@ -51,27 +54,26 @@ package struct TensorOps: Sendable {
     into out: MatrixView<Float>
   ) {
     precondition(x.rows == out.rows && x.columns == out.columns, "layerNorm: shapes differ")
-    let norm = kernels.vector.layerNorm
+    let norm = vector.layerNorm
     rows(x) { norm(x.row($0), weight, bias, epsilon, out.row($0), x.columns) }
   }
 
   /// y += x.
   package func add(_ x: MatrixView<Float>, into y: MatrixView<Float>) {
     precondition(x.rows == y.rows && x.columns == y.columns, "add: shapes differ")
-    let add = kernels.vector.add
+    let add = vector.add
     rows(x) { add(x.row($0), y.row($0), x.columns) }
   }
 
   /// gate = silu(gate) * up, the middle of a SwiGLU layer.
   package func siluMultiply(gate: MatrixView<Float>, up: MatrixView<Float>) {
     precondition(gate.rows == up.rows && gate.columns == up.columns, "siluMultiply: shapes differ")
-    let multiply = kernels.vector.siluMultiply
+    let multiply = vector.siluMultiply
     rows(gate) { multiply(gate.row($0), up.row($0), gate.columns) }
   }
 
   /// x = activation(x).
   package func activate(_ x: MatrixView<Float>, _ kind: Activation) {
-    let vector = kernels.vector
     let function =
       switch kind {
       case .gelu: vector.gelu
@@ -86,7 +88,7 @@ package struct TensorOps: Sendable {
   /// x = softmax(x), each row for itself.
   package func softmaxRows(_ x: MatrixView<Float>) {
     guard x.columns > 0 else { return }
-    let softmax = kernels.vector.softmax
+    let softmax = vector.softmax
     rows(x) { softmax(x.row($0), x.columns) }
   }
 
@@ -100,7 +102,7 @@ package struct TensorOps: Sendable {
     precondition(x.columns == heads * headDimension, "rope: shape differs")
     precondition(table.dimension <= headDimension, "rope: table wider than a head")
     let adjacent = table.style == .adjacent
-    let rotate = adjacent ? kernels.vector.rotateAdjacent : kernels.vector.rotateHalves
+    let rotate = adjacent ? vector.rotateAdjacent : vector.rotateHalves
     let count = adjacent ? table.dimension : table.dimension / 2
     withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: x.rows) { angles in
       table.look(up: positions, into: angles)
