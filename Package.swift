@@ -112,6 +112,7 @@ let package = Package(
       "Models",
       ["OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels"]),
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
+    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"]),
     tests("Occam", ["Occam", "OccamCommandLine"]),
     tests("EndToEnd", ["Occam"]),
     tests("Repository", ["OccamCore"]),
