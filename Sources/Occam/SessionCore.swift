@@ -64,7 +64,7 @@ final class SessionCore {
     do throws(OccamError) {
       try addImages(sources, settings, onEvent, &metrics)
       let user = ChatMessage(role: "user", text: text, images: sources.count)
-      let prompt = try options.raw ? rawPrompt(text, imagesBefore) : chatPrompt(user)
+      let prompt = options.raw ? try rawPrompt(text, imagesBefore) : try chatPrompt(user)
       let logits = try prefill(prompt, settings, onEvent, &metrics)
       let generator = Generator(core: self, options: options, start: start)
       try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)

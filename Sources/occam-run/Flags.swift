@@ -128,7 +128,7 @@ extension Arguments {
     options.seed = seed < 0 ? UInt64.random(in: 0..<(1 << 53)) : UInt64(seed)
     options.stop = all(Flags.stop)
     options.ignoresEndOfText = self[Flags.ignoreEOS]
-    options.logprobs = self[Flags.logprobs] ?? 0
+    options.logprobs = self[Flags.json] ? self[Flags.logprobs] ?? 0 : nil
     options.raw = self[Flags.raw]
     options.pruning.enabled = self[Flags.prune] != .off
     options.pruning.lambda1 = self[Flags.lambda1]

@@ -6,7 +6,7 @@ import OccamCommandLine
     Tool.run("occam-run") {
       let arguments = try Flags.spec.parse(CommandLine.arguments.dropFirst())
       if arguments[Flags.help] {
-        try Terminal.output(Flags.spec.helpText())
+        try Terminal.output(Flags.spec.help(width: Terminal.width))
         return .success
       }
       if arguments[Flags.helpEnvironment] {

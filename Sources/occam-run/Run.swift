@@ -21,7 +21,7 @@ struct Run {
     if prompt == nil, !(Terminal.inputIsTerminal && Terminal.outputIsTerminal) {
       throw UsageError.invalid("-p is required: there is no terminal to chat on")
     }
-    if options.logprobs > 0, !arguments[Flags.json] { throw UsageError.invalid("--logprobs needs --json") }
+    if arguments.isGiven(Flags.logprobs), !arguments[Flags.json] { throw UsageError.invalid("--logprobs needs --json") }
     let model = try VisionLanguageModel(
       path: path, projector: arguments[Flags.projector], options: arguments.modelOptions
     ) { share in
