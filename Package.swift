@@ -114,7 +114,7 @@ let package = Package(
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
     tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"]),
     tests("Occam", ["Occam", "OccamCommandLine"]),
-    tests("EndToEnd", ["Occam"]),
+    tests("EndToEnd", ["Occam", "OccamModels"]),
     tests("Repository", ["OccamCore"]),
   ],
   swiftLanguageModes: [.v6]
