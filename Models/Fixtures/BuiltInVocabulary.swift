@@ -12,7 +12,7 @@ package struct BuiltInVocabulary: Sendable {
   package private(set) var pieces: [String] = []
   package private(set) var scores: [Float] = []
   package private(set) var kinds: [Kind] = []
-  /// Whether a reader can make something of the piece alone: a word, an ending, a sign.
+  /// Whether a reader can make something of the piece alone: a word, a sign.
   package private(set) var isReadable: [Bool] = []
 
   package init() {
@@ -36,7 +36,7 @@ package struct BuiltInVocabulary: Sendable {
       }
     }
     for ending in Self.endings.split(separator: " ") where known.insert(String(ending)).inserted {
-      append(String(ending), .normal, score: rank, isReadable: ending.unicodeScalars.count > 2)
+      append(String(ending), .normal, score: rank)
     }
     for scalar in "\u{2581}" + Self.letters {
       append(String(scalar), .normal, score: rank, isReadable: Self.signs.contains(scalar))

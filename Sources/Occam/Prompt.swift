@@ -16,6 +16,8 @@ struct Prompt {
   /// Items before this one are older turns; text from here on is the question that stage II asks with.
   var questionStart = 0
 
+  init() {}
+
   /// Tokenises `text`; its i-th marker stands for image `images[i]`. Each text part is tokenised alone and with special
   /// tokens parsed, BOS comes once, before everything (as llama.cpp's mtmd does).
   init(_ text: String, images: [Int], tokenizer: Tokenizer) throws(OccamError) {
