@@ -94,7 +94,7 @@ let package = Package(
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
-    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantFormats", "OccamQuantizer"]),
+    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantizer"]),
     tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures", "OccamCommandLine"]),
 
     .target(
