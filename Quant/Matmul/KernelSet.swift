@@ -12,6 +12,7 @@ import OccamKernelsPortable
 package struct KernelSet: Sendable {
   package let name: String
   package let matmul: MatmulKernels
+  package let peak: PeakKernels
 
   private typealias Entry = (name: String, make: @Sendable (CPUFeatures) -> KernelSet?)
 
@@ -25,7 +26,7 @@ package struct KernelSet: Sendable {
           { cpu in
             guard cpu.avx2, cpu.fma, cpu.f16c, cpu.avx512f, cpu.avx512bw, cpu.avx512dq, cpu.avx512vl, cpu.avx512vnni
             else { return nil }
-            return KernelSet(name: "avx512vnni", matmul: AVX512VNNIKernels.matmul)
+            return KernelSet(name: "avx512vnni", matmul: AVX512VNNIKernels.matmul, peak: AVX512VNNIKernels.peak)
           }
         ))
       entries.append(
@@ -33,11 +34,11 @@ package struct KernelSet: Sendable {
           "avx2",
           { cpu in
             guard cpu.avx2, cpu.fma, cpu.f16c else { return nil }
-            return KernelSet(name: "avx2", matmul: AVX2Kernels.matmul)
+            return KernelSet(name: "avx2", matmul: AVX2Kernels.matmul, peak: AVX2Kernels.peak)
           }
         ))
     #endif
-    entries.append(("portable", { _ in KernelSet(name: "portable", matmul: PortableKernels.matmul) }))
+    entries.append(("portable", { _ in KernelSet(name: "portable", matmul: PortableKernels.matmul, peak: PortableKernels.peak) }))
     return entries
   }
 
