@@ -1,24 +1,37 @@
 import OccamKernelContract
 import _Builtin_intrinsics.intel
 
+/// Q4_K and Q5_K.
+protocol AffineBlocks {
+  /// Lines of a sub-block of weights.
+  static var lines: Int { get }
+  /// Eight rows of a sub-block.
+  static func unpack(_ lines: UnsafeRawPointer) -> Quads
+  /// Those times 32 activations, each row's sum times its 16-bit scale (given twice over).
+  static func dot(_ quads: Quads, _ x: UnsafeRawPointer, _ scales: __m256i) -> __m256i
+}
+
 /// Lanes hold a sub-block: 15 * 127 * 2 * 8 = 30,480.
-func tileQ4_K(
-  _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  affineBlocks(panel, activations, tokens, columns, out, lines: 4) { lines in
-    nibbles(lines)
-  } dot: { quads, x, scales in
-    _mm256_madd_epi16(dot(quads, x, first: 0, count: 8), scales)
+enum BlocksQ4_K: AffineBlocks {
+  @inline(__always)
+  static var lines: Int { 4 }
+
+  @inline(__always)
+  static func unpack(_ lines: UnsafeRawPointer) -> Quads { nibbles(lines) }
+
+  @inline(__always)
+  static func dot(_ quads: Quads, _ x: UnsafeRawPointer, _ scales: __m256i) -> __m256i {
+    _mm256_madd_epi16(sumPairs(quads, x, first: 0, count: 8), scales)
   }
 }
 
 /// Lanes hold half a sub-block: 31 * 127 * 2 * 4 = 31,496.
-func tileQ5_K(
-  _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  affineBlocks(panel, activations, tokens, columns, out, lines: 5) { lines in
+enum BlocksQ5_K: AffineBlocks {
+  @inline(__always)
+  static var lines: Int { 5 }
+
+  @inline(__always)
+  static func unpack(_ lines: UnsafeRawPointer) -> Quads {
     var quads = nibbles(lines)
     let fifths = line(lines, 4)
     let bit = _mm256_set1_epi8(16)
@@ -29,38 +42,39 @@ func tileQ5_K(
       quads[j] = _mm256_or_si256(quads[j], _mm256_and_si256(shifted, bit))
     }
     return quads
-  } dot: { quads, x, scales in
+  }
+
+  @inline(__always)
+  static func dot(_ quads: Quads, _ x: UnsafeRawPointer, _ scales: __m256i) -> __m256i {
     _mm256_add_epi32(
-      _mm256_madd_epi16(dot(quads, x, first: 0, count: 4), scales),
-      _mm256_madd_epi16(dot(quads, x, first: 4, count: 4), scales))
+      _mm256_madd_epi16(sumPairs(quads, x, first: 0, count: 4), scales),
+      _mm256_madd_epi16(sumPairs(quads, x, first: 4, count: 4), scales))
   }
 }
 
 /// The 32-bit sums of a tile: [token][half].
 private typealias Totals = InlineArray<8, __m256i>
 
-/// Q4_K and Q5_K: sub-block scales are applied to integers, floats touched once in 256 columns.
-/// - Parameter dot: eight rows times 32 activations, each row's sum times its 16-bit scale (given twice).
+/// Sub-block scales are applied to integers, floats touched once in 256 columns.
 @inline(__always)
-private func affineBlocks(
-  _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>, lines: Int, unpack: (UnsafeRawPointer) -> Quads,
-  dot: (Quads, UnsafeRawPointer, __m256i) -> __m256i
+func affineBlocks<Format: AffineBlocks>(
+  _ format: Format.Type, _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
 ) {
-  clear(out, tokens)
+  clear(out)
   for b in 0..<columns / 256 {
-    let block = panel + b &* SuperPanel.bytes(lines: lines)
+    let block = panel + b &* SuperPanel.bytes(lines: format.lines)
     let record = activations + b &* (Activation256.bytes &* ActivationLayout.tokens)
     var totals = Totals(repeating: _mm256_setzero_si256())
     for s in 0..<8 {
       for half in 0..<2 {
-        let quads = unpack(block + (SuperPanel.quants &+ s &* lines &* PanelLayout.line &+ half &* 32))
+        let quads = format.unpack(block + (SuperPanel.quants &+ s &* format.lines &* PanelLayout.line &+ half &* 32))
         let eight = (block + (SuperPanel.scales &+ 16 &* s &+ 8 &* half)).load(as: Int64.self)
         let single = _mm256_cvtepu8_epi32(_mm_set_epi64x(0, eight))
         let scales = _mm256_or_si256(single, _mm256_slli_epi32(single, 16))
         for token in 0..<tokens {
           let x = record + (token &* Activation256.bytes &+ Activation256.quants &+ 32 &* s)
-          totals[2 &* token &+ half] = _mm256_add_epi32(totals[2 &* token &+ half], dot(quads, x, scales))
+          totals[2 &* token &+ half] = _mm256_add_epi32(totals[2 &* token &+ half], format.dot(quads, x, scales))
         }
       }
     }
@@ -90,11 +104,11 @@ private func affineBlocks(
 }
 
 /// Lanes hold half a sub-block: 63 * 127 * 2 * 2 = 32,004.
-func tileQ6_K(
-  _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
+@inline(__always)
+func symmetricBlocks(
+  _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ tokens: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>
 ) {
-  clear(out, tokens)
+  clear(out)
   for b in 0..<columns / 256 {
     let block = panel + b &* SuperPanel6.bytes
     let record = activations + b &* (Activation256.bytes &* ActivationLayout.tokens)
@@ -117,7 +131,7 @@ func tileQ6_K(
           let offset = _mm256_madd_epi16(zeroPoints, broadcast(x, Activation256.sums16 &+ 4 &* pair))
           var sum = _mm256_add_epi32(totals[2 &* token &+ half], offset)
           for j in 0..<4 {
-            let lanes = dot(quads, quants, first: 2 &* j, count: 2)
+            let lanes = sumPairs(quads, quants, first: 2 &* j, count: 2)
             sum = _mm256_add_epi32(sum, _mm256_madd_epi16(lanes, j < 2 ? scales0 : scales1))
           }
           totals[2 &* token &+ half] = sum

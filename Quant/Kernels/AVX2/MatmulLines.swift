@@ -39,7 +39,7 @@ func nibbles(_ lines: UnsafeRawPointer) -> Quads {
 
 /// Quads first..<first + count times the activations at `x`, two 16-bit sums for each row.
 @inline(__always)
-func dot(_ quads: Quads, _ x: UnsafeRawPointer, first: Int, count: Int) -> __m256i {
+func sumPairs(_ quads: Quads, _ x: UnsafeRawPointer, first: Int, count: Int) -> __m256i {
   var sum = _mm256_maddubs_epi16(quads[first], broadcast(x, 4 &* first))
   for j in first &+ 1..<first &+ count {
     sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(quads[j], broadcast(x, 4 &* j)))
@@ -53,7 +53,8 @@ func rows(_ out: UnsafeMutablePointer<Float>, _ token: Int, _ half: Int) -> Unsa
   UnsafeMutableRawPointer(out + (token &* PanelLayout.rows &+ half &* 8)).assumingMemoryBound(to: __m256.self)
 }
 
+/// Zeros for a whole tile.
 @inline(__always)
-func clear(_ out: UnsafeMutablePointer<Float>, _ tokens: Int) {
-  for i in 0..<tokens &* 2 { rows(out, 0, i).pointee = _mm256_setzero_ps() }
+func clear(_ out: UnsafeMutablePointer<Float>) {
+  for i in 0..<8 { rows(out, 0, i).pointee = _mm256_setzero_ps() }
 }

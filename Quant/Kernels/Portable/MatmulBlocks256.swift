@@ -42,7 +42,7 @@ private func affineBlocks<let n: Int>(
   clear(out, n)
   let linesPerBlock = fifthBits ? 5 : 4
   let blockBytes = SuperPanel.bytes(lines: linesPerBlock)
-  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 64) { memory in
+  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 16) { memory in
     guard let base = memory.baseAddress else { return }
     let x = WideActivations(base)
     for b in 0..<columns / 256 {
@@ -91,7 +91,7 @@ private func symmetricBlocks<let n: Int>(
   _ zero: InlineArray<n, Lanes>
 ) {
   clear(out, n)
-  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 64) { memory in
+  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 16) { memory in
     guard let base = memory.baseAddress else { return }
     let x = WideActivations(base)
     for b in 0..<columns / 256 {

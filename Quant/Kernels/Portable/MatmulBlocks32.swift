@@ -32,7 +32,7 @@ private func blocks32<let n: Int>(
   clear(out, n)
   let blocks = columns / 32
   let lines = panel + PanelLayout.quants(blocks: blocks)
-  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 64) { memory in
+  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 16) { memory in
     guard let base = memory.baseAddress else { return }
     let x = WideActivations(base)
     for b in 0..<blocks {
