@@ -87,14 +87,14 @@ let package = Package(
         "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamImages", "OccamQuantFormats",
         "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels",
       ]),
-    room("OccamCommandLine", "Sources/CommandLine", ["Occam"]),
+    room("OccamCommandLine", "Sources/CommandLine", ["OccamCore"]),
     tool("occam-run", "Sources/occam-run", ["Occam", "OccamCommandLine"]),
     tool("occam-calibrate", "Sources/occam-calibrate", ["Occam", "OccamCommandLine"]),
     tool("occam-bench", "bench/occam-bench", ["Occam", "OccamCommandLine"]),
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
-    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantizer"]),
+    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantFormats", "OccamQuantizer"]),
     tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures", "OccamCommandLine"]),
 
     .target(
@@ -111,6 +111,8 @@ let package = Package(
     tests(
       "Models",
       ["OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels"]),
+    tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
+    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"]),
     tests("Occam", ["Occam", "OccamCommandLine"]),
     tests("EndToEnd", ["Occam"]),
     tests("Repository", ["OccamCore"]),

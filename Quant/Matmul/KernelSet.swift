@@ -2,17 +2,43 @@ import OccamCore
 import OccamKernelContract
 import OccamKernelsPortable
 
+#if arch(x86_64)
+  import OccamKernelsAVX2
+  import OccamKernelsAVX512VNNI
+#endif
+
+
 /// The inner loops for one instruction set. A set whose instructions the processor lacks cannot be made.
 package struct KernelSet: Sendable {
   package let name: String
   package let matmul: MatmulKernels
+  package let vector: VectorKernels
 
   private typealias Entry = (name: String, make: @Sendable (CPUFeatures) -> KernelSet?)
 
   /// Every set of this build, best first: the only list.
   private static var entries: [Entry] {
     var entries: [Entry] = []
-    entries.append(("portable", { _ in KernelSet(name: "portable", matmul: PortableKernels.matmul) }))
+    #if arch(x86_64)
+      entries.append(
+        (
+          "avx512vnni",
+          { cpu in
+            guard cpu.avx2, cpu.fma, cpu.f16c, cpu.avx512f, cpu.avx512bw, cpu.avx512dq, cpu.avx512vl, cpu.avx512vnni
+            else { return nil }
+            return KernelSet(name: "avx512vnni", matmul: AVX512VNNIKernels.matmul, vector: AVX512VNNIVectorKernels.table)
+          }
+        ))
+      entries.append(
+        (
+          "avx2",
+          { cpu in
+            guard cpu.avx2, cpu.fma, cpu.f16c else { return nil }
+            return KernelSet(name: "avx2", matmul: AVX2Kernels.matmul, vector: AVX2VectorKernels.table)
+          }
+        ))
+    #endif
+    entries.append(("portable", { _ in KernelSet(name: "portable", matmul: PortableKernels.matmul, vector: PortableVectorKernels.table) }))
     return entries
   }
 

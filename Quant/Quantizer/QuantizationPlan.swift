@@ -35,9 +35,9 @@ package struct PlannedTensor: Sendable, Equatable {
 
 /// Decides the format of every tensor, by llama.cpp's rules for its llama-quantize, before a byte is written.
 ///
-/// Two differences, both forced or harmless: where llama.cpp falls back from Q4_K and Q5_K to Q5_0 and Q5_1, formats
-/// this package does not have, Q8_0 is taken; and the layers of a vision encoder are counted by their numbers
-/// (llama.cpp counts them by the order of their names).
+/// Two differences. Where llama.cpp falls back from Q4_K and Q5_K to Q5_0 and Q5_1, formats this package does not have,
+/// Q8_0 is taken. And the mixes treat the layers of a vision encoder as those of a text model; llama.cpp orders them by
+/// name (10 before 2) and gives all their ffn_down tensors Q6_K.
 package struct QuantizationPlan: Sendable {
   /// In the order of the input file.
   package let tensors: [PlannedTensor]

@@ -60,11 +60,15 @@ package enum QuantizationType: String, CaseIterable, Sendable {
   }
 }
 
-/// The candidate closest to `name` by edit distance, if it is close enough to be a slip; case does not count.
+/// The candidate closest to `name` by edit distance over letters and digits, if it is close enough to be a slip; case
+/// does not count.
 package func nearest(_ name: String, among candidates: [String]) -> String? {
-  let wanted = Array(name.uppercased().utf8.prefix(64))
-  let best = candidates.map { ($0, editDistance(wanted, Array($0.uppercased().utf8))) }.min { $0.1 < $1.1 }
-  guard let (candidate, distance) = best, distance <= max(2, candidate.utf8.count / 2) else { return nil }
+  func core(_ text: String) -> [UInt8] {
+    Array(text.uppercased().utf8.prefix(64).filter { $0 != UInt8(ascii: "_") && $0 != UInt8(ascii: "-") })
+  }
+  let wanted = core(name)
+  let best = candidates.map { ($0, editDistance(wanted, core($0))) }.min { $0.1 < $1.1 }
+  guard let (candidate, distance) = best, distance <= max(1, wanted.count / 2) else { return nil }
   return candidate
 }
 

@@ -2,27 +2,28 @@ import Glibc
 import OccamCore
 import OccamGGUF
 import OccamQuantFormats
-import Synchronization
 
 /// Converts the tensors of a GGUF file as planned. Holds one slab of rows at a time, whatever the size of the model.
 package struct Quantizer {
   package let file: GGUFFile
   package let plan: QuantizationPlan
   private let options: QuantizationOptions
+  /// Encoded bytes gathered between two writes.
+  private let slabBytes: Int
 
   /// GGML_QNT_VERSION: the version of the block layouts.
   private static let formatVersion: UInt32 = 2
-  /// Encoded bytes gathered between two writes.
-  private static let slabBytes = 4 << 20
 
   /// Opens the input and makes the plan; nothing is written.
-  package init(path: String, _ options: QuantizationOptions) throws(QuantizeError) {
+  /// - Parameter slabBytes: encoded bytes gathered between two writes.
+  package init(path: String, _ options: QuantizationOptions, slabBytes: Int = 4 << 20) throws(QuantizeError) {
     do throws(GGUFError) {
       file = try GGUFFile(path: path)
     } catch {
       throw QuantizeError(path, .file(error))
     }
     self.options = options
+    self.slabBytes = slabBytes
     plan = try QuantizationPlan(for: file, options)
   }
 
@@ -44,7 +45,7 @@ package struct Quantizer {
         try writer.add(
           tensor: tensor.info.name, dimensions: tensor.info.dimensions, type: type, byteCount: tensor.byteCount
         ) { sink throws(GGUFError) in
-          try converter.produce(tensor, slabBytes: Quantizer.slabBytes, into: sink)
+          try converter.produce(tensor, slabBytes: slabBytes, into: sink)
           file.release(tensor.info)
           progress(index, tensor)
         }

@@ -5,6 +5,8 @@ import OccamQuantizer
 /// occam-quantize IN OUT TYPE: the same model in fewer bits.
 @main enum Main {
   static func main() {
+    // A reader of the progress lines that goes away must not leave half a file.
+    signal(SIGPIPE, SIG_IGN)
     do {
       switch try Arguments.parse(Array(CommandLine.arguments.dropFirst())) {
       case .help: print(help, terminator: "")

@@ -18,10 +18,9 @@ struct Report {
     var text =
       "[\(pad("\(index + 1)", width))/\(plan.tensors.count)] \(pad(safe(tensor.info.name), nameWidth, left: true))"
     text += "  \(pad(Report.shape(tensor), shapeWidth))  \(pad(tensor.info.type.name.uppercased(), 5, left: true))"
-    let size = mebibytes(tensor.info.byteRange.count)
-    guard tensor.conversion != nil else { return text + pad("kept", 9, left: true) + "\(pad(size, 18)) MiB" }
-    return text
-      + "-> \(pad(tensor.targetName, 6, left: true))\(pad(size, 8)) -> \(pad(mebibytes(tensor.byteCount), 6)) MiB"
+    let size = pad(Report.size(tensor.info.byteRange.count), 11)
+    guard tensor.conversion != nil else { return text + pad("kept", 10, left: true) + size }
+    return text + "-> \(pad(tensor.targetName, 6, left: true)) \(size) -> \(pad(Report.size(tensor.byteCount), 10))"
   }
 
   func fallback(_ tensor: PlannedTensor) -> String {
@@ -34,9 +33,13 @@ struct Report {
   var summary: String {
     let elements = max(Double(plan.elements), 1)
     func bits(_ bytes: Int) -> String {
-      "\(mebibytes(bytes)) MiB (\(fixed(Double(bytes) * 8 / elements, 2)) bits a weight)"
+      "\(Report.size(bytes)) (\(fixed(Double(bytes) * 8 / elements, 2)) bits a weight)"
     }
     return "size  \(bits(plan.inputBytes)) -> \(bits(plan.outputBytes))"
+  }
+
+  private static func size(_ bytes: Int) -> String {
+    bytes < 1 << 20 ? "\(fixed(Double(bytes) / 1024, 1)) KiB" : "\(mebibytes(bytes)) MiB"
   }
 
   private static func shape(_ tensor: PlannedTensor) -> String {

@@ -69,7 +69,8 @@ public final class Calibrator {
     let prepared = try images.map { path throws(OccamError) in try prepare(path) }
     progress("register neurons: \(prepared.count) images")
     let (plan, before, after) = try registerPlan(prepared, options, progress)
-    let lambda1 = try options.lambda1 ?? stageOneLambda(prepared, plan, options)
+    let lambda1: Float
+    if let given = options.lambda1 { lambda1 = given } else { lambda1 = try stageOneLambda(prepared, plan, options) }
     let sidecar = try curve(images, questions, plan, lambda1, options, progress)
     return Report(
       images: images.count, samples: max(images.count, questions.count), registerNeurons: plan.neurons.count,

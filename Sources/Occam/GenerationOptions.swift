@@ -22,8 +22,8 @@ public struct GenerationOptions: Sendable {
   public var ignoresEndOfText = false
   /// The reply ends before the first of these.
   public var stop: [String] = []
-  /// Alternatives reported a token; 0: none.
-  public var logprobs = 0
+  /// Alternatives reported a token, with log-probabilities; nil: neither is computed.
+  public var logprobs: Int?
   public var pruning = Pruning()
   /// The prompt is taken verbatim: no chat template, `<__media__>` marks each image.
   public var raw = false

@@ -64,7 +64,7 @@ final class SessionCore {
     do throws(OccamError) {
       try addImages(sources, settings, onEvent, &metrics)
       let user = ChatMessage(role: "user", text: text, images: sources.count)
-      let prompt = try options.raw ? rawPrompt(text, imagesBefore) : chatPrompt(user)
+      let prompt = options.raw ? try rawPrompt(text, imagesBefore) : try chatPrompt(user)
       let logits = try prefill(prompt, settings, onEvent, &metrics)
       let generator = Generator(core: self, options: options, start: start)
       try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)
@@ -165,10 +165,10 @@ final class SessionCore {
     let photo = try translating(image.name) { try decodeImage(image.bytes, subject: image.name) }
     let stage1 = Set(image.stageOne.kept)
     let kept = Set(image.report?.keptIndices ?? image.stageOne.kept)
-    let states = (0..<image.stageOne.total).map { patch -> PatchState in
-      kept.contains(patch) ? .kept : stage1.contains(patch) ? .droppedStageTwo : .droppedStageOne
+    let fates = (0..<image.stageOne.total).map { patch -> PatchFate in
+      kept.contains(patch) ? .kept : stage1.contains(patch) ? .droppedStageII : .droppedStageI
     }
-    return encodePNG(drawKeepMap(photo: photo, grid: image.grid, states: states))
+    return encodePNG(drawKeepMap(photo, grid: image.grid, fates: fates))
   }
 
   // MARK: Prefill

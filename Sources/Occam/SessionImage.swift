@@ -58,8 +58,7 @@ struct ImagePipeline {
     let photo = try translating(name) { try decodeImage(bytes, subject: name) }
     let prepared = preprocessLLaVA15(
       photo, size: encoder.shape.imageSize, mean: encoder.shape.mean, deviation: encoder.shape.deviation)
-    let grid = PatchGrid(
-      photoWidth: photo.width, photoHeight: photo.height, prepared: prepared, patch: encoder.shape.patchSize)
+    let grid = PatchGrid(of: prepared, patch: encoder.shape.patchSize)
     timings.decode += Clock.milliseconds(since: start)
     start = Clock.nanoseconds()
     let image = try translating(name) {

@@ -34,6 +34,11 @@ package final class LayerCells {
   /// Allocated, whether filled or not.
   package var byteCount: Int { blocks.count * kvHeads * layout.headBytes }
 
+  /// What `cells` cells would take.
+  package func byteCount(forCells cells: Int) -> Int {
+    (cells + CellLayout.cells - 1) / CellLayout.cells * kvHeads * layout.headBytes
+  }
+
   /// The memory of one head in one block; `CellLayout` knows what is where.
   func head(_ head: Int, block: Int) -> UnsafeMutableRawPointer {
     UnsafeMutableRawPointer(blocks[block].pointer) + head * layout.headBytes

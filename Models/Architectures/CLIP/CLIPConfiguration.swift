@@ -30,12 +30,12 @@ struct CLIPConfiguration: Sendable {
       }
       return value
     }
-    func channels(_ name: String) throws -> [Float] {
+    func channels(_ name: String) throws -> SIMD3<Float> {
       let key = "clip.vision.\(name)"
       guard let values = try file.floats(key), values.count == 3, values.allSatisfy(\.isFinite) else {
         throw ModelError(.badValue, file.subject, "\(key) must hold 3 numbers, one a colour channel")
       }
-      return values
+      return SIMD3(values[0], values[1], values[2])
     }
     self.layout = layout
     storedLayers = try size("block_count", 256)
@@ -50,7 +50,7 @@ struct CLIPConfiguration: Sendable {
       throw ModelError(.badValue, file.subject, "clip.vision: image_size \(imageSize) is below patch_size \(patchSize)")
     }
     let deviation = try channels("image_std")
-    guard deviation.allSatisfy({ $0 > 0 }) else {
+    guard deviation.min() > 0 else {
       throw ModelError(.badValue, file.subject, "clip.vision.image_std must be positive, is \(deviation)")
     }
     shape = VisionShape(

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import zlib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -117,14 +118,16 @@ def results(oracle: Oracle, cases) -> list[dict]:
         oracle.close()
 
 
-def make(tool: str, pair: str, vocabulary: str | None, folder: Path) -> list[dict]:
+def make(tool: str, pair: str, vocabulary: str | None, folder: Path) -> tuple[list[dict], list[dict]]:
     side, has_class = VISION[pair]
     cases = [c for c in CASES if has_class or c[2] == "reference"]
     if pair.endswith("-spm"):
         cases = [c for c in cases if c[1] in ("cat.png", None) and c[2] == "reference"]
-    entries, exact = [], []
+    entries, files, exact = [], [], []
     for kind in TYPES[pair]:
         text, mmproj = generate(tool, pair, kind, vocabulary, folder)
+        sums = [zlib.crc32(path.read_bytes()) for path in (text, mmproj)]
+        files.append({"pair": pair, "type": kind, "text": sums[0], "mmproj": sums[1]})
         runs = results(Oracle(text, mmproj, side, has_class, folder, f32_cache=kind == "F32"), cases)
         exact = exact or runs
         plain_text = variants.dequantized(text, folder / "plain.gguf")
@@ -147,7 +150,7 @@ def make(tool: str, pair: str, vocabulary: str | None, folder: Path) -> list[dic
             entries.append(entry)
         save(f"{pair}-{kind}", runs, half=pair.endswith("-spm"))
         print(pair, kind, [f'{e["logits_from_f32"]:.4f}/{e["logits_from_dequantized"]:.4f}' for e in entries[-len(cases) :]])
-    return entries
+    return entries, files
 
 
 def save(stem: str, runs: list[dict], half: bool):
@@ -167,15 +170,17 @@ def main():
     tool = sys.argv[1]
     vocabulary = sys.argv[2] if len(sys.argv) > 2 else None
     DATA.mkdir(exist_ok=True)
-    entries = []
+    entries, files = [], []
     with tempfile.TemporaryDirectory() as folder:
         for pair in TYPES:
             if vocabulary or not pair.endswith("-spm"):
-                entries += make(tool, pair, vocabulary, Path(folder))
+                made = make(tool, pair, vocabulary, Path(folder))
+                entries += made[0]
+                files += made[1]
     manifest = {
         "versions": {name: version(name) for name in ("llama_cpp_python", "numpy", "pillow", "gguf")},
         "system": lib.llama_print_system_info().decode().strip(),
-        "steps": STEPS, "top": TOP, "cases": entries,
+        "steps": STEPS, "top": TOP, "files": files, "cases": entries,
     }
     (DATA / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
