@@ -94,15 +94,8 @@ let package = Package(
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
-<<<<<<< HEAD
     tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantizer"]),
-    tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures", "OccamCommandLine"]),
-=======
-    tool(
-      "occam-quantize", "Quant/occam-quantize",
-      ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamCommandLine"]),
     tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures"]),
->>>>>>> fixtures
 
     .target(
       name: "OccamTestSupport",
