@@ -5,6 +5,8 @@ Run with Pillow and numpy: python3 make.py. Versions and seed are noted in manif
     png NAME WIDTH HEIGHT HASH   FNV-1a (64 bits) of the expected RGB bytes
     resize NAME FILTER WIDTH HEIGHT LEFT TOP RIGHT BOTTOM HASH    of picture.png
     canvas SOURCE SIZE HASH      llama.cpp's padding for LLaVA-1.5 (see below)
+The canvas lines were also compared with llama.cpp's own code (img_tool::resize of tools/mtmd/mtmd-image.cpp, as in
+llama-cpp-python 0.3.36, compiled on its own): all equal.
 Expected pictures are upright: ImageOps.exif_transpose, then convert("RGB").
 """
 import io
