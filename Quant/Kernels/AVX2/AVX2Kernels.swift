@@ -26,54 +26,54 @@ private func tileF32(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  floatTile(FormatF32.self, panel, x, tokens, columns, out)
+  runTile(TileFloats<FormatF32>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
 }
 
 private func tileF16(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  floatTile(FormatF16.self, panel, x, tokens, columns, out)
+  runTile(TileFloats<FormatF16>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
 }
 
 private func tileBF16(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  floatTile(FormatBF16.self, panel, x, tokens, columns, out)
+  runTile(TileFloats<FormatBF16>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
 }
 
 private func tileQ4_0(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  blocks32(BlocksQ4_0.self, panel, x, tokens, columns, out)
+  runTile(TileQ4_0.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
 }
 
 private func tileQ8_0(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  blocks32(BlocksQ8_0.self, panel, x, tokens, columns, out)
+  runTile(TileQ8_0.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
 }
 
 private func tileQ4_K(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  affineBlocks(BlocksQ4_K.self, panel, x, tokens, columns, out)
+  runTile(TileQ4_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
 }
 
 private func tileQ5_K(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  affineBlocks(BlocksQ5_K.self, panel, x, tokens, columns, out)
+  runTile(TileQ5_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
 }
 
 private func tileQ6_K(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  symmetricBlocks(panel, x, tokens, columns, out)
+  runTile(TileQ6_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
 }

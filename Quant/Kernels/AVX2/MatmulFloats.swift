@@ -33,37 +33,19 @@ enum FormatBF16: FloatFormat {
   }
 }
 
-@inline(__always)
-func floatTile<Format: FloatFormat>(
-  _ format: Format.Type, _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let zero = _mm256_setzero_ps()
-  switch tokens {
-  case 1: floatTokens(format, panel, x, columns, out, InlineArray<1, __m256>(repeating: zero))
-  case 2: floatTokens(format, panel, x, columns, out, InlineArray<2, __m256>(repeating: zero))
-  case 3: floatTokens(format, panel, x, columns, out, InlineArray<3, __m256>(repeating: zero))
-  default: floatTokens(format, panel, x, columns, out, InlineArray<4, __m256>(repeating: zero))
-  }
-}
-
-@inline(__always)
-private func floatTokens<Format: FloatFormat, let n: Int>(
-  _ format: Format.Type, _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>, _ zero: InlineArray<n, __m256>
-) {
-  var (first, second) = (zero, zero)
-  for column in 0..<columns {
-    let place = panel + column &* (PanelLayout.rows &* format.bytes)
-    let (a, b) = (format.eight(place), format.eight(place + 8 &* format.bytes))
-    for token in 0..<n {
-      let x = broadcastFloat(activations + column &* 16, token &* 4)
-      first[token] = _mm256_fmadd_ps(a, x, first[token])
-      second[token] = _mm256_fmadd_ps(b, x, second[token])
+enum TileFloats<Format: FloatFormat>: TileKernel {
+  @inline(__always)
+  static func run<let n: Int>(_ a: TileArguments, _ tokens: Tokens<n>.Type) {
+    var out = FloatLanes<n>()
+    for column in 0..<a.columns {
+      let place = a.panel + column &* (PanelLayout.rows &* Format.bytes)
+      let (low, high) = (Format.eight(place), Format.eight(place + 8 &* Format.bytes))
+      for t in 0..<n {
+        let x = broadcastFloat(a.x + column &* 16, t &* 4)
+        out.low[t] = _mm256_fmadd_ps(low, x, out.low[t])
+        out.high[t] = _mm256_fmadd_ps(high, x, out.high[t])
+      }
     }
-  }
-  for token in 0..<n {
-    rows(out, token, 0).pointee = first[token]
-    rows(out, token, 1).pointee = second[token]
+    out.store(a.out)
   }
 }
