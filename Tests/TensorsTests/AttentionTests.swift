@@ -20,7 +20,7 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
   /// compared with what the cells hold, so that no format needs more.
   static let tolerance = 3e-6
 
-  static let causal = [
+  static let causalShapes = [
     AttentionCase(rows: 1, heads: 1, kvHeads: 1, dimension: 8),
     AttentionCase(rows: 1, heads: 8, kvHeads: 1, dimension: 64, firstCell: 63),
     AttentionCase(rows: 1, heads: 4, kvHeads: 4, dimension: 64, firstCell: 700),
@@ -33,7 +33,7 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
     AttentionCase(rows: 2, heads: 71, kvHeads: 1, dimension: 64, firstCell: 70),
   ]
 
-  @Test(arguments: VectorSets.names, causal) func causal(set: String, shape: AttentionCase) throws {
+  @Test(arguments: VectorSets.names, causalShapes) func causal(set: String, shape: AttentionCase) throws {
     for format in LayerCells.CellFormat.allCases {
       let count = shape.firstCell + shape.rows
       let q = Matrix(rows: shape.rows, columns: shape.heads * shape.dimension, gap: 3, seed: 21)
@@ -63,7 +63,7 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
           scratch: AttentionScratch(), scores: ScoreRequest(rows: wanted, output: scores.view))
         if threads == 1 {
           #expect(relativeError(out.values, reference.outputs) < AttentionTests.tolerance, "\(format)")
-          let means = wanted.flatMap { reference.means[$0] + [0, 0] }
+          let means: [Double] = wanted.flatMap { row -> [Double] in reference.means[row] + [0, 0] }
           #expect(relativeError(scores.values, means) < AttentionTests.tolerance, "\(format)")
         }
         let result = bits(out) + bits(scores)
@@ -73,14 +73,14 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
     }
   }
 
-  static let bidirectional = [
+  static let bidirectionalShapes = [
     AttentionCase(rows: 1, heads: 2, kvHeads: 2, dimension: 16),
     AttentionCase(rows: 50, heads: 4, kvHeads: 4, dimension: 64),
     AttentionCase(rows: 197, heads: 3, kvHeads: 3, dimension: 72),
     AttentionCase(rows: 577, heads: 2, kvHeads: 2, dimension: 64),
   ]
 
-  @Test(arguments: VectorSets.names, bidirectional) func bidirectional(set: String, shape: AttentionCase) throws {
+  @Test(arguments: VectorSets.names, bidirectionalShapes) func bidirectional(set: String, shape: AttentionCase) throws {
     let columns = shape.heads * shape.dimension
     let q = Matrix(rows: shape.rows, columns: columns, seed: 31)
     let k = Matrix(rows: shape.rows, columns: columns, gap: 4, seed: 32)

@@ -1,40 +1,22 @@
-import Glibc
 import OccamCore
 import OccamKernelContract
-import OccamKernelsPortable
 import OccamMatmul
 import OccamTensors
 import Testing
 
-#if arch(x86_64)
-  import OccamKernelsAVX2
-  import OccamKernelsAVX512VNNI
-#endif
-
-/// Every vector kernel table this processor can run, by name.
+/// The vector kernels of every set this processor can run, by name.
 enum VectorSets {
-  static var names: [String] { tables.map(\.name) }
+  static var names: [String] { KernelSet.available().map(\.name) }
 
-  static func named(_ name: String) throws -> VectorKernels { try #require(tables.first { $0.name == name }).table }
-
-  private static var tables: [(name: String, table: VectorKernels)] {
-    var tables = [("portable", PortableVectorKernels.table)]
-    #if arch(x86_64)
-      let cpu = CPUFeatures.current
-      if cpu.avx2 && cpu.fma && cpu.f16c {
-        tables.append(("avx2", AVX2VectorKernels.table))
-        if cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl {
-          tables.append(("avx512", AVX512VNNIVectorKernels.table))
-        }
-      }
-    #endif
-    return tables
+  static func named(_ name: String) throws -> VectorKernels {
+    try #require(KernelSet.available().first { $0.name == name }).vector
   }
 }
 
 extension TensorOps {
   init(_ name: String, threads: Int = 2) throws {
-    self.init(vector: try VectorSets.named(name), team: WorkerTeam(threads: threads))
+    self.init(
+      kernels: try #require(KernelSet.available().first { $0.name == name }), team: WorkerTeam(threads: threads))
   }
 }
 
