@@ -6,12 +6,14 @@ public struct GeneratedToken: Sendable {
     public let logprob: Float
   }
 
+  /// -1 for text that was held back and belongs to no single token, at the end of a reply.
   public let id: Int32
   /// Text that became complete with this token; often empty while a character's bytes are still coming.
   public let text: String
-  /// Natural logarithm of the probability before temperature and truncation.
-  public let logprob: Float
-  public let top: [Alternative]
+  /// Natural logarithm of the probability before temperature and truncation; nil unless asked for.
+  public internal(set) var logprob: Float?
+  /// The most probable tokens, best first.
+  public internal(set) var top: [Alternative]
 }
 
 /// What happens while a reply is made.

@@ -18,10 +18,12 @@ public struct GenerationOptions: Sendable {
   public var repeatLastN = 64
   /// Same seed, same text, whatever the thread count.
   public var seed: UInt64 = 0
+  /// Goes on past the model's end-of-text tokens, for measuring.
+  public var ignoresEndOfText = false
   /// The reply ends before the first of these.
   public var stop: [String] = []
-  /// Alternatives reported a token; 0: none.
-  public var logprobs = 0
+  /// Alternatives reported a token, with log-probabilities; nil: neither is computed.
+  public var logprobs: Int?
   public var pruning = Pruning()
   /// The prompt is taken verbatim: no chat template, `<__media__>` marks each image.
   public var raw = false

@@ -14,12 +14,12 @@ struct Generator {
     metrics: inout GenerationMetrics
   ) throws(OccamError) {
     let tokenizer = core.model.tokenizer
-    var sampler = Sampler(samplingOptions, vocabulary: core.model.decoder.shape.vocabulary)
+    var sampler = Sampler(samplingOptions)
     for item in history {
       if case .token(let id) = item { sampler.accept(id) }
     }
     var decoder = StreamingDecoder()
-    var stops = StopStrings(options.stop + core.model.chat.stopStrings(raw: options.raw))
+    var stops = StopStrings(options.stop + (options.raw ? [] : core.model.chatStops))
     var logits = first
     metrics.stop = .length
     let limit = options.maxTokens ?? Int.max
@@ -32,13 +32,13 @@ struct Generator {
         decodeStart = Clock.nanoseconds()
       }
       metrics.generatedTokens += 1
-      if tokenizer.isEndOfGeneration(id) {
+      if tokenizer.isEndOfGeneration(id), !options.ignoresEndOfText {
         metrics.stop = .eos
         break
       }
-      let outcome = stops.add(decoder.add(tokenizer.bytes(of: id, special: false)))
-      emit(id, outcome.text, row, &metrics, onEvent)
-      if outcome.stopped {
+      let text = stops.push(decoder.append(tokenizer.bytes(of: id, special: false)))
+      emit(id, text, row, &metrics, onEvent)
+      if stops.found != nil {
         metrics.stop = .stop
         break
       }
@@ -63,9 +63,15 @@ struct Generator {
   }
 
   private var samplingOptions: SamplingOptions {
-    SamplingOptions(
-      temperature: options.temperature, topK: options.topK, topP: options.topP, minP: options.minP,
-      repeatPenalty: options.repeatPenalty, repeatLastN: options.repeatLastN, seed: options.seed)
+    var result = SamplingOptions()
+    result.temperature = options.temperature
+    result.topK = options.topK
+    result.topP = options.topP
+    result.minP = options.minP
+    result.repeatPenalty = options.repeatPenalty
+    result.repeatLastN = options.repeatLastN
+    result.seed = options.seed
+    return result
   }
 
   private func emit(
@@ -73,13 +79,17 @@ struct Generator {
     _ onEvent: (GenerationEvent) -> Void
   ) {
     metrics.text += text
-    let probabilities = LogProbabilities(logits)
-    let top = probabilities.top(options.logprobs).map { entry in
-      GeneratedToken.Alternative(
-        id: entry.id, text: String(decoding: core.model.tokenizer.bytes(of: entry.id, special: true), as: UTF8.self),
-        logprob: entry.logprob)
+    var token = GeneratedToken(id: id, text: text, logprob: nil, top: [])
+    if let count = options.logprobs {
+      let probabilities = LogProbabilities(logits, chosen: id, top: count)
+      token.logprob = probabilities.chosen
+      token.top = probabilities.top.map { entry in
+        let bytes = core.model.tokenizer.bytes(of: entry.id, special: true)
+        return GeneratedToken.Alternative(
+          id: entry.id, text: String(decoding: bytes, as: UTF8.self), logprob: entry.logProbability)
+      }
     }
-    onEvent(.token(GeneratedToken(id: id, text: text, logprob: probabilities[id], top: top)))
+    onEvent(.token(token))
   }
 
   /// Bytes of an unfinished character and text held back for a stop string belong to the reply after all.
@@ -87,10 +97,10 @@ struct Generator {
     _ decoder: inout StreamingDecoder, _ stops: inout StopStrings, _ metrics: inout GenerationMetrics,
     _ onEvent: (GenerationEvent) -> Void
   ) {
-    let outcome = stops.add(decoder.finish())
-    let rest = outcome.stopped ? outcome.text : outcome.text + stops.finish()
+    let last = stops.push(decoder.finish())
+    let rest = stops.found == nil ? last + stops.finish() : last
     guard !rest.isEmpty else { return }
     metrics.text += rest
-    onEvent(.token(GeneratedToken(id: -1, text: rest, logprob: 0, top: [])))
+    onEvent(.token(GeneratedToken(id: -1, text: rest, logprob: nil, top: [])))
   }
 }

@@ -6,8 +6,8 @@ extension GeneratedToken {
   public var jsonLine: String {
     var members = [
       JSONMember("type", "token"), JSONMember("id", .integer(Int(id))), JSONMember("text", .string(text)),
-      JSONMember("logprob", .float(logprob)),
     ]
+    if let logprob { members.append(JSONMember("logprob", .float(logprob))) }
     if !top.isEmpty {
       members.append(
         JSONMember(

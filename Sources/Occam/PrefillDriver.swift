@@ -18,6 +18,8 @@ struct PrefillDriver {
     var last: MatrixView<Float>
     /// Per span, which of its S1 tokens stage II kept.
     var keep: [KeepList]
+    /// Per span, stage II's scores; empty where no text of the question follows an image.
+    var scores: [TokenScores] = []
   }
 
   /// - Parameter settings: nil runs without stage II.
@@ -35,7 +37,7 @@ struct PrefillDriver {
     try decoder.forward(
       layers: 0..<split, hidden: x, positions: rows.positions, cells: cells, compute: compute, scores: request,
       lastRowOnly: false)
-    let keep = stageTwo(rows, request, firstCell, settings)
+    let (keep, scores) = stageTwo(rows, request, firstCell, settings)
     let compactor = TokenCompactor(rows, keep: keep)
     let survivors = compactor.compact(x)
     if settings.kvPolicy == .compact {
@@ -47,7 +49,7 @@ struct PrefillDriver {
         layers: split..<decoder.shape.layers, hidden: survivors, positions: compactor.compact(rows.positions),
         cells: cells, compute: compute, scores: nil, lastRowOnly: true)
     }
-    return Outcome(last: survivors.slice(rows: (survivors.rows - 1)..<survivors.rows), keep: keep)
+    return Outcome(last: survivors.slice(rows: (survivors.rows - 1)..<survivors.rows), keep: keep, scores: scores)
   }
 
   /// Text rows take token embeddings, image rows the projected features of stage I's survivors.
@@ -78,13 +80,13 @@ struct PrefillDriver {
   /// An image that no text of the question follows cannot be asked about: all its tokens stay.
   private func stageTwo(
     _ rows: PrefillRows, _ request: ScoreRequest?, _ firstCell: Int, _ settings: PruningSettings
-  ) -> [KeepList] {
+  ) -> (keep: [KeepList], scores: [TokenScores]) {
     let everything = rows.spans.map { KeepList.everything($0.visual.count) }
-    guard let request else { return everything }
+    guard let request else { return (everything, []) }
     let spans = rows.visualSpans(firstCell: firstCell)
-    let lists = StageTwo.keep(
-      StageTwo.scores(rows: request.output, spans: spans), images: spans.map(\.image), lambda: settings.lambda2,
-      cap: settings.cap)
-    return spans.indices.map { spans[$0].firstRow < rows.questionRows.count ? lists[$0] : everything[$0] }
+    let scores = StageTwo.scores(rows: request.output, spans: spans)
+    let lists = StageTwo.keep(scores, images: spans.map(\.image), lambda: settings.lambda2, cap: settings.cap)
+    let keep = spans.indices.map { spans[$0].firstRow < rows.questionRows.count ? lists[$0] : everything[$0] }
+    return (keep, scores)
   }
 }

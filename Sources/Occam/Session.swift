@@ -53,14 +53,7 @@ public final class Session: Sendable {
     to prompt: String, images: [ImageSource] = [], options: GenerationOptions = GenerationOptions(),
     onEvent: (GenerationEvent) -> Void = { _ in }
   ) throws(OccamError) -> GenerationMetrics {
-    let result: Result<GenerationMetrics, OccamError> = queue.sync {
-      do throws(OccamError) {
-        return .success(try run(prompt, images, options, onEvent))
-      } catch {
-        return .failure(error)
-      }
-    }
-    return try result.get()
+    try measured { _ throws(OccamError) in try run(prompt, images, options, onEvent) }
   }
 
   private func run(
@@ -82,8 +75,13 @@ public final class Session: Sendable {
   /// An image of the conversation with dropped patches dimmed (stage I grey, stage II tinted), as PNG bytes.
   /// - Parameter image: index in the order the images were shown, from 0.
   public func keepMap(image: Int) throws(OccamError) -> [UInt8] {
-    let result: Result<[UInt8], OccamError> = queue.sync {
-      do throws(OccamError) { return .success(try core.keepMap(image)) } catch { return .failure(error) }
+    try measured { core throws(OccamError) in try core.keepMap(image) }
+  }
+
+  /// Runs `body` on the session's queue and waits for it.
+  func measured<R>(_ body: (SessionCore) throws(OccamError) -> R) throws(OccamError) -> R {
+    let result: Result<R, OccamError> = queue.sync {
+      do throws(OccamError) { return .success(try body(core)) } catch { return .failure(error) }
     }
     return try result.get()
   }
@@ -92,20 +90,12 @@ public final class Session: Sendable {
   package func logits(
     raw prompt: String, images: [ImageSource], continuation: [Int32], pruning: GenerationOptions.Pruning
   ) throws(OccamError) -> [[Float]] {
-    let result: Result<[[Float]], OccamError> = queue.sync {
-      do throws(OccamError) {
-        return .success(try core.logits(prompt, images, continuation, pruning))
-      } catch { return .failure(error) }
-    }
-    return try result.get()
+    try measured { core throws(OccamError) in try core.logits(prompt, images, continuation, pruning) }
   }
 
   /// The projected embeddings [tokens x width] of an unpruned image: for comparing numerics.
   package func imageEmbeddings(_ source: ImageSource) throws(OccamError) -> [[Float]] {
-    let result: Result<[[Float]], OccamError> = queue.sync {
-      do throws(OccamError) { return .success(try core.imageEmbeddings(source)) } catch { return .failure(error) }
-    }
-    return try result.get()
+    try measured { core throws(OccamError) in try core.imageEmbeddings(source) }
   }
 }
 

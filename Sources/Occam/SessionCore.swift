@@ -34,10 +34,6 @@ final class SessionCore {
       case .f16: .f16
       case .q8_0: .q8_0
       }
-    if format == .q8_0, shape.headDimension % 32 != 0 {
-      throw OccamError(
-        .invalidOption, "KV cell type q8_0", "needs heads of a multiple of 32, the model's have \(shape.headDimension)")
-    }
     cells = (0..<shape.layers).map { _ in
       LayerCells(kvHeads: shape.kvHeads, headDimension: shape.headDimension, format: format)
     }
@@ -67,12 +63,12 @@ final class SessionCore {
     let imagesBefore = images.count
     do throws(OccamError) {
       try addImages(sources, settings, onEvent, &metrics)
-      let user = ChatMessage(role: "user", text: text, images: sources.count)
-      let prompt = try options.raw ? rawPrompt(text, imagesBefore) : chatPrompt(user)
+      let user = SessionCore.userMessage(text, images: sources.count)
+      let prompt = options.raw ? try rawPrompt(text, imagesBefore) : try chatPrompt(user)
       let logits = try prefill(prompt, settings, onEvent, &metrics)
       let generator = Generator(core: self, options: options, start: start)
       try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)
-      if !options.raw { messages += [user, ChatMessage(role: "assistant", text: metrics.text, images: 0)] }
+      if !options.raw { messages += [user, ChatMessage(role: "assistant", text: metrics.text)] }
     } catch {
       images.removeSubrange(imagesBefore...)
       dropCache()
@@ -89,8 +85,13 @@ final class SessionCore {
     try Prompt(text, images: Array(imagesBefore..<images.count), tokenizer: model.tokenizer)
   }
 
+  /// Images first, then the question.
+  private static func userMessage(_ text: String, images: Int) -> ChatMessage {
+    ChatMessage(role: "user", content: Array(repeating: .image, count: images) + [.text(text)])
+  }
+
   private func chatPrompt(_ user: ChatMessage) throws(OccamError) -> Prompt {
-    let system = systemPrompt.map { [ChatMessage(role: "system", text: $0, images: 0)] } ?? []
+    let system = systemPrompt.map { [ChatMessage(role: "system", text: $0)] } ?? []
     let turns = system + messages + [user]
     let all = Array(0..<images.count)
     let rendered = try translating("chat template") {
@@ -101,7 +102,7 @@ final class SessionCore {
     if turns.count > 1,
       let before = try? model.chat.render(messages: Array(turns.dropLast()), addGenerationPrompt: false),
       let older = try? Prompt(
-        before, images: Array(all.dropLast(user.images)), tokenizer: model.tokenizer)
+        before, images: Array(all.dropLast(user.content.filter { $0 == .image }.count)), tokenizer: model.tokenizer)
     {
       prompt.questionStart = Prompt.common(older.items, prompt.items)
     }
@@ -169,10 +170,10 @@ final class SessionCore {
     let photo = try translating(image.name) { try decodeImage(image.bytes, subject: image.name) }
     let stage1 = Set(image.stageOne.kept)
     let kept = Set(image.report?.keptIndices ?? image.stageOne.kept)
-    let states = (0..<image.stageOne.total).map { patch -> PatchState in
-      kept.contains(patch) ? .kept : stage1.contains(patch) ? .droppedStageTwo : .droppedStageOne
+    let fates = (0..<image.stageOne.total).map { patch -> PatchFate in
+      kept.contains(patch) ? .kept : stage1.contains(patch) ? .droppedStageII : .droppedStageI
     }
-    return encodePNG(drawKeepMap(photo: photo, grid: image.grid, states: states))
+    return encodePNG(drawKeepMap(photo, grid: image.grid, fates: fates))
   }
 
   // MARK: Prefill
@@ -294,7 +295,24 @@ final class SessionCore {
     metrics.seed = options.seed
   }
 
-  // MARK: Comparing numerics
+  // MARK: Calibration and comparing numerics
+
+  /// Stage II's scores of one image and question, with everything of S1 kept.
+  func stageTwoScores(
+    _ question: String, _ source: ImageSource, _ settings: PruningSettings
+  ) throws(OccamError) -> TokenScores? {
+    clear()
+    var metrics = GenerationMetrics()
+    try addImages([source], settings, { _ in }, &metrics)
+    let prompt = try chatPrompt(SessionCore.userMessage(question, images: 1))
+    let rows = PrefillRows(prompt.items[...], questionStart: 0, position: 0, images: images)
+    let driver = PrefillDriver(decoder: model.decoder, compute: compute, cells: cells)
+    let outcome = try translating("prefill") {
+      try compute.team.pass { try driver.run(rows, images: images, settings: settings) }
+    }
+    clear()
+    return outcome.scores.first
+  }
 
   func logits(
     _ text: String, _ sources: [ImageSource], _ continuation: [Int32], _ pruning: GenerationOptions.Pruning

@@ -58,8 +58,7 @@ struct ImagePipeline {
     let photo = try translating(name) { try decodeImage(bytes, subject: name) }
     let prepared = preprocessLLaVA15(
       photo, size: encoder.shape.imageSize, mean: encoder.shape.mean, deviation: encoder.shape.deviation)
-    let grid = PatchGrid(
-      photoWidth: photo.width, photoHeight: photo.height, prepared: prepared, patch: encoder.shape.patchSize)
+    let grid = PatchGrid(of: prepared, patch: encoder.shape.patchSize)
     timings.decode += Clock.milliseconds(since: start)
     start = Clock.nanoseconds()
     let image = try translating(name) {
@@ -95,11 +94,13 @@ struct ImagePipeline {
 
   private func stageOne(_ encoded: EncodedImage, _ settings: StageOneSettings) -> KeepList {
     guard settings.isPruned, let scores = encoded.scores else { return .everything(encoded.patches) }
+    return StageOne.keep(ImagePipeline.tokenScores(encoded, scores), lambda: settings.lambda1)
+  }
+
+  /// The encoder's scores as stage I compares them: against the register's, or against their own mean.
+  static func tokenScores(_ encoded: EncodedImage, _ scores: [Float]) -> TokenScores {
     let visual = Array(scores.prefix(encoded.patches))
-    guard encoded.hasRegister, let register = scores.last else {
-      return StageOne.keep(TokenScores(scores: visual), lambda: settings.lambda1)
-    }
-    return StageOne.keep(
-      TokenScores(scores: visual, reference: register, kind: .register), lambda: settings.lambda1)
+    guard encoded.hasRegister, let register = scores.last else { return TokenScores(scores: visual) }
+    return TokenScores(scores: visual, reference: register, kind: .register)
   }
 }

@@ -35,6 +35,9 @@ package struct Sidecar: Sendable, Equatable {
 
   package var model: ModelFingerprint
   package var plan: RegisterPlan
+  /// What lambdas and curve of this file are held against. A register works without register neurons too: in an encoder
+  /// without outlier patches it is a neutral token of the same softmax.
+  package var reference: ReferenceKind
   package var lambda1: Float?
   package var lambda2: Float?
   /// Text layer of Stage II, from 1.
@@ -44,20 +47,18 @@ package struct Sidecar: Sendable, Equatable {
   package var calibration: String
 
   package init(
-    model: ModelFingerprint, plan: RegisterPlan, lambda1: Float? = nil, lambda2: Float? = nil, textLayer: Int? = nil,
+    model: ModelFingerprint, plan: RegisterPlan, reference: ReferenceKind = .register, lambda1: Float? = nil, lambda2: Float? = nil, textLayer: Int? = nil,
     curve: BudgetCurve? = nil, calibration: String = ""
   ) {
     self.model = model
     self.plan = plan
+    self.reference = reference
     self.lambda1 = lambda1
     self.lambda2 = lambda2
     self.textLayer = textLayer
     self.curve = curve
     self.calibration = calibration
   }
-
-  /// What lambdas and curve of this file are held against.
-  package var reference: ReferenceKind { plan.isEmpty ? .mean : .register }
 
   /// `<name of the mmproj or fused model file>.occam.json`, beside it.
   package static func path(forModel model: String) -> String { model + ".occam.json" }

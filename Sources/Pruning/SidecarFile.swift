@@ -15,6 +15,7 @@ extension Sidecar {
           "hidden_size": .integer(model.hiddenSize), "tensor_hash": .string(model.tensorHash),
         ]),
       JSONMember("calibration", .string(calibration)),
+      JSONMember("reference", .string(reference.rawValue)),
       JSONMember(
         "register_neurons",
         .array(plan.neurons.map { ["layer": .integer($0.layer), "channel": .integer($0.channel)] })),
@@ -73,6 +74,11 @@ extension Sidecar {
       hiddenSize: try reader.integer(modelValue, "hidden_size", 1...(1 << 24), in: "model."),
       tensorHash: try reader.string(modelValue, "tensor_hash", in: "model."))
     calibration = root["calibration"] == nil ? "" : try reader.string(root, "calibration")
+    let kind = root["reference"] == nil ? ReferenceKind.register.rawValue : try reader.string(root, "reference")
+    guard let known = ReferenceKind(rawValue: kind) else {
+      throw reader.wrong("reference", ReferenceKind.allCases.map(\.rawValue).joined(separator: " or "))
+    }
+    reference = known
     lambda1 = root["lambda1"] == nil ? nil : try reader.lambda(root, "lambda1")
     lambda2 = root["lambda2"] == nil ? nil : try reader.lambda(root, "lambda2")
     textLayer = root["text_layer"] == nil ? nil : try reader.integer(root, "text_layer", 1...(1 << 16))

@@ -76,11 +76,11 @@ import Testing
     }
   }
 
-  /// Root mean square error of unit noise, against the format's step: bounds a few per cent above what the search
-  /// reaches, so that a worse search fails.
+  /// Root mean square error of unit noise: bounds 3 to 5 % above what is reached, so that a worse search fails.
   @Test(arguments: [
-    (QuantFormat.q8_0, Float(0.006)), (.q6_K, 0.019), (.q5_K, 0.037), (.q4_K, 0.075), (.q4_0, 0.095), (.f16, 0.0003),
-    (.bf16, 0.0021),
+    (QuantFormat.q8_0, Float(0.0056)), (.q6_K, 0.0187), (.q5_K, 0.0375), (.q4_K, 0.074), (.q4_0, 0.088),
+    (.f16, 0.00022),
+    (.bf16, 0.00175),
   ])
   func roundTripError(_ format: QuantFormat, _ bound: Float) throws {
     var generator = SeededGenerator(seed: 9)
@@ -88,7 +88,7 @@ import Testing
     let decoded = try roundTrip(format, numbers)
     let squares = zip(numbers, decoded).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
     let error = (squares / Float(numbers.count)).squareRoot()
-    #expect(error < bound && error > bound / 3)
+    #expect(error < bound && error > bound / 2)
   }
 
   /// Nothing traps, and a finite block next to a spoilt one stays what it is.
@@ -98,7 +98,7 @@ import Testing
     let expected = try roundTrip(format, clean)
     let odd: [Float] = [
       .nan, -.nan, .signalingNaN, .infinity, -.infinity, .greatestFiniteMagnitude, -.greatestFiniteMagnitude,
-      .leastNonzeroMagnitude, -.leastNonzeroMagnitude, .leastNormalMagnitude, 1e-40, -1e-40, -0.0,
+      .leastNonzeroMagnitude, -.leastNonzeroMagnitude, .leastNormalMagnitude, .leastNormalMagnitude / 64, -0.0,
     ]
     for value in odd {
       for spoilt in [1, 7, 256] {
@@ -118,5 +118,53 @@ import Testing
       }
     }
     return decoded
+  }
+}
+
+@Suite struct FormatsRowTests {
+  @Test(arguments: QuantFormat.allCases) func oneRowOfATable(_ format: QuantFormat) throws {
+    var generator = SeededGenerator(seed: 12)
+    let (rows, columns) = (5, 512)
+    let numbers = (0..<rows * columns).map { _ in generator.normal() }
+    var bytes = [UInt8](repeating: 0, count: try #require(format.byteCount(elements: numbers.count)))
+    var whole = [Float](repeating: 0, count: numbers.count)
+    var row = [Float](repeating: 0, count: columns)
+    bytes.withUnsafeMutableBytes { raw in
+      let base = raw.baseAddress!
+      format.encode(numbers, count: numbers.count, into: base)
+      whole.withUnsafeMutableBufferPointer { format.decode(base, count: $0.count, into: $0.baseAddress!) }
+      row.withUnsafeMutableBufferPointer { format.decodeRow(3, of: base, columns: columns, into: $0.baseAddress!) }
+    }
+    #expect(row[...] == whole[3 * columns..<4 * columns])
+  }
+
+  /// Every scale of every block is looked at.
+  @Test(arguments: QuantFormat.allCases) func spoiltScalesAreSeen(_ format: QuantFormat) throws {
+    let offsets: [Int] =
+      switch format {
+      case .f32, .f16, .bf16: [0]
+      case .q4_0: [BlockQ4_0.d]
+      case .q8_0: [BlockQ8_0.d]
+      case .q4_K: [BlockQ4_K.d, BlockQ4_K.dmin]
+      case .q5_K: [BlockQ5_K.d, BlockQ5_K.dmin]
+      case .q6_K: [BlockQ6_K.d]
+      }
+    let blocks = 6
+    let spoilt: [UInt8] =
+      switch format {
+      case .f32: [0, 0, 0x80, 0x7f]
+      case .bf16: [0xc0, 0xff]
+      default: [0x01, 0x7c]
+      }
+    for block in 0..<blocks {
+      for offset in offsets {
+        var bytes = [UInt8](repeating: 0x3b, count: blocks * format.blockBytes)
+        let count = blocks * format.blockSize
+        #expect(bytes.withUnsafeBytes { format.isFinite($0.baseAddress!, count: count) })
+        let start = block * format.blockBytes + offset
+        bytes.replaceSubrange(start..<start + spoilt.count, with: spoilt)
+        #expect(!bytes.withUnsafeBytes { format.isFinite($0.baseAddress!, count: count) })
+      }
+    }
   }
 }

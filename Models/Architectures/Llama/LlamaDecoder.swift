@@ -87,7 +87,7 @@ package final class LlamaDecoder: TextDecoder {
         rope(q, shape.heads, base, compute)
         rope(k, shape.kvHeads, base, compute)
       }
-      cells.append(keys: k, values: v)
+      cells.append(keys: k, values: v, ops: compute.tensors)
     }
     timed("text.attention") {
       compute.tensors.attendCausal(

@@ -15,8 +15,8 @@ package struct VisionShape: Sendable, Equatable {
   /// Layers that run (not the ones stored).
   package var layers: Int
   package var hasClassToken: Bool
-  package var mean: [Float]
-  package var deviation: [Float]
+  package var mean: SIMD3<Float>
+  package var deviation: SIMD3<Float>
 
   package var patchesPerSide: Int { imageSize / patchSize }
   package var patches: Int { patchesPerSide * patchesPerSide }

@@ -54,32 +54,19 @@ public func storeTail(_ value: Lanes16, _ pointer: UnsafeMutablePointer<Float>, 
   }
 }
 
-/// x[i] = body(x[i]), sixteen at a time; the tail is padded with zeros.
-@inlinable @inline(__always)
-public func mapRow(_ x: UnsafeMutablePointer<Float>, _ count: Int, _ body: (Lanes16) -> Lanes16) {
-  let whole = count & ~15
-  var index = 0
-  while index < whole {
-    store16(body(load16(x + index)), x + index)
-    index += 16
-  }
-  if whole < count { storeTail(body(loadTail(x + whole, count - whole)), x + whole, count - whole) }
-}
-
 /// out[i] = body(out[i], x[i]), sixteen at a time; the tail is padded with zeros.
 @inlinable @inline(__always)
 public func combineRows(
   _ out: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ count: Int, _ body: (Lanes16, Lanes16) -> Lanes16
 ) {
-  let whole = count & ~15
   var index = 0
-  while index < whole {
-    store16(body(load16(out + index), load16(x + index)), out + index)
+  while index < count {
+    let rest = count - index
+    let whole = rest >= 16
+    let value = body(
+      whole ? load16(out + index) : loadTail(out + index, rest), whole ? load16(x + index) : loadTail(x + index, rest))
+    if whole { store16(value, out + index) } else { storeTail(value, out + index, rest) }
     index += 16
-  }
-  if whole < count {
-    let rest = count - whole
-    storeTail(body(loadTail(out + whole, rest), loadTail(x + whole, rest)), out + whole, rest)
   }
 }
 

@@ -1,24 +1,29 @@
 extension VectorRows {
-  /// Sum of body(x[i]) over one row: four independent vectors of lanes, i.e. 64 partial sums, which keeps both the
-  /// dependency chain and the rounding error short.
+  /// Sum of x[i] - shift, or of its squares, over one row: four independent vectors of lanes, i.e. 64 partial sums,
+  /// which keeps both the dependency chain and the rounding error short.
   @inlinable @inline(__always)
-  public static func sum(
-    _ x: UnsafePointer<Float>, _ count: Int, _ body: (Lanes16, Lanes16) -> Lanes16
-  ) -> Float {
+  public static func sum(_ x: UnsafePointer<Float>, _ count: Int, shift: Float, squared: Bool) -> Float {
+    let shifts = Lanes16(repeating: shift)
     var a = Lanes16(repeating: 0)
     var b = a
     var c = a
     var d = a
     var index = 0
     while index + 64 <= count {
-      a = body(load16(x + index), a)
-      b = body(load16(x + index + 16), b)
-      c = body(load16(x + index + 32), c)
-      d = body(load16(x + index + 48), d)
+      let x0 = load16(x + index) - shifts
+      let x1 = load16(x + index + 16) - shifts
+      let x2 = load16(x + index + 32) - shifts
+      let x3 = load16(x + index + 48) - shifts
+      a = squared ? L.multiplyAdd(x0, x0, a) : a + x0
+      b = squared ? L.multiplyAdd(x1, x1, b) : b + x1
+      c = squared ? L.multiplyAdd(x2, x2, c) : c + x2
+      d = squared ? L.multiplyAdd(x3, x3, d) : d + x3
       index += 64
     }
-    while index + 16 <= count {
-      a = body(load16(x + index), a)
+    while index < count {
+      let rest = count - index
+      let x0 = (rest >= 16 ? load16(x + index) : loadTail(x + index, rest, rest: shift)) - shifts
+      a = squared ? L.multiplyAdd(x0, x0, a) : a + x0
       index += 16
     }
     return laneSum((a + b) + (c + d))
@@ -29,8 +34,7 @@ extension VectorRows {
     _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>, _ epsilon: Float, _ out: UnsafeMutablePointer<Float>,
     _ count: Int
   ) {
-    var squares = sum(x, count) { L.multiplyAdd($0, $0, $1) }
-    for index in (count & ~15)..<count { squares += x[index] * x[index] }
+    let squares = sum(x, count, shift: 0, squared: true)
     let factor = 1 / (squares / Float(count) + epsilon).squareRoot()
     let factors = Lanes16(repeating: factor)
     let whole = count & ~15
@@ -52,15 +56,9 @@ extension VectorRows {
     _ out: UnsafeMutablePointer<Float>, _ count: Int
   ) {
     let whole = count & ~15
-    var total = sum(x, count) { $1 + $0 }
-    for index in whole..<count { total += x[index] }
-    let mean = total / Float(count)
+    let mean = sum(x, count, shift: 0, squared: false) / Float(count)
     let means = Lanes16(repeating: mean)
-    var squares = sum(x, count) {
-      let difference = $0 - means
-      return L.multiplyAdd(difference, difference, $1)
-    }
-    for index in whole..<count { squares += (x[index] - mean) * (x[index] - mean) }
+    let squares = sum(x, count, shift: mean, squared: true)
     let factor = 1 / (squares / Float(count) + epsilon).squareRoot()
     let factors = Lanes16(repeating: factor)
     var index = 0

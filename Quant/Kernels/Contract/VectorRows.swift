@@ -51,55 +51,16 @@ public enum VectorRows<L: VectorLanes> {
 
   @inlinable
   public static func siluMultiply(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
-    combineRows(gate, up, count) { gated($0, $0) * $1 }
-  }
-
-  @inlinable
-  public static func exponential(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
-    mapRow(x, count) { exp($0) }
-  }
-
-  @inlinable
-  public static func gelu(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
-    // (1 + tanh(u)) / 2 = sigmoid(2u), with u = sqrt(2 / pi) * (x + 0.044715 x³).
-    mapRow(x, count) {
-      let inner = L.multiplyAdd($0 * $0, Lanes16(repeating: 0.044715), Lanes16(repeating: 1))
-      return gated($0, $0 * inner * Lanes16(repeating: 1.595769122))
+    // No `combineRows`: the compiler does not inline a closure this long.
+    var index = 0
+    while index < count {
+      let rest = count - index
+      let g = rest >= 16 ? load16(gate + index) : loadTail(gate + index, rest)
+      let u = rest >= 16 ? load16(up + index) : loadTail(up + index, rest)
+      let product = gated(g, g) * u
+      if rest >= 16 { store16(product, gate + index) } else { storeTail(product, gate + index, rest) }
+      index += 16
     }
-  }
-
-  @inlinable
-  public static func geluErf(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
-    // erfc(z) = t * (a1 + t * (a2 + ...)) * e^(-z²), t = 1 / (1 + p z), z >= 0: Abramowitz and Stegun 7.1.26, error
-    // at most 1.5e-7. Coefficients halved, since only erfc / 2 is used.
-    mapRow(x, count) { x in
-      let negative = x .< Lanes16(repeating: 0)
-      let z = x.replacing(with: Lanes16(repeating: 0) - x, where: negative) * Lanes16(repeating: 0.70710678)
-      let one = Lanes16(repeating: 1)
-      let t = one / L.multiplyAdd(z, Lanes16(repeating: 0.3275911), one)
-      var p = Lanes16(repeating: 0.5307027145)
-      p = L.multiplyAdd(p, t, Lanes16(repeating: -0.7265760135))
-      p = L.multiplyAdd(p, t, Lanes16(repeating: 0.7107068705))
-      p = L.multiplyAdd(p, t, Lanes16(repeating: -0.142248368))
-      p = L.multiplyAdd(p, t, Lanes16(repeating: 0.127414796))
-      let tail = p * t * exp(Lanes16(repeating: 0) - z * z)
-      return x * (one - tail).replacing(with: tail, where: negative)
-    }
-  }
-
-  @inlinable
-  public static func geluQuick(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
-    mapRow(x, count) { gated($0, $0 * Lanes16(repeating: 1.702)) }
-  }
-
-  @inlinable
-  public static func silu(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
-    mapRow(x, count) { gated($0, $0) }
-  }
-
-  @inlinable
-  public static func relu(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
-    mapRow(x, count) { larger($0, Lanes16(repeating: 0)) }
   }
 
   @inlinable
@@ -115,17 +76,20 @@ public enum VectorRows<L: VectorLanes> {
     let maximum = Lanes16(repeating: largestLane(largest))
     var total = Lanes16(repeating: 0)
     index = 0
-    while index < whole {
-      let value = exp(load16(x + index) - maximum)
-      store16(value, x + index)
-      total += value
+    while index < count {
+      let rest = count - index
+      // Lanes behind the end hold the maximum, so that their exp is 1 whatever the row, and are not summed.
+      let value = exp((rest >= 16 ? load16(x + index) : loadTail(x + index, rest, rest: maximum[0])) - maximum)
+      if rest >= 16 {
+        store16(value, x + index)
+        total += value
+      } else {
+        storeTail(value, x + index, rest)
+      }
       index += 16
     }
     var sum = laneSum(total)
-    if whole < count {
-      storeTail(exp(loadTail(x + whole, count - whole) - maximum), x + whole, count - whole)
-      for index in whole..<count { sum += x[index] }
-    }
+    for index in whole..<count { sum += x[index] }
     scale(x, 1 / sum, x, count)
   }
 

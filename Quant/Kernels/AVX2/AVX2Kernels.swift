@@ -1,0 +1,79 @@
+import OccamKernelContract
+
+/// Kernels for AVX2, FMA and F16C: a line of 16 rows in two registers of 8 rows. Products of bytes are summed in
+/// 16-bit lanes as long as they fit, which the comment beside each format proves.
+package enum AVX2Kernels {
+  package static var matmul: MatmulKernels {
+    MatmulKernels(
+      tileTokens: 4, quantize32: quantize32, quantize256: quantize256, f32: tileF32, f16: tileF16, bf16: tileBF16,
+      q4_0: tileQ4_0, q8_0: tileQ8_0, q4_K: tileQ4_K, q5_K: tileQ5_K, q6_K: tileQ6_K)
+  }
+}
+
+private func quantize32(
+  _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer
+) {
+  quantizeActivations32(x, stride, tokens, columns, group)
+}
+
+private func quantize256(
+  _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer
+) {
+  quantizeActivations256(x, stride, tokens, columns, group)
+}
+
+private func tileF32(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileFloats<FormatF32>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileF16(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileFloats<FormatF16>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileBF16(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileFloats<FormatBF16>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileQ4_0(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileQ4_0.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileQ8_0(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileQ8_0.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileQ4_K(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileQ4_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileQ5_K(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileQ5_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileQ6_K(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileQ6_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}

@@ -1,0 +1,72 @@
+import OccamQuantFormats
+
+/// What a weight format multiplies with.
+package enum ActivationKind: Int, Sendable, CaseIterable {
+  /// Floats, unrounded: F32, F16, BF16.
+  case floats
+  /// Signed bytes, one float scale for each 32: Q4_0, Q8_0.
+  case blocks32
+  /// Signed bytes, one float scale for each 256: Q4_K, Q5_K, Q6_K.
+  case blocks256
+
+  package init(_ format: QuantFormat) {
+    switch format {
+    case .f32, .f16, .bf16: self = .floats
+    case .q4_0, .q8_0: self = .blocks32
+    case .q4_K, .q5_K, .q6_K: self = .blocks256
+    }
+  }
+}
+
+/// How activations lie in memory for the kernels: the same for every kernel set.
+///
+/// Four tokens form a group, so that a tile reads one contiguous stream per group and no power-of-two stride ever
+/// separates its tokens. In a group: floats as [column][4 tokens], blocks as [block][4 tokens] records.
+@usableFromInline
+package enum ActivationLayout {
+  /// Tokens of a group.
+  @inlinable package static var tokens: Int { 4 }
+
+  /// Bytes of one group; nil if they are too many to count.
+  /// - Parameter columns: a multiple of the kind's block, 1, 32 or 256.
+  package static func groupBytes(_ kind: ActivationKind, columns: Int) -> Int? {
+    let (blocks, bytes) =
+      switch kind {
+      case .floats: (columns, 4)
+      case .blocks32: (columns / 32, Activation32.bytes)
+      case .blocks256: (columns / 256, Activation256.bytes)
+      }
+    let (product, overflow) = blocks.multipliedReportingOverflow(by: bytes * tokens)
+    return overflow ? nil : product
+  }
+}
+
+/// One token's record of 32 activations, x ~ scale * q: byte offsets.
+@usableFromInline
+package enum Activation32 {
+  /// Float, amax / 127.
+  @inlinable package static var scale: Int { 0 }
+  /// Int32, sum of q.
+  @inlinable package static var sum: Int { 4 }
+  /// Int32, -8 * sum: what the zero point of 4-bit weights takes away.
+  @inlinable package static var minus8: Int { 8 }
+  /// Int32, -128 * sum: for signed 8-bit weights offset to unsigned ones.
+  @inlinable package static var minus128: Int { 12 }
+  /// [32] Int8.
+  @inlinable package static var quants: Int { 16 }
+  @inlinable package static var bytes: Int { 48 }
+}
+
+/// One token's record of 256 activations, x ~ scale * q: byte offsets.
+@usableFromInline
+package enum Activation256 {
+  /// Float, amax / 127.
+  @inlinable package static var scale: Int { 0 }
+  /// [8] Int16, sums of 32.
+  @inlinable package static var sums32: Int { 16 }
+  /// [16] Int16, sums of 16.
+  @inlinable package static var sums16: Int { 32 }
+  /// [256] Int8.
+  @inlinable package static var quants: Int { 64 }
+  @inlinable package static var bytes: Int { 320 }
+}

@@ -1,0 +1,52 @@
+#if arch(x86_64)
+  import _Builtin_intrinsics.intel.cpuid
+  import OccamCore
+#endif
+
+/// The instruction sets that this processor has and whose registers the operating system saves.
+package struct CPUFeatures: Sendable, Equatable {
+  package var avx2 = false
+  package var fma = false
+  package var f16c = false
+  package var avx512f = false
+  package var avx512bw = false
+  package var avx512dq = false
+  package var avx512vl = false
+  package var avx512vnni = false
+
+  /// None: what every processor of the architecture has.
+  package init() {}
+
+  package static let current = CPUFeatures.detect()
+
+  #if arch(x86_64)
+    private static func detect() -> CPUFeatures {
+      var features = CPUFeatures()
+      guard let one = leaf(1) else { return features }
+      // OSXSAVE: XGETBV may be executed. XCR0 bits 1, 2: xmm, ymm state; 5, 6, 7: mask registers and zmm.
+      guard bit(one.ecx, 27) else { return features }
+      let state = extendedControlRegister()
+      guard state & 0x06 == 0x06, bit(one.ecx, 28) else { return features }
+      features.fma = bit(one.ecx, 12)
+      features.f16c = bit(one.ecx, 29)
+      guard let seven = leaf(7) else { return features }
+      features.avx2 = bit(seven.ebx, 5)
+      guard state & 0xe6 == 0xe6 else { return features }
+      features.avx512f = bit(seven.ebx, 16)
+      features.avx512dq = bit(seven.ebx, 17)
+      features.avx512bw = bit(seven.ebx, 30)
+      features.avx512vl = bit(seven.ebx, 31)
+      features.avx512vnni = bit(seven.ecx, 11)
+      return features
+    }
+
+    private static func leaf(_ number: UInt32) -> (ebx: UInt32, ecx: UInt32)? {
+      var (a, b, c, d): (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
+      return __get_cpuid_count(number, 0, &a, &b, &c, &d) == 0 ? nil : (b, c)
+    }
+
+    private static func bit(_ word: UInt32, _ index: UInt32) -> Bool { (word >> index) & 1 == 1 }
+  #else
+    private static func detect() -> CPUFeatures { CPUFeatures() }
+  #endif
+}

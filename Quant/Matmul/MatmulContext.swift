@@ -1,0 +1,125 @@
+import OccamCore
+import OccamKernelContract
+import OccamQuantFormats
+
+/// One product of a step: y (+)= x * weights^T (+ bias).
+package struct MatmulProduct {
+  package let weights: PackedMatrix
+  /// [tokens x weights.rows].
+  package let y: MatrixView<Float>
+  /// weights.rows floats that outlive the call.
+  package let bias: UnsafePointer<Float>?
+  /// Adds to y instead of overwriting it.
+  package let accumulate: Bool
+
+  package init(
+    _ weights: PackedMatrix, into y: MatrixView<Float>, bias: UnsafePointer<Float>? = nil, accumulate: Bool = false
+  ) {
+    self.weights = weights
+    self.y = y
+    self.bias = bias
+    self.accumulate = accumulate
+  }
+}
+
+/// Multiplies activations with packed matrices: `load` once, then every matrix that shares the input.
+///
+/// One context belongs to one session. Its scratch memory grows with the largest input and is then reused. Results
+/// depend on the kernel set only: not on the number of threads, and a token's row not on the tokens beside it.
+package final class MatmulContext {
+  private let kernels: KernelSet
+  private let team: WorkerTeam
+  private var x: MatrixView<Float>?
+  private var scratch: [AlignedBuffer<UInt8>?] = [nil, nil, nil]
+  private var packed = [false, false, false]
+  /// One tile for each worker.
+  private let tiles: AlignedBuffer<Float>
+
+  package init(kernels: KernelSet, team: WorkerTeam) {
+    self.kernels = kernels
+    self.team = team
+    tiles = AlignedBuffer(count: team.threads * kernels.matmul.tileTokens * PanelLayout.rows)
+  }
+
+  /// Takes x [tokens x columns] as the input of the following products. x is read at the first of them that needs
+  /// it in a new form, and must stay as it is until the next `load`.
+  package func load(_ x: MatrixView<Float>) {
+    self.x = x
+    for kind in ActivationKind.allCases { packed[kind.rawValue] = false }
+  }
+
+  /// y [tokens x w.rows] (+)= x [tokens x columns] * w^T (+ bias [w.rows]). y must not overlap x.
+  package func multiply(
+    by w: PackedMatrix, into y: MatrixView<Float>, bias: UnsafePointer<Float>? = nil, accumulate: Bool = false
+  ) {
+    let product = MatmulProduct(w, into: y, bias: bias, accumulate: accumulate)
+    withUnsafePointer(to: product) { multiply(UnsafeBufferPointer(start: $0, count: 1)) }
+  }
+
+  /// Several products of the same x in one parallel step (query, key and value; gate and up).
+  package func multiply(_ products: [MatmulProduct]) {
+    products.withUnsafeBufferPointer { multiply($0) }
+  }
+
+  private func multiply(_ products: UnsafeBufferPointer<MatmulProduct>) {
+    guard let x else { preconditionFailure("MatmulContext: multiply before load") }
+    for product in products {
+      precondition(product.weights.columns == x.columns, "MatmulContext: columns of x and weights differ")
+      precondition(product.y.rows == x.rows, "MatmulContext: rows of x and y differ")
+      precondition(product.y.columns == product.weights.rows, "MatmulContext: columns of y and rows of weights differ")
+    }
+    guard x.rows > 0 else { return }
+    for product in products { prepare(ActivationKind(product.weights.format), x) }
+    let plan = MatmulPlan(products, tokens: x.rows, tileTokens: kernels.matmul.tileTokens, threads: team.threads)
+    let matmul = kernels.matmul
+    let (floats, blocks32, blocks256) = (scratch[0], scratch[1], scratch[2])
+    nonisolated(unsafe) let products = products
+    let tiles = tiles
+    team.parallel(plan.items) { range, worker in
+      let tile = tiles.pointer + worker * matmul.tileTokens * PanelLayout.rows
+      for item in range {
+        let part = plan.part(item, products)
+        let product = products[part.product]
+        let kind = ActivationKind(product.weights.format)
+        let buffer =
+          switch kind {
+          case .floats: floats
+          case .blocks32: blocks32
+          case .blocks256: blocks256
+          }
+        guard let buffer, let stride = ActivationLayout.groupBytes(kind, columns: product.weights.columns) else {
+          continue
+        }
+        part.run(product, matmul, UnsafeRawPointer(buffer.pointer), groupStride: stride, out: tile)
+      }
+    }
+  }
+
+  /// Brings x into the form that weights of `kind` multiply with, once after each `load`.
+  private func prepare(_ kind: ActivationKind, _ x: MatrixView<Float>) {
+    guard !packed[kind.rawValue] else { return }
+    packed[kind.rawValue] = true
+    let groups = (x.rows - 1) / ActivationLayout.tokens + 1
+    guard let stride = ActivationLayout.groupBytes(kind, columns: x.columns),
+      case let (bytes, false) = stride.multipliedReportingOverflow(by: groups)
+    else { preconditionFailure("MatmulContext: x is too large") }
+    let buffer: AlignedBuffer<UInt8>
+    if let held = scratch[kind.rawValue], held.count >= bytes {
+      buffer = held
+    } else {
+      buffer = AlignedBuffer(count: bytes)
+      scratch[kind.rawValue] = buffer
+    }
+    let pack = kernels.matmul.pack(kind)
+    // A waking helper costs more than quantizing a few thousand numbers.
+    let grain = max(1, 16_384 / max(1, x.columns * ActivationLayout.tokens))
+    team.parallel(groups, grain: grain) { range, _ in
+      for group in range {
+        let first = group * ActivationLayout.tokens
+        pack(
+          x.row(first), x.stride, min(ActivationLayout.tokens, x.rows - first), x.columns,
+          UnsafeMutableRawPointer(buffer.pointer) + group * stride)
+      }
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import OccamKernelContract
+
+/// How one step is cut for the team: each item is a run of panels times a run of tokens, small enough to stay in the
+/// second-level cache while every tile of tokens passes every panel, and small enough to share out evenly.
+struct MatmulPlan {
+  let tokens: Int
+  let tileTokens: Int
+  /// Tokens of an item, a multiple of `tileTokens`.
+  let chunkTokens: Int
+  let chunks: Int
+  let items: Int
+  /// Bytes of packed weights an item takes.
+  private let weightBytes: Int
+
+  private static let cachedWeights = 256 << 10
+  private static let leastWeights = 16 << 10
+
+  init(_ products: UnsafeBufferPointer<MatmulProduct>, tokens: Int, tileTokens: Int, threads: Int) {
+    self.tokens = tokens
+    self.tileTokens = tileTokens
+    let tiles = (tokens - 1) / tileTokens + 1
+    let chunkTiles = min(tiles, max(1, 96 / tileTokens))
+    chunkTokens = chunkTiles * tileTokens
+    chunks = (tokens - 1) / chunkTokens + 1
+    let total = products.reduce(0) { $0 + $1.weights.panels * $1.weights.panelBytes }
+    // About eight items a thread: the last one to finish keeps the others waiting for a few percent at most.
+    let wanted = threads == 1 ? 1 : threads * 8
+    let even = total * chunks / wanted
+    let weightBytes = max(MatmulPlan.leastWeights, min(MatmulPlan.cachedWeights, even))
+    self.weightBytes = weightBytes
+    let chunks = chunks
+    items = products.reduce(0) { $0 + MatmulPlan.runs($1, weightBytes).count * chunks }
+  }
+
+  private static func runs(_ product: MatmulProduct, _ weightBytes: Int) -> (panels: Int, count: Int) {
+    let panels = max(1, weightBytes / product.weights.panelBytes)
+    return (panels, (product.weights.panels - 1) / panels + 1)
+  }
+
+  /// Item `index` of 0..<items. All token chunks of a run of panels follow each other.
+  func part(_ index: Int, _ products: UnsafeBufferPointer<MatmulProduct>) -> MatmulPart {
+    var index = index
+    for (number, product) in products.enumerated() {
+      let runs = MatmulPlan.runs(product, weightBytes)
+      guard index >= runs.count * chunks else {
+        let (run, chunk) = (index / chunks, index % chunks)
+        return MatmulPart(
+          product: number, panels: run * runs.panels..<min((run + 1) * runs.panels, product.weights.panels),
+          tokens: chunk * chunkTokens..<min((chunk + 1) * chunkTokens, tokens), tileTokens: tileTokens)
+      }
+      index -= runs.count * chunks
+    }
+    preconditionFailure("MatmulPlan: item out of range")
+  }
+}
+
+/// One item: `panels` times `tokens` of one product.
+struct MatmulPart {
+  let product: Int
+  let panels: Range<Int>
+  let tokens: Range<Int>
+  let tileTokens: Int
+
+  /// - Parameters:
+  ///   - activations: the first group of token 0; this part starts on a whole group.
+  ///   - out: room for one tile, 64-byte aligned.
+  func run(
+    _ product: MatmulProduct, _ kernels: MatmulKernels, _ activations: UnsafeRawPointer, groupStride: Int,
+    out: UnsafeMutablePointer<Float>
+  ) {
+    let weights = product.weights
+    let tile = kernels.tile(weights.format)
+    var first = tokens.lowerBound
+    while first < tokens.upperBound {
+      let count = min(tileTokens, tokens.upperBound - first)
+      let group = activations + first / ActivationLayout.tokens * groupStride
+      for panel in panels {
+        tile(weights.panel(panel), group, groupStride, count, weights.columns, out)
+        store(out, product, panel: panel, token: first, count: count)
+      }
+      first += count
+    }
+  }
+
+  /// Moves a finished tile to y, with bias and sum; in baseline code, so that these bits do not depend on the kernel.
+  private func store(_ out: UnsafeMutablePointer<Float>, _ product: MatmulProduct, panel: Int, token: Int, count: Int) {
+    let row = panel * PanelLayout.rows
+    let rows = min(PanelLayout.rows, product.weights.rows - row)
+    for i in 0..<count {
+      let source = UnsafePointer(out + i * PanelLayout.rows)
+      let target = product.y.row(token + i) + row
+      guard rows == PanelLayout.rows else {
+        for r in 0..<rows {
+          let value = product.bias.map { source[r] + $0[row + r] } ?? source[r]
+          target[r] = product.accumulate ? target[r] + value : value
+        }
+        continue
+      }
+      var value = UnsafeRawPointer(source).load(as: SIMD16<Float>.self)
+      if let bias = product.bias { value += UnsafeRawPointer(bias + row).loadUnaligned(as: SIMD16<Float>.self) }
+      let place = UnsafeMutableRawPointer(target)
+      if product.accumulate { value = place.loadUnaligned(as: SIMD16<Float>.self) + value }
+      place.storeBytes(of: value, as: SIMD16<Float>.self)
+    }
+  }
+}
