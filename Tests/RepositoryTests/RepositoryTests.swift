@@ -47,7 +47,7 @@ import Testing
       "Sources/Occam",
       [
         "Glibc", "Dispatch", "Synchronization", "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamImages",
-        "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels",
+        "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels",
       ]
     ),
     ("Sources/CommandLine", ["Glibc", "Dispatch", "Synchronization", "OccamCore"]),

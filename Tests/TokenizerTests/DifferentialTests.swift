@@ -2,7 +2,7 @@ import Foundation
 import OccamGGUF
 import Testing
 
-@testable import OccamTokenizer
+import OccamTokenizer
 
 /// Against llama.cpp on seeded random texts (Tests/Goldens/tokenizer/make.py), for the published vocabulary and for
 /// copies of it with more special tokens and other settings.

@@ -2,7 +2,7 @@ import OccamCore
 import OccamGGUF
 import Testing
 
-@testable import OccamTokenizer
+import OccamTokenizer
 
 /// Against the vocabulary and the cases that llama.cpp publishes with it.
 @Suite(.enabled(if: SharedVocabularies.exist, "published vocabularies not found (OCCAM_VOCABS)"))

@@ -2,7 +2,7 @@ import OccamCore
 import OccamGGUF
 import Testing
 
-@testable import OccamTokenizer
+import OccamTokenizer
 
 @Suite struct TokenizerTests {
   @Test func mergesByScore() throws {

@@ -2,7 +2,7 @@ import Glibc
 import OccamCore
 import OccamGGUF
 
-@testable import OccamTokenizer
+import OccamTokenizer
 
 /// A file of the package, found from this source file.
 func packageFile(_ path: String, from source: String = #filePath) -> String {
