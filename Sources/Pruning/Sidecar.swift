@@ -47,18 +47,21 @@ package struct Sidecar: Sendable, Equatable {
   package var calibration: String
 
   package init(
-    model: ModelFingerprint, plan: RegisterPlan, reference: ReferenceKind = .register, lambda1: Float? = nil, lambda2: Float? = nil, textLayer: Int? = nil,
+    model: ModelFingerprint, plan: RegisterPlan, reference: ReferenceKind? = nil, lambda1: Float? = nil, lambda2: Float? = nil, textLayer: Int? = nil,
     curve: BudgetCurve? = nil, calibration: String = ""
   ) {
     self.model = model
     self.plan = plan
-    self.reference = reference
+    self.reference = reference ?? Sidecar.usualReference(plan)
     self.lambda1 = lambda1
     self.lambda2 = lambda2
     self.textLayer = textLayer
     self.curve = curve
     self.calibration = calibration
   }
+
+  /// Where nothing else is said: register neurons mean that there is a register.
+  static func usualReference(_ plan: RegisterPlan) -> ReferenceKind { plan.isEmpty ? .mean : .register }
 
   /// `<name of the mmproj or fused model file>.occam.json`, beside it.
   package static func path(forModel model: String) -> String { model + ".occam.json" }

@@ -74,11 +74,6 @@ extension Sidecar {
       hiddenSize: try reader.integer(modelValue, "hidden_size", 1...(1 << 24), in: "model."),
       tensorHash: try reader.string(modelValue, "tensor_hash", in: "model."))
     calibration = root["calibration"] == nil ? "" : try reader.string(root, "calibration")
-    let kind = root["reference"] == nil ? ReferenceKind.register.rawValue : try reader.string(root, "reference")
-    guard let known = ReferenceKind(rawValue: kind) else {
-      throw reader.wrong("reference", ReferenceKind.allCases.map(\.rawValue).joined(separator: " or "))
-    }
-    reference = known
     lambda1 = root["lambda1"] == nil ? nil : try reader.lambda(root, "lambda1")
     lambda2 = root["lambda2"] == nil ? nil : try reader.lambda(root, "lambda2")
     textLayer = root["text_layer"] == nil ? nil : try reader.integer(root, "text_layer", 1...(1 << 16))
@@ -91,6 +86,14 @@ extension Sidecar {
           channel: try reader.integer(value, "channel", 0...(1 << 24), in: prefix)))
     }
     plan = RegisterPlan(neurons)
+    if root["reference"] == nil {
+      reference = Sidecar.usualReference(plan)
+    } else {
+      guard let known = ReferenceKind(rawValue: try reader.string(root, "reference")) else {
+        throw reader.wrong("reference", ReferenceKind.allCases.map(\.rawValue).joined(separator: " or "))
+      }
+      reference = known
+    }
     if root["curve"] != nil {
       var points: [BudgetCurve.Point] = []
       for (index, value) in try reader.list(root, "curve").enumerated() {
