@@ -63,6 +63,7 @@ let package = Package(
     room("OccamTokenizer", "Sources/Tokenizer", ["OccamCore", "OccamGGUF"]),
     room("OccamImages", "Sources/Images", ["OccamCore"]),
     room("OccamQuantFormats", "Quant/Formats", ["OccamCore"]),
+    room("OccamQuantizer", "Quant/Quantizer", ["OccamCore", "OccamGGUF", "OccamQuantFormats"]),
     .target(
       name: "OccamKernelContract", dependencies: ["OccamQuantFormats"],
       path: "Quant/Kernels/Contract", swiftSettings: kernelSettings([])),
@@ -77,24 +78,24 @@ let package = Package(
         "OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamImages",
         "OccamPruning",
       ]),
-    room("OccamFixtures", "Models/Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats"]),
+    .target(
+      name: "OccamFixtures", dependencies: ["OccamCore", "OccamGGUF", "OccamQuantFormats"],
+      path: "Models/Fixtures", exclude: ["FORMAT.md"]),
     room(
       "Occam", "Sources/Occam",
       [
         "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamImages", "OccamQuantFormats",
         "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels",
       ]),
-    room("OccamCommandLine", "Sources/CommandLine", ["Occam"]),
+    room("OccamCommandLine", "Sources/CommandLine", ["OccamCore"]),
     tool("occam-run", "Sources/occam-run", ["Occam", "OccamCommandLine"]),
     tool("occam-calibrate", "Sources/occam-calibrate", ["Occam", "OccamCommandLine"]),
     tool("occam-bench", "bench/occam-bench", ["Occam", "OccamCommandLine"]),
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
-    tool(
-      "occam-quantize", "Quant/occam-quantize",
-      ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamCommandLine"]),
-    tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures", "OccamCommandLine"]),
+    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantizer"]),
+    tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures"]),
 
     .target(
       name: "OccamTestSupport",
@@ -104,14 +105,16 @@ let package = Package(
     tests("GGUF", ["OccamCore", "OccamGGUF"]),
     tests("Tokenizer", ["OccamCore", "OccamGGUF", "OccamTokenizer"]),
     tests("Images", ["OccamCore", "OccamImages"]),
-    tests("Quant", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamMatmul"]),
+    tests("Quant", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamQuantizer", "OccamMatmul"]),
     tests("Tensors", ["OccamCore", "OccamMatmul", "OccamTensors"]),
     tests("Pruning", ["OccamCore", "OccamPruning"]),
     tests(
       "Models",
       ["OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels"]),
+    tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
+    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"]),
     tests("Occam", ["Occam", "OccamCommandLine"]),
-    tests("EndToEnd", ["Occam"]),
+    tests("EndToEnd", ["Occam", "OccamModels"]),
     tests("Repository", ["OccamCore"]),
   ],
   swiftLanguageModes: [.v6]

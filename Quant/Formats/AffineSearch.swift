@@ -96,7 +96,8 @@ struct AffineSearch {
     fill(scratch.levels, x, highest / range, lowest)
     var leastError = error(scratch.levels, scratch, scale, offset)
     for candidate in 0...candidates {
-      fill(scratch.trial, x, (first + 0.1 * Float(candidate) + highest) / range, lowest)
+      // Every candidate starts from the best offset so far, not from the smallest number.
+      fill(scratch.trial, x, (first + 0.1 * Float(candidate) + highest) / (largest - offset), offset)
       var (sumL, sumLL, sumXL) = (Lanes(), Lanes(), Lanes())
       for i in 0..<Self.count {
         let weighted = weights[i] * scratch.trial[i]

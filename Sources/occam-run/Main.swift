@@ -1,1 +1,35 @@
-@main enum Main { static func main() {} }
+import Occam
+import OccamCommandLine
+
+@main enum Main {
+  static func main() {
+    Tool.run("occam-run") {
+      let arguments = try Flags.spec.parse(CommandLine.arguments.dropFirst())
+      if arguments[Flags.help] {
+        try Terminal.output(Flags.spec.help(width: Terminal.width))
+        return .success
+      }
+      if arguments[Flags.helpEnvironment] {
+        try Terminal.output(OccamEnvironment.help)
+        return .success
+      }
+      if arguments[Flags.version] {
+        try Terminal.output("occam-run \(OccamVersion.text)\n")
+        return .success
+      }
+      try Flags.spec.checkOperands(arguments)
+      if let path = arguments[Flags.inspect] {
+        for line in try Inspection.lines(path: path) { try Terminal.output(line + "\n") }
+        return .success
+      }
+      if arguments[Flags.dryRun] {
+        let plan = try MemoryPlan(
+          path: try arguments.require(Flags.model), projector: arguments[Flags.projector],
+          session: try arguments.sessionOptions())
+        for line in plan.lines { try Terminal.output(line + "\n") }
+        return .success
+      }
+      return try Run(arguments).start()
+    }
+  }
+}

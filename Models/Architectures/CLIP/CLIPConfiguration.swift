@@ -1,0 +1,89 @@
+import OccamGGUF
+import OccamTensors
+
+/// Where the class token stands and how many stored layers run. Two readings of the same file exist.
+package struct EncoderLayout: Sendable, Equatable {
+  /// The class token comes behind the patches although the position table and the selected rows assume it first.
+  package var classTokenIsLast: Bool
+  /// Without an explicit feature layer, one stored layer fewer runs.
+  package var skipsLastLayer: Bool
+
+  package init(classTokenIsLast: Bool, skipsLastLayer: Bool) {
+    self.classTokenIsLast = classTokenIsLast
+    self.skipsLastLayer = skipsLastLayer
+  }
+
+  /// As the model was trained (Hugging Face transformers, CLIPVisionModel and LLaVA): the class token is row 0 with
+  /// position 0, patch i has position i + 1. Files of the usual converter hold only the layers that feed the projector
+  /// (24 - 1 for LLaVA-1.5), so all stored layers run.
+  package static var reference: EncoderLayout { EncoderLayout(classTokenIsLast: false, skipsLastLayer: false) }
+
+  /// As llama.cpp computes since its graph refactor #13321, which its issues 25814 and 25817 describe as two defects. For
+  /// comparing numerics with that runtime only.
+  package static var llamaCpp: EncoderLayout { EncoderLayout(classTokenIsLast: true, skipsLastLayer: true) }
+}
+
+/// Hyperparameters of a CLIP vision tower, as GGUF's `clip.vision.*` keys name them.
+struct CLIPConfiguration: Sendable {
+  let shape: VisionShape
+  let storedLayers: Int
+  let epsilon: Float
+  let activation: Activation
+  let layout: EncoderLayout
+
+  init(_ file: GGUFFile, layout: EncoderLayout) throws {
+    func size(_ name: String, _ limit: Int) throws -> Int {
+      let key = "clip.vision.\(name)"
+      let value = try file.requireInteger(key)
+      guard value >= 1, value <= limit else {
+        throw ModelError(.badValue, file.subject, "\(key) is \(value), expected 1...\(limit)")
+      }
+      return value
+    }
+    func channels(_ name: String) throws -> SIMD3<Float> {
+      let key = "clip.vision.\(name)"
+      guard let values = try file.floats(key), values.count == 3, values.allSatisfy(\.isFinite) else {
+        throw ModelError(.badValue, file.subject, "\(key) must hold 3 numbers, one a colour channel")
+      }
+      return SIMD3(values[0], values[1], values[2])
+    }
+    self.layout = layout
+    storedLayers = try size("block_count", 256)
+    let hidden = try size("embedding_length", 1 << 14)
+    let heads = try size("attention.head_count", 256)
+    guard hidden % heads == 0 else {
+      throw ModelError(.badValue, file.subject, "clip.vision: \(heads) heads do not divide the width \(hidden)")
+    }
+    let imageSize = try size("image_size", 4096)
+    let patchSize = try size("patch_size", 256)
+    guard imageSize >= patchSize else {
+      throw ModelError(.badValue, file.subject, "clip.vision: image_size \(imageSize) is below patch_size \(patchSize)")
+    }
+    let deviation = try channels("image_std")
+    guard deviation.min() > 0 else {
+      throw ModelError(.badValue, file.subject, "clip.vision.image_std must be positive, is \(deviation)")
+    }
+    shape = VisionShape(
+      imageSize: imageSize, patchSize: patchSize, hidden: hidden, heads: heads,
+      feedForward: try size("feed_forward_length", 1 << 17),
+      layers: try CLIPConfiguration.layersToRun(file, stored: storedLayers, layout),
+      hasClassToken: file.tensor("v.class_embd") != nil, mean: try channels("image_mean"), deviation: deviation)
+    epsilon = try file.float("clip.vision.attention.layer_norm_epsilon") ?? 1e-5
+    // llama.cpp's keys: use_gelu is the tanh form, use_silu SiLU, neither is CLIP's own x * sigmoid(1.702 x).
+    let gelu = try file.bool("clip.use_gelu") ?? false
+    let silu = try file.bool("clip.use_silu") ?? false
+    activation = gelu ? .gelu : silu ? .silu : .geluQuick
+  }
+
+  /// An explicit `feature_layer` (0 = the encoder's input, n = the output of layer n) wins; otherwise see `EncoderLayout`.
+  private static func layersToRun(_ file: GGUFFile, stored: Int, _ layout: EncoderLayout) throws -> Int {
+    let key = "clip.vision.feature_layer"
+    guard let features = try file.integers(key), !features.isEmpty else {
+      return layout.skipsLastLayer ? max(stored - 1, 0) : stored
+    }
+    guard features.count == 1, let layer = features.first, layer >= 1, layer <= stored else {
+      throw ModelError(.badValue, file.subject, "\(key) is \(features); one layer in 1...\(stored) is supported")
+    }
+    return layer
+  }
+}

@@ -1,0 +1,167 @@
+import OccamCore
+import OccamGGUF
+import OccamImages
+import OccamMatmul
+import OccamPruning
+import OccamTensors
+
+/// CLIP's vision transformer as LLaVA-1.5 uses it: patch embedding, class token, learned positions, pre-LayerNorm, then
+/// pre-norm layers; no post-LayerNorm, features straight from the last layer run.
+/// Reference: Hugging Face transformers, modeling_clip.py; layout of the file: llama.cpp, tools/mtmd/clip.cpp.
+package final class CLIPEncoder: VisionEncoder {
+  package let shape: VisionShape
+  package let weightBytes: Int
+  private let configuration: CLIPConfiguration
+  private let patchEmbedding: PackedMatrix  // [hidden x 3 * patch * patch]
+  private let patchBias: AlignedBuffer<Float>?
+  private let classEmbedding: AlignedBuffer<Float>?  // [hidden]
+  private let positions: AlignedBuffer<Float>  // [patches + class x hidden]
+  private let preNorm: LayerNormWeights?
+  private let postNorm: LayerNormWeights?
+  private let layers: [CLIPLayer]
+
+  package init(_ loader: WeightLoader, layout: EncoderLayout) throws {
+    configuration = try CLIPConfiguration(loader.file, layout: layout)
+    let shape = configuration.shape
+    self.shape = shape
+    let before = loader.bytes
+    patchEmbedding = try loader.matrix(
+      "v.patch_embd.weight", rows: shape.hidden, flattening: [shape.patchSize, shape.patchSize, 3])
+    patchBias = try loader.optionalVector("v.patch_embd.bias", count: shape.hidden)
+    classEmbedding = try loader.optionalVector("v.class_embd", count: shape.hidden)
+    positions = try loader.table(
+      "v.position_embd.weight", rows: shape.patches + (shape.hasClassToken ? 1 : 0), columns: shape.hidden)
+    preNorm = loader.has("v.pre_ln.weight") ? try LayerNormWeights(loader, "v.pre_ln", shape.hidden) : nil
+    postNorm = loader.has("v.post_ln.weight") ? try LayerNormWeights(loader, "v.post_ln", shape.hidden) : nil
+    layers = try (0..<shape.layers).map { try CLIPLayer(loader, $0, shape) }
+    weightBytes = loader.bytes - before
+  }
+
+  package func encode(
+    _ image: PreparedImage, request: EncoderRequest, compute: Compute, observer: EncoderObserver?
+  ) throws(Cancelled) -> EncodedImage {
+    let rows = RowPlan(shape: shape, layout: configuration.layout, register: request.register != nil)
+    let x = compute.view(.residual, rows: rows.count, columns: shape.hidden)
+    embed(image, rows, into: x, compute)
+    if let preNorm {
+      compute.tensors.layerNorm(
+        x, weight: preNorm.weight.pointer, bias: preNorm.bias.pointer, epsilon: configuration.epsilon, into: x)
+    }
+    Probe.tensor("vision.input", x)
+    var scores: [Float]?
+    for (index, layer) in layers.enumerated() {
+      try compute.beginLayer(index, of: layers.count)
+      let isLast = index == layers.count - 1
+      let wanted = request.wantsScores && isLast
+      let attention = attention(layer, x, rows, compute, wantsScores: wanted)
+      if wanted { scores = attention }
+      feedForward(layer, index, x, rows, request.register, compute, observer)
+      observer?.output(layer: index, x.slice(rows: rows.patches))
+      Probe.tensor("vision.layer-\(index)", x)
+    }
+    if let postNorm {
+      compute.tensors.layerNorm(
+        x, weight: postNorm.weight.pointer, bias: postNorm.bias.pointer, epsilon: configuration.epsilon, into: x)
+    }
+    return output(x, rows, scores)
+  }
+
+  /// Rows of x: patch embeddings plus position, the class token plus its position, the register (zeros, no position).
+  private func embed(
+    _ image: PreparedImage, _ rows: RowPlan, into x: MatrixView<Float>, _ compute: Compute
+  ) {
+    let patches = compute.view(.patches, rows: shape.patches, columns: 3 * shape.patchSize * shape.patchSize)
+    OccamImages.patches(of: image, patch: shape.patchSize, into: patches)
+    compute.matmul.load(patches)
+    compute.matmul.multiply(by: patchEmbedding, into: x.slice(rows: rows.patches), bias: patchBias?.pointer)
+    if let row = rows.classToken, let classEmbedding {
+      x.row(row).update(from: classEmbedding.pointer, count: shape.hidden)
+    }
+    // Row i takes position i: the class token, if it is first, position 0.
+    let embedded = shape.patches + (rows.classToken == nil ? 0 : 1)
+    compute.tensors.add(
+      MatrixView(positions, rows: embedded, columns: shape.hidden), into: x.slice(rows: 0..<embedded))
+    if let row = rows.register { x.row(row).update(repeating: 0, count: shape.hidden) }
+  }
+
+  /// x += Wo attention(Wq n, Wk n, Wv n), n = LayerNorm(x), bidirectional over all rows.
+  /// - Returns: stage I scores if wanted.
+  private func attention(
+    _ layer: CLIPLayer, _ x: MatrixView<Float>, _ rows: RowPlan, _ compute: Compute, wantsScores: Bool
+  ) -> [Float]? {
+    let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
+    let q = compute.view(.query, rows: x.rows, columns: shape.hidden)
+    let k = compute.view(.key, rows: x.rows, columns: shape.hidden)
+    let v = compute.view(.value, rows: x.rows, columns: shape.hidden)
+    let mixed = compute.view(.mixed, rows: x.rows, columns: shape.hidden)
+    timed("vision.norm") { norm(x, layer.norm1, into: normed, compute) }
+    timed("vision.qkv", operations: operations(x.rows, layer.query.weight, layer.key.weight, layer.value.weight)) {
+      compute.matmul.load(normed)
+      multiply(by: layer.query, into: q, compute)
+      multiply(by: layer.key, into: k, compute)
+      multiply(by: layer.value, into: v, compute)
+    }
+    var request: ScoreRequest?
+    if wantsScores {
+      let wanted = rows.classToken.map { [$0] } ?? Array(rows.patches) + (rows.register.map { [$0] } ?? [])
+      request = ScoreRequest(
+        rows: wanted, output: compute.view(.scores, rows: wanted.count, columns: x.rows))
+    }
+    timed("vision.attention", operations: 4 * Double(x.rows) * Double(x.rows) * Double(shape.hidden)) {
+      compute.tensors.attend(
+        q, k, v, heads: shape.heads, scale: 1 / Float(shape.hidden / shape.heads).squareRoot(), into: mixed,
+        scratch: compute.attention, scores: request)
+    }
+    timed("vision.output", operations: operations(x.rows, layer.output.weight)) {
+      compute.matmul.load(mixed)
+      compute.matmul.multiply(
+        by: layer.output.weight, into: x, bias: layer.output.bias?.pointer, accumulate: true)
+    }
+    return request.map { rows.stageOneScores($0.output) }
+  }
+
+  /// x += Wdown f(Wup n), n = LayerNorm(x); register neurons move their largest patch activation to the register.
+  private func feedForward(
+    _ layer: CLIPLayer, _ index: Int, _ x: MatrixView<Float>, _ rows: RowPlan, _ plan: RegisterPlan?,
+    _ compute: Compute, _ observer: EncoderObserver?
+  ) {
+    let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
+    let h = compute.view(.gate, rows: x.rows, columns: shape.feedForward)
+    timed("vision.norm") { norm(x, layer.norm2, into: normed, compute) }
+    timed("vision.up", operations: operations(x.rows, layer.up.weight)) {
+      compute.matmul.load(normed)
+      multiply(by: layer.up, into: h, compute)
+    }
+    timed("vision.activation") { compute.tensors.activate(h, configuration.activation) }
+    if let plan, let register = rows.register {
+      plan.moveActivations(h, layer: index, patches: rows.patches, register: register)
+    }
+    observer?.hidden(layer: index, h.slice(rows: rows.patches))
+    timed("vision.down", operations: operations(x.rows, layer.down.weight)) {
+      compute.matmul.load(h)
+      compute.matmul.multiply(by: layer.down.weight, into: x, bias: layer.down.bias?.pointer, accumulate: true)
+    }
+  }
+
+  private func norm(
+    _ x: MatrixView<Float>, _ weights: LayerNormWeights, into target: MatrixView<Float>, _ compute: Compute
+  ) {
+    compute.tensors.layerNorm(
+      x, weight: weights.weight.pointer, bias: weights.bias.pointer, epsilon: configuration.epsilon, into: target)
+  }
+
+  private func multiply(by linear: LinearWeights, into y: MatrixView<Float>, _ compute: Compute) {
+    compute.matmul.multiply(by: linear.weight, into: y, bias: linear.bias?.pointer)
+  }
+
+  private func output(_ x: MatrixView<Float>, _ rows: RowPlan, _ scores: [Float]?) -> EncodedImage {
+    let features = AlignedBuffer<Float>(
+      count: (shape.patches + (rows.register == nil ? 0 : 1)) * shape.hidden, zeroed: false)
+    for (index, row) in rows.selected.enumerated() {
+      (features.pointer + index * shape.hidden).update(from: x.row(row), count: shape.hidden)
+    }
+    return EncodedImage(
+      features: features, patches: shape.patches, hidden: shape.hidden, hasRegister: rows.register != nil,
+      scores: scores)
+  }
+}

@@ -1,0 +1,32 @@
+import OccamCore
+
+/// Which row of the encoder's sequence holds what: class token, patches, register.
+struct RowPlan {
+  let count: Int
+  let classToken: Int?
+  let patches: Range<Int>
+  let register: Int?
+  /// Rows whose output becomes the image's features, in patch order, the register last.
+  let selected: [Int]
+
+  init(shape: VisionShape, layout: EncoderLayout, register wantsRegister: Bool) {
+    let classRows = shape.hasClassToken ? 1 : 0
+    count = shape.patches + classRows + (wantsRegister ? 1 : 0)
+    register = wantsRegister ? count - 1 : nil
+    let shifted = classRows..<(classRows + shape.patches)
+    classToken = shape.hasClassToken ? (layout.classTokenIsLast ? shape.patches : 0) : nil
+    patches = layout.classTokenIsLast ? 0..<shape.patches : shifted
+    selected = Array(shifted) + (wantsRegister ? [count - 1] : [])
+  }
+
+  /// s1 of every patch, then of the register: the class token's attention row, or without one the column means.
+  /// - Parameter attention: [requested rows x all rows], mean over heads.
+  func stageOneScores(_ attention: MatrixView<Float>) -> [Float] {
+    var mean = [Float](repeating: 0, count: count)
+    for row in 0..<attention.rows {
+      for column in 0..<count { mean[column] += attention.row(row)[column] }
+    }
+    let scale = 1 / Float(max(attention.rows, 1))
+    return (Array(patches) + (register.map { [$0] } ?? [])).map { mean[$0] * scale }
+  }
+}

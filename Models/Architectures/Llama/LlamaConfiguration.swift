@@ -1,0 +1,70 @@
+import OccamGGUF
+import OccamTensors
+
+/// Hyperparameters of the `llama` architecture, as GGUF's `llama.*` keys name them.
+struct LlamaConfiguration: Sendable {
+  let shape: TextShape
+  let rmsEpsilon: Float
+  let ropeDimension: Int
+  let ropeBase: Float
+  let ropeFrequencyScale: Float
+
+  init(_ file: GGUFFile, prefix: String = "llama") throws {
+    func key(_ name: String) -> String { "\(prefix).\(name)" }
+    func size(_ name: String, _ limit: Int) throws -> Int {
+      let value = try file.requireInteger(key(name))
+      guard value >= 1, value <= limit else {
+        throw ModelError(.badValue, file.subject, "\(key(name)) is \(value), expected 1...\(limit)")
+      }
+      return value
+    }
+    let hidden = try size("embedding_length", 1 << 16)
+    let heads = try size("attention.head_count", 1024)
+    let kvHeads = try file.integer(key("attention.head_count_kv")) ?? heads
+    guard kvHeads >= 1, heads % kvHeads == 0 else {
+      throw ModelError(
+        .badValue, file.subject, "\(key("attention.head_count_kv")) \(kvHeads) does not divide the \(heads) heads")
+    }
+    let headDimension = try file.integer(key("attention.key_length")) ?? hidden / heads
+    let valueDimension = try file.integer(key("attention.value_length")) ?? headDimension
+    guard headDimension >= 2, headDimension <= 512, headDimension % 2 == 0, valueDimension == headDimension else {
+      throw ModelError(
+        .badValue, file.subject,
+        "head size \(headDimension) (values: \(valueDimension)) is not supported: even, 2...512, both equal")
+    }
+    guard try file.integer(key("expert_count")) ?? 0 == 0 else {
+      throw ModelError(.unknownArchitecture, file.subject, "mixture-of-experts llama models are not supported")
+    }
+    let vocabulary = try file.integer(key("vocab_size")) ?? file.strings("tokenizer.ggml.tokens")?.count ?? 0
+    guard vocabulary >= 1, vocabulary <= 1 << 22 else {
+      throw ModelError(.missingKey, file.subject, "no vocabulary: neither \(key("vocab_size")) nor tokenizer.ggml.tokens")
+    }
+    shape = TextShape(
+      layers: try size("block_count", 1024), hidden: hidden, heads: heads, kvHeads: kvHeads,
+      headDimension: headDimension, feedForward: try size("feed_forward_length", 1 << 20), vocabulary: vocabulary,
+      contextLength: try size("context_length", 1 << 30))
+    rmsEpsilon = try file.float(key("attention.layer_norm_rms_epsilon")) ?? 1e-5
+    ropeDimension = try file.integer(key("rope.dimension_count")) ?? headDimension
+    guard ropeDimension >= 2, ropeDimension <= headDimension, ropeDimension % 2 == 0 else {
+      throw ModelError(.badValue, file.subject, "\(key("rope.dimension_count")) is \(ropeDimension)")
+    }
+    ropeBase = try file.float(key("rope.freq_base")) ?? 10_000
+    guard ropeBase > 0 else { throw ModelError(.badValue, file.subject, "\(key("rope.freq_base")) is \(ropeBase)") }
+    ropeFrequencyScale = try LlamaConfiguration.frequencyScale(file, prefix)
+  }
+
+  /// `rope.scaling`: none and linear; the newer `factor` or the older `scale_linear`.
+  private static func frequencyScale(_ file: GGUFFile, _ prefix: String) throws -> Float {
+    let kind = try file.string("\(prefix).rope.scaling.type") ?? "none"
+    let factor =
+      try file.float("\(prefix).rope.scaling.factor") ?? file.float("\(prefix).rope.scale_linear") ?? 1
+    switch kind {
+    case "none": return 1
+    case "linear":
+      guard factor > 0 else { throw ModelError(.badValue, file.subject, "\(prefix).rope.scaling.factor is \(factor)") }
+      return 1 / factor
+    default:
+      throw ModelError(.badValue, file.subject, "\(prefix).rope.scaling.type '\(kind)' is not supported")
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import OccamCore
+import OccamMatmul
+import OccamTensors
+
+/// LLaVA-1.5's projector: linear, GELU (tanh form, as ggml computes it), linear. Tensors mm.0 and mm.2.
+package final class MLPProjector: Projector {
+  package let inputs: Int
+  package let outputs: Int
+  package let weightBytes: Int
+  private let first: LinearWeights
+  private let second: LinearWeights
+
+  package init(_ loader: WeightLoader, inputs: Int) throws {
+    let before = loader.bytes
+    guard let middle = loader.file.tensor("mm.0.weight")?.dimensions.dropFirst().first,
+      let outputs = loader.file.tensor("mm.2.weight")?.dimensions.dropFirst().first
+    else {
+      let missing = loader.has("mm.0.weight") ? "mm.2.weight" : "mm.0.weight"
+      throw ModelError(.missingTensor, loader.file.subject, "projector tensor '\(missing)' is missing or not a matrix")
+    }
+    self.inputs = inputs
+    self.outputs = outputs
+    first = try LinearWeights(loader, "mm.0", outputs: middle, inputs: inputs)
+    second = try LinearWeights(loader, "mm.2", outputs: outputs, inputs: middle)
+    weightBytes = loader.bytes - before
+  }
+
+  package func project(_ features: MatrixView<Float>, into target: MatrixView<Float>, compute: Compute) {
+    let hidden = compute.view(.hidden, rows: features.rows, columns: first.weight.rows)
+    timed("projector", operations: operations(features.rows, first.weight, second.weight)) {
+      compute.matmul.load(features)
+      compute.matmul.multiply(by: first.weight, into: hidden, bias: first.bias?.pointer)
+      compute.tensors.activate(hidden, .gelu)
+      compute.matmul.load(hidden)
+      compute.matmul.multiply(by: second.weight, into: target, bias: second.bias?.pointer)
+    }
+    Probe.tensor("vision.embeddings", target)
+  }
+}

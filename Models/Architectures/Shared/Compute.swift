@@ -1,0 +1,49 @@
+import OccamCore
+import OccamMatmul
+import OccamTensors
+
+/// Everything a forward pass writes to: scratch for matmul and attention and the activation buffers. One per session;
+/// buffers grow to the largest pass seen and are then reused, so that decoding allocates nothing.
+package final class Compute {
+  package let team: WorkerTeam
+  package let kernels: KernelSet
+  package let matmul: MatmulContext
+  package let tensors: TensorOps
+  package let attention: AttentionScratch
+  /// Asked between layers; true ends the pass with `Cancelled`.
+  package var isCancelled: () -> Bool = { false }
+  /// Told between layers what share of the current pass is done, 0...1.
+  package var progress: (Double) -> Void = { _ in }
+  private var slots: [Slot: AlignedBuffer<Float>] = [:]
+
+  package enum Slot: Hashable { case residual, normed, query, key, value, mixed, gate, up, patches, hidden, logits, scores }
+
+  package init(kernels: KernelSet, team: WorkerTeam) {
+    self.kernels = kernels
+    self.team = team
+    matmul = MatmulContext(kernels: kernels, team: team)
+    tensors = TensorOps(kernels: kernels, team: team)
+    attention = AttentionScratch()
+  }
+
+  /// A `rows` x `columns` view of the slot's buffer. Content is undefined; a later, larger request of the same slot
+  /// invalidates earlier views.
+  package func view(_ slot: Slot, rows: Int, columns: Int) -> MatrixView<Float> {
+    let needed = rows * columns
+    if let buffer = slots[slot], buffer.count >= needed { return MatrixView(buffer, rows: rows, columns: columns) }
+    let buffer = AlignedBuffer<Float>(count: needed)
+    slots[slot] = buffer
+    return MatrixView(buffer, rows: rows, columns: columns)
+  }
+
+  /// Frees buffers larger than decoding one token needs, after a long prefill.
+  package func trim(keeping elements: Int = 1 << 20) {
+    for (slot, buffer) in slots where buffer.count > elements { slots[slot] = nil }
+  }
+
+  /// Between two layers: `done` of `total` layers are behind.
+  package func beginLayer(_ done: Int, of total: Int) throws(Cancelled) {
+    if isCancelled() { throw Cancelled() }
+    progress(Double(done) / Double(max(total, 1)))
+  }
+}

@@ -1,0 +1,78 @@
+import OccamCore
+import OccamImages
+import OccamPruning
+import OccamTensors
+
+/// Sizes of a vision encoder.
+package struct VisionShape: Sendable, Equatable {
+  /// Side of the square input, pixels.
+  package var imageSize: Int
+  /// Side of a patch, pixels.
+  package var patchSize: Int
+  package var hidden: Int
+  package var heads: Int
+  package var feedForward: Int
+  /// Layers that run (not the ones stored).
+  package var layers: Int
+  package var hasClassToken: Bool
+  package var mean: SIMD3<Float>
+  package var deviation: SIMD3<Float>
+
+  package var patchesPerSide: Int { imageSize / patchSize }
+  package var patches: Int { patchesPerSide * patchesPerSide }
+}
+
+/// What an encoder returns for one image.
+package struct EncodedImage: Sendable {
+  /// One row a patch, [patches x hidden]; with a register one row more, the last.
+  package let features: AlignedBuffer<Float>
+  package let patches: Int
+  package let hidden: Int
+  package let hasRegister: Bool
+  /// Stage I scores s1: one a patch, then the register's if there is one; nil when not asked for.
+  /// With a class token: its attention to them in the last layer run, mean over heads. Without: the column mean of that
+  /// layer's attention over all patches and the register (mutual scoring).
+  package let scores: [Float]?
+
+  package var rows: MatrixView<Float> {
+    MatrixView(features, rows: patches + (hasRegister ? 1 : 0), columns: hidden)
+  }
+}
+
+/// How stage I is to be prepared inside the encoder.
+package struct EncoderRequest: Sendable {
+  package var wantsScores: Bool
+  /// Register neurons; nil runs without a register token.
+  package var register: RegisterPlan?
+
+  package init(wantsScores: Bool = false, register: RegisterPlan? = nil) {
+    self.wantsScores = wantsScores
+    self.register = register
+  }
+}
+
+/// Sees an encoder's inner values, for calibration.
+package protocol EncoderObserver: AnyObject {
+  /// MLP hidden values of a layer's patches after the activation, [patches x feedForward].
+  func hidden(layer: Int, _ values: MatrixView<Float>)
+  /// A layer's output for the patches, [patches x hidden].
+  func output(layer: Int, _ values: MatrixView<Float>)
+}
+
+package protocol VisionEncoder: Sendable {
+  var shape: VisionShape { get }
+  var weightBytes: Int { get }
+  /// - Throws: `Cancelled` between two layers.
+  func encode(
+    _ image: PreparedImage, request: EncoderRequest, compute: Compute, observer: EncoderObserver?
+  ) throws(Cancelled) -> EncodedImage
+}
+
+/// Vision features to the language model's embedding space.
+package protocol Projector: Sendable {
+  var inputs: Int { get }
+  var outputs: Int { get }
+  var weightBytes: Int { get }
+  /// [rows x inputs] -> [rows x outputs].
+  func project(_ features: MatrixView<Float>, into: MatrixView<Float>, compute: Compute)
+}

@@ -1,0 +1,136 @@
+import OccamCore
+import OccamGGUF
+import OccamMatmul
+import OccamQuantFormats
+
+/// Takes weights out of a GGUF file by name, type and shape, packs them for the chosen kernels, and gives the mapped
+/// original back to the system tensor by tensor, so that no weight stands in memory twice.
+package final class WeightLoader {
+  package let file: GGUFFile
+  package let kernels: KernelSet
+  package let team: WorkerTeam
+  /// Bytes of all weights packed or copied so far.
+  package private(set) var bytes = 0
+  private let progress: (Double) -> Void
+  private let total: Int
+  private var done = 0
+
+  /// - Parameter progress: called with the share of the file's tensor bytes taken so far, 0...1.
+  package init(
+    file: GGUFFile, kernels: KernelSet, team: WorkerTeam, progress: @escaping (Double) -> Void = { _ in }
+  ) {
+    self.file = file
+    self.kernels = kernels
+    self.team = team
+    self.progress = progress
+    total = file.tensors.reduce(0) { $0 + $1.byteRange.count }
+  }
+
+  package func has(_ name: String) -> Bool { file.tensor(name) != nil }
+
+  /// A weight matrix of shape [rows (outputs) x columns (inputs)]; ggml dimensions [columns, rows].
+  package func matrix(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
+    let (info, format) = try require(name, [columns, rows])
+    let packed = try PackedMatrix(
+      rows: rows, columns: columns, format: format, source: file.bytes(info), kernels: kernels, team: team)
+    account(info, packed.byteCount)
+    return packed
+  }
+
+  /// A matrix that the file stores with other dimensions of the same content, e.g. a convolution's
+  /// [width, height, channels, outputs] as [outputs x width * height * channels].
+  package func matrix(_ name: String, rows: Int, flattening dimensions: [Int]) throws -> PackedMatrix {
+    let (info, format) = try require(name, dimensions + [rows])
+    let columns = dimensions.reduce(1, *)
+    let packed = try PackedMatrix(
+      rows: rows, columns: columns, format: format, source: file.bytes(info), kernels: kernels, team: team)
+    account(info, packed.byteCount)
+    return packed
+  }
+
+  /// A vector (norm weight, bias) as floats.
+  package func vector(_ name: String, count: Int) throws -> AlignedBuffer<Float> {
+    let (info, format) = try require(name, [count])
+    return decoded(info, format, count)
+  }
+
+  package func optionalVector(_ name: String, count: Int) throws -> AlignedBuffer<Float>? {
+    has(name) ? try vector(name, count: count) : nil
+  }
+
+  /// A small table as floats, [rows x columns].
+  package func table(_ name: String, rows: Int, columns: Int) throws -> AlignedBuffer<Float> {
+    let (info, format) = try require(name, [columns, rows])
+    return decoded(info, format, rows * columns)
+  }
+
+  /// The rows of an embedding table, decoded one by one when asked for; the file stays mapped, only touched pages are
+  /// resident.
+  package func embedding(_ name: String, rows: Int, columns: Int) throws -> EmbeddingTable {
+    let (info, format) = try require(name, [columns, rows])
+    return EmbeddingTable(file: file, info: info, format: format, rows: rows, columns: columns)
+  }
+
+  private func decoded(_ info: GGUFTensorInfo, _ format: QuantFormat, _ count: Int) -> AlignedBuffer<Float> {
+    let buffer = AlignedBuffer<Float>(count: count, zeroed: false)
+    if let source = file.bytes(info).baseAddress { format.decode(source, count: count, into: buffer.pointer) }
+    account(info, buffer.byteCount)
+    return buffer
+  }
+
+  private func account(_ info: GGUFTensorInfo, _ size: Int) {
+    bytes += size
+    done += info.byteRange.count
+    file.release(info)
+    progress(min(Double(done) / Double(max(total, 1)), 1))
+  }
+
+  /// Trailing dimensions of 1 are the same shape: ggml drops them.
+  private func require(_ name: String, _ dimensions: [Int]) throws -> (GGUFTensorInfo, QuantFormat) {
+    guard let info = file.tensor(name) else {
+      throw ModelError(.missingTensor, file.subject, "tensor '\(name)' is missing")
+    }
+    guard trimmed(info.dimensions) == trimmed(dimensions) else {
+      throw ModelError(
+        .wrongShape, file.subject, "tensor '\(name)' has shape \(info.dimensions), expected \(dimensions)")
+    }
+    guard let format = QuantFormat(rawValue: info.type.rawValue) else {
+      let known = QuantFormat.allCases.map(\.name).joined(separator: ", ")
+      throw ModelError(
+        .unsupportedFormat, file.subject,
+        "tensor '\(name)' has the format \(info.type.name), which Occam does not run (it runs \(known))")
+    }
+    return (info, format)
+  }
+
+  private func trimmed(_ dimensions: [Int]) -> [Int] {
+    var result = dimensions
+    while result.count > 1, result.last == 1 { result.removeLast() }
+    return result
+  }
+}
+
+/// Rows of an embedding table in the file's own format.
+package final class EmbeddingTable: Sendable {
+  private let file: GGUFFile
+  private let info: GGUFTensorInfo
+  private let format: QuantFormat
+  package let rows: Int
+  package let columns: Int
+
+  init(file: GGUFFile, info: GGUFTensorInfo, format: QuantFormat, rows: Int, columns: Int) {
+    self.file = file
+    self.info = info
+    self.format = format
+    self.rows = rows
+    self.columns = columns
+  }
+
+  /// Decodes row `index` into `columns` floats. The caller guarantees 0 <= index < rows.
+  package func decode(_ index: Int, into target: UnsafeMutablePointer<Float>) {
+    precondition(index >= 0 && index < rows, "EmbeddingTable: row out of range")
+    let rowBytes = columns / format.blockSize * format.blockBytes
+    guard let base = file.bytes(info).baseAddress else { return }
+    format.decode(base + index * rowBytes, count: columns, into: target)
+  }
+}

@@ -1,0 +1,63 @@
+import OccamCore
+
+extension FixtureSpec.Vision {
+  /// Tensors of the encoder and of the projector into `textWidth`, in file order.
+  package func tensors(textWidth: Int) -> [TensorPlan] {
+    var plans: [TensorPlan] = []
+    if hasClassToken { plans.append(.noise("v.class_embd", [width], .vector, deviation: 1)) }
+    plans += [
+      patchKernel(),
+      .noise("v.position_embd.weight", [width, positions], .positions, deviation: 0.5),
+      .norm("v.pre_ln.weight", width),
+      .bias("v.pre_ln.bias", width),
+    ]
+    for layer in 0..<layers { plans += layerTensors(layer) }
+    plans += [
+      // The hidden state is not normed before the projector, and has a deviation of about 2.
+      .matrix("mm.0.weight", width, textWidth, .visionMatrix, gain: 0.7),
+      .bias("mm.0.bias", textWidth),
+      .matrix("mm.2.weight", textWidth, textWidth, .visionMatrix, gain: 1.2),
+      .bias("mm.2.bias", textWidth),
+    ]
+    return plans
+  }
+
+  /// `[patchSize, patchSize, 3, width]`: a coarse 4 x 4 pattern per colour that answers to shapes and colours, and
+  /// fine noise that answers to texture.
+  private func patchKernel() -> TensorPlan {
+    let side = patchSize
+    let coarse = 1.5 / Float(3 * side * side).squareRoot()
+    return TensorPlan(
+      name: "v.patch_embd.weight", shape: [side, side, 3, width], role: .patchKernel,
+      fill: { row, noise, destination in
+        // A row is one line of one colour plane of one kernel; the pattern's line is drawn anew for each band of four.
+        let band = (row % side) / 4
+        var pattern = Noise(seed: UInt64(row / side) &* 4 &+ UInt64(band), tensor: "pattern")
+        let levels = (0..<(side + 3) / 4).map { _ in pattern.normal() * coarse }
+        for x in destination.indices { destination[x] = levels[x / 4] + noise.normal() * coarse * 0.5 }
+      }, deviation: coarse)
+  }
+
+  private func layerTensors(_ layer: Int) -> [TensorPlan] {
+    let prefix = "v.blk.\(layer)."
+    let (first, second) = hasSwappedFeedForwardNames ? ("ffn_down", "ffn_up") : ("ffn_up", "ffn_down")
+    return [
+      .norm(prefix + "ln1.weight", width),
+      .bias(prefix + "ln1.bias", width),
+      .matrix(prefix + "attn_q.weight", width, width, .visionMatrix, gain: 1.5),
+      .bias(prefix + "attn_q.bias", width),
+      .matrix(prefix + "attn_k.weight", width, width, .visionMatrix, gain: 1.5),
+      .bias(prefix + "attn_k.bias", width),
+      .matrix(prefix + "attn_v.weight", width, width, .visionMatrix),
+      .bias(prefix + "attn_v.bias", width),
+      .matrix(prefix + "attn_out.weight", width, width, .visionMatrix),
+      .bias(prefix + "attn_out.bias", width),
+      .norm(prefix + "ln2.weight", width),
+      .bias(prefix + "ln2.bias", width),
+      .matrix(prefix + first + ".weight", width, feedForward, .visionMatrix, gain: 1.2),
+      .bias(prefix + first + ".bias", feedForward),
+      .matrix(prefix + second + ".weight", feedForward, width, .visionMatrix, gain: 1.5),
+      .bias(prefix + second + ".bias", width),
+    ]
+  }
+}

@@ -1,0 +1,158 @@
+/// What a kernel set offers beyond matrix products: every other inner loop of a transformer, one row or one attention
+/// tile a call. `OccamTensors` checks shapes and splits rows over the team; nothing here checks anything.
+///
+/// Each kernel target fills one table from the same source (`VectorRows`, `VectorAttention`, ...), compiled with its
+/// own instruction set. Pointers need the alignment of their element only, and the caller guarantees that `count`
+/// elements exist behind each; input and output may be the same row unless stated.
+public struct VectorKernels: Sendable {
+  public typealias Floats = UnsafePointer<Float>
+  public typealias MutableFloats = UnsafeMutablePointer<Float>
+  public typealias Halves = UnsafePointer<UInt16>
+  public typealias MutableHalves = UnsafeMutablePointer<UInt16>
+
+  // MARK: Rows
+
+  /// out = x / sqrt(mean(x²) + epsilon) * weight: (x, weight, epsilon, out, count).
+  public var rmsNorm: @Sendable (Floats, Floats, Float, MutableFloats, Int) -> Void
+  /// out = (x - mean) / sqrt(variance + epsilon) * weight + bias: (x, weight, bias, epsilon, out, count).
+  public var layerNorm: @Sendable (Floats, Floats, Floats, Float, MutableFloats, Int) -> Void
+  /// y += x: (x, y, count).
+  public var add: @Sendable (Floats, MutableFloats, Int) -> Void
+  /// y += factor * x: (x, factor, y, count).
+  public var addScaled: @Sendable (Floats, Float, MutableFloats, Int) -> Void
+  /// out = factor * x: (x, factor, out, count).
+  public var scale: @Sendable (Floats, Float, MutableFloats, Int) -> Void
+  /// gate = gate * sigmoid(gate) * up: (gate, up, count).
+  public var siluMultiply: @Sendable (MutableFloats, Floats, Int) -> Void
+  /// x = exp(x), arguments limited to -87...88: (x, count).
+  public var exponential: @Sendable (MutableFloats, Int) -> Void
+  /// x = exp(x - max(x)) / sum: (x, count), count > 0.
+  public var softmax: @Sendable (MutableFloats, Int) -> Void
+
+  // MARK: Activations, in place: (x, count)
+
+  /// x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x³))).
+  public var gelu: @Sendable (MutableFloats, Int) -> Void
+  /// x / 2 * (1 + erf(x / sqrt(2))).
+  public var geluErf: @Sendable (MutableFloats, Int) -> Void
+  /// x * sigmoid(1.702 x).
+  public var geluQuick: @Sendable (MutableFloats, Int) -> Void
+  /// x * sigmoid(x).
+  public var silu: @Sendable (MutableFloats, Int) -> Void
+  /// max(x, 0).
+  public var relu: @Sendable (MutableFloats, Int) -> Void
+
+  // MARK: Rotary position embedding of one head, in place
+
+  /// Pairs (2i, 2i + 1): (x, cosines, sines, count) with count = 2 * pairs and both tables of that length: cosine i
+  /// twice in a row, then -sine i, +sine i.
+  public var rotateAdjacent: @Sendable (MutableFloats, Floats, Floats, Int) -> Void
+  /// Pairs (i, i + pairs): (x, cosines, sines, pairs).
+  public var rotateHalves: @Sendable (MutableFloats, Floats, Floats, Int) -> Void
+
+  // MARK: Cell formats
+
+  /// IEEE binary16, round to nearest even: (x, out, count). Not in place.
+  public var narrow: @Sendable (Floats, MutableHalves, Int) -> Void
+  /// (x, out, count). Not in place.
+  public var widen: @Sendable (Halves, MutableFloats, Int) -> Void
+  /// Symmetric 8-bit blocks: (x, out, scales, count); one binary16 scale for each 32 values, the last block may be
+  /// shorter.
+  public var quantize: @Sendable (Floats, UnsafeMutablePointer<Int8>, MutableHalves, Int) -> Void
+  /// Keys of one block of cells to `dimension` x `AttentionTile.cells` floats: (values, scales, out, dimension); scale
+  /// of dimension d, cell c at [d / 32][c].
+  public var dequantizeKeys: @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int) -> Void
+  /// Values of `rows` cells of `dimension` floats, a multiple of 32: (values, scales, out, rows, dimension); scale of
+  /// dimension d, cell c at [c][d / 32].
+  public var dequantizeValues: @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int, Int) -> Void
+
+  // MARK: Attention tiles (see `AttentionTile` for the layouts)
+
+  /// scores = queries * keys: (queries, keys, scores, rows, dimension).
+  public var scores: @Sendable (Floats, Floats, MutableFloats, Int, Int) -> Void
+  /// The same, keys in binary16.
+  public var scoresHalf: @Sendable (Floats, Halves, MutableFloats, Int, Int) -> Void
+  /// outputs += weights * values: (weights, values, outputs, rows, cells, paddedDimension).
+  public var weightedValues: @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void
+  /// The same, values in binary16.
+  public var weightedValuesHalf: @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void
+  /// One step of the online softmax: (scores, limits, maxima, sums, outputs, rows, paddedDimension). The first
+  /// limits[r] scores of row r become exp(score - new maximum), the others 0; maxima and sums (-infinity and 0 at
+  /// the start) are brought up to date and the row's outputs rescaled to the new maximum.
+  public var softmaxStep:
+    @Sendable (MutableFloats, UnsafePointer<Int32>, MutableFloats, MutableFloats, MutableFloats, Int, Int) -> Void
+
+  @inlinable
+  public init(
+    rmsNorm: @escaping @Sendable (Floats, Floats, Float, MutableFloats, Int) -> Void,
+    layerNorm: @escaping @Sendable (Floats, Floats, Floats, Float, MutableFloats, Int) -> Void,
+    add: @escaping @Sendable (Floats, MutableFloats, Int) -> Void,
+    addScaled: @escaping @Sendable (Floats, Float, MutableFloats, Int) -> Void,
+    scale: @escaping @Sendable (Floats, Float, MutableFloats, Int) -> Void,
+    siluMultiply: @escaping @Sendable (MutableFloats, Floats, Int) -> Void,
+    exponential: @escaping @Sendable (MutableFloats, Int) -> Void,
+    softmax: @escaping @Sendable (MutableFloats, Int) -> Void,
+    gelu: @escaping @Sendable (MutableFloats, Int) -> Void,
+    geluErf: @escaping @Sendable (MutableFloats, Int) -> Void,
+    geluQuick: @escaping @Sendable (MutableFloats, Int) -> Void,
+    silu: @escaping @Sendable (MutableFloats, Int) -> Void,
+    relu: @escaping @Sendable (MutableFloats, Int) -> Void,
+    rotateAdjacent: @escaping @Sendable (MutableFloats, Floats, Floats, Int) -> Void,
+    rotateHalves: @escaping @Sendable (MutableFloats, Floats, Floats, Int) -> Void,
+    narrow: @escaping @Sendable (Floats, MutableHalves, Int) -> Void,
+    widen: @escaping @Sendable (Halves, MutableFloats, Int) -> Void,
+    quantize: @escaping @Sendable (Floats, UnsafeMutablePointer<Int8>, MutableHalves, Int) -> Void,
+    dequantizeKeys: @escaping @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int) -> Void,
+    dequantizeValues: @escaping @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int, Int) -> Void,
+    scores: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int) -> Void,
+    scoresHalf: @escaping @Sendable (Floats, Halves, MutableFloats, Int, Int) -> Void,
+    weightedValues: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void,
+    weightedValuesHalf: @escaping @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void,
+    softmaxStep:
+      @escaping @Sendable (MutableFloats, UnsafePointer<Int32>, MutableFloats, MutableFloats, MutableFloats, Int, Int)
+      -> Void
+  ) {
+    self.rmsNorm = rmsNorm
+    self.layerNorm = layerNorm
+    self.add = add
+    self.addScaled = addScaled
+    self.scale = scale
+    self.siluMultiply = siluMultiply
+    self.exponential = exponential
+    self.softmax = softmax
+    self.gelu = gelu
+    self.geluErf = geluErf
+    self.geluQuick = geluQuick
+    self.silu = silu
+    self.relu = relu
+    self.rotateAdjacent = rotateAdjacent
+    self.rotateHalves = rotateHalves
+    self.narrow = narrow
+    self.widen = widen
+    self.quantize = quantize
+    self.dequantizeKeys = dequantizeKeys
+    self.dequantizeValues = dequantizeValues
+    self.scores = scores
+    self.scoresHalf = scoresHalf
+    self.weightedValues = weightedValues
+    self.weightedValuesHalf = weightedValuesHalf
+    self.softmaxStep = softmaxStep
+  }
+}
+
+/// Layout of one attention tile. Keys lie transposed (dimension x cells) and values row by row (cells x padded
+/// dimension), so that both products are rows x vectors with a broadcast left operand and without any horizontal sum.
+/// Strides are constants: the inner loops address all rows of a tile from one register. Those of the left operands
+/// are no powers of two, since rows 1024 bytes apart share few L1 sets.
+public enum AttentionTile {
+  /// Cells in one block.
+  @inlinable @inline(__always) public static var cells: Int { 64 }
+  /// Floats from one row of scores to the next.
+  @inlinable @inline(__always) public static var scoreStride: Int { 80 }
+  /// Floats from one row of queries, or of outputs, to the next.
+  @inlinable @inline(__always) public static var rowStride: Int { 272 }
+  /// Largest head dimension.
+  @inlinable @inline(__always) public static var maximumDimension: Int { 256 }
+  /// Values' rows are padded to a multiple of this, with zeros.
+  @inlinable @inline(__always) public static var dimensionMultiple: Int { 32 }
+}

@@ -1,0 +1,115 @@
+import OccamCore
+
+/// Where a tensor lies and how it is stored.
+package struct GGUFTensorInfo: Sendable, Equatable {
+  package let name: String
+  /// ggml's `ne`: fastest first, every one at least 1. A weight matrix is [columns, rows].
+  package let dimensions: [Int]
+  package let type: GGMLType
+  /// Bytes from the start of the file; the start is a multiple of the file's alignment.
+  package let byteRange: Range<Int>
+
+  package var elementCount: Int { dimensions.reduce(1, *) }
+}
+
+/// Key and value pairs in file order.
+package struct GGUFMetadata: Sendable {
+  package private(set) var keys: [String] = []
+  private var values: [String: GGUFValue] = [:]
+
+  package subscript(key: String) -> GGUFValue? { values[key] }
+
+  /// - Precondition: `key` is not there yet.
+  mutating func append(_ key: String, _ value: GGUFValue) {
+    keys.append(key)
+    values[key] = value
+  }
+}
+
+/// A GGUF file of version 2 or 3, mapped read-only, its metadata and tensor table checked.
+///
+/// Tensor data is not touched by opening. Format: ggml/docs/gguf.md; where the document leaves room, what ggml's own
+/// reader demands is demanded here (data without holes in table order, at most 4 dimensions, no arrays of arrays), and
+/// in addition keys and names are UTF-8, names are not empty, and no dimension is 0.
+package final class GGUFFile: Sendable {
+  package static let defaultAlignment = 32
+  package static let alignmentKey = "general.alignment"
+
+  private enum Storage: Sendable {
+    case mapped(MappedFile)
+    case memory(AlignedBuffer<UInt8>)
+
+    var bytes: UnsafeRawBufferPointer {
+      switch self {
+      case .mapped(let file): file.bytes
+      case .memory(let buffer): UnsafeRawBufferPointer(buffer.buffer)
+      }
+    }
+  }
+
+  /// The path, or the name given to bytes in memory; errors carry it.
+  package let subject: String
+  package let version: Int
+  package let alignment: Int
+  package let metadata: GGUFMetadata
+  /// In file order.
+  package let tensors: [GGUFTensorInfo]
+  private let indices: [String: Int]
+  private let storage: Storage
+
+  /// Maps the file and checks everything but the content of the tensors.
+  package convenience init(path: String, limits: GGUFLimits = .default) throws(GGUFError) {
+    let mapped: MappedFile
+    do {
+      mapped = try MappedFile(path: path)
+    } catch {
+      throw GGUFError(path, .file, .inaccessible(error))
+    }
+    try self.init(.mapped(mapped), path, limits)
+  }
+
+  /// Reads a file that is already in memory; the bytes are copied.
+  package convenience init(
+    bytes: [UInt8], subject: String = "memory", limits: GGUFLimits = .default
+  ) throws(GGUFError) {
+    try self.init(.memory(AlignedBuffer(copying: bytes)), subject, limits)
+  }
+
+  private init(_ storage: Storage, _ subject: String, _ limits: GGUFLimits) throws(GGUFError) {
+    var parser = GGUFParser(subject: subject, bytes: storage.bytes, limits: limits)
+    try parser.parse()
+    self.storage = storage
+    self.subject = subject
+    version = parser.version
+    alignment = parser.alignment
+    metadata = parser.metadata
+    tensors = parser.tensors
+    var indices: [String: Int] = [:]
+    indices.reserveCapacity(parser.tensors.count)
+    for (index, tensor) in parser.tensors.enumerated() { indices[tensor.name] = index }
+    self.indices = indices
+  }
+
+  package var path: String { subject }
+
+  /// Bytes of the whole file.
+  package var byteCount: Int { storage.bytes.count }
+
+  package func tensor(_ name: String) -> GGUFTensorInfo? { indices[name].map { tensors[$0] } }
+
+  /// The stored bytes of one of this file's tensors, valid as long as the file object.
+  package func bytes(_ tensor: GGUFTensorInfo) -> UnsafeRawBufferPointer {
+    precondition(tensor.byteRange.upperBound <= byteCount, "GGUFFile: tensor of another file")
+    return UnsafeRawBufferPointer(rebasing: storage.bytes[tensor.byteRange])
+  }
+
+  /// Gives the tensor's pages back to the system once its content was packed; it stays readable.
+  package func release(_ tensor: GGUFTensorInfo) {
+    if case .mapped(let file) = storage { file.release(tensor.byteRange) }
+  }
+
+  /// Tells the system that all tensors will be read soon.
+  package func willNeed() {
+    if case .mapped(let file) = storage { file.willNeed() }
+  }
+}

@@ -1,0 +1,225 @@
+import OccamCore
+import OccamImages
+import OccamModels
+import OccamPruning
+
+/// Finds what OccamToken needs to know about a model, from a folder of images and a list of questions: the encoder's
+/// register neurons, lambda1, and the curve lambda2 -> mean kept tokens at that lambda1. Nothing is trained.
+public final class Calibrator {
+  public struct Options: Sendable {
+    /// Tried in turn until at most a twentieth of the outlier patches is left; Jiang et al. needed 10 to 100.
+    public var neuronCounts = [10, 25, 50, 100, 200]
+    /// Share of the visual tokens stage I is to keep on average; the paper's 200-300 of 576.
+    public var stageOneShare = 0.45
+    public var lambda1: Float?
+    /// Text layer of stage II, from 1; nil: a third of the depth.
+    public var layer: Int?
+    /// Mean kept tokens of the default lambda2; nil: a ninth of the tokens, the paper's 64 of 576.
+    public var visualBudget: Int?
+    /// false holds scores against their mean instead of a register.
+    public var usesRegister = true
+    public init() {}
+  }
+
+  /// What was found, for people.
+  public struct Report: Sendable {
+    public let images: Int
+    public let samples: Int
+    public let registerNeurons: Int
+    /// Outlier patches an image, before and after the register.
+    public let outliersBefore: Double
+    public let outliersAfter: Double
+    /// Effective number of patches that stage I's scores attend to, before and after.
+    public let effectivePatchesBefore: Double
+    public let effectivePatchesAfter: Double
+    public let lambda1: Float
+    public let lambda2: Float
+    public let curve: [(lambda2: Float, kept: Double)]
+    /// The sidecar's content.
+    public let json: String
+  }
+
+  private let model: VisionLanguageModel
+  private let encoder: any VisionEncoder
+  private let compute: Compute
+  private let session: SessionCore
+
+  public init(model: VisionLanguageModel) throws(OccamError) {
+    guard let encoder = model.encoder else {
+      throw OccamError(.mismatch, model.path, "is a text-only model: there is nothing to calibrate")
+    }
+    self.model = model
+    self.encoder = encoder
+    session = try SessionCore(model: model, options: SessionOptions())
+    compute = session.compute
+  }
+
+  /// Where the sidecar belongs.
+  public var sidecarPath: String { Sidecar.path(forModel: model.projectorPath ?? model.path) }
+
+  /// - Parameters:
+  ///   - images: files to show.
+  ///   - questions: asked in turn, one an image and again from the start.
+  ///   - progress: a line for the user.
+  public func run(
+    images: [String], questions: [String], options: Options = Options(), progress: (String) -> Void = { _ in }
+  ) throws(OccamError) -> Report {
+    guard !images.isEmpty else { throw OccamError(.invalidOption, "calibration", "no images") }
+    guard !questions.isEmpty else { throw OccamError(.invalidOption, "calibration", "no questions") }
+    let prepared = try images.map { path throws(OccamError) in try prepare(path) }
+    progress("register neurons: \(prepared.count) images")
+    let (plan, before, after) = try registerPlan(prepared, options, progress)
+    let lambda1: Float
+    if let given = options.lambda1 { lambda1 = given } else { lambda1 = try stageOneLambda(prepared, plan, options) }
+    let sidecar = try curve(images, questions, plan, lambda1, options, progress)
+    return Report(
+      images: images.count, samples: max(images.count, questions.count), registerNeurons: plan.neurons.count,
+      outliersBefore: before.outliers, outliersAfter: after.outliers, effectivePatchesBefore: before.effective,
+      effectivePatchesAfter: after.effective, lambda1: lambda1, lambda2: sidecar.lambda2 ?? 0,
+      curve: sidecar.curve?.points.map { ($0.lambda, $0.kept) } ?? [],
+      json: sidecar.json.text(indented: true) + "\n")
+  }
+
+  private func prepare(_ path: String) throws(OccamError) -> PreparedImage {
+    let bytes = try ImagePipeline.read(.file(path))
+    let photo = try translating(path) { try decodeImage(bytes, subject: path) }
+    return preprocessLLaVA15(
+      photo, size: encoder.shape.imageSize, mean: encoder.shape.mean, deviation: encoder.shape.deviation)
+  }
+
+  // MARK: Register neurons
+
+  private struct Sinks {
+    var outliers = 0.0
+    var effective = 0.0
+  }
+
+  /// Two runs an image: the norms name the outlier patches, then the activations at them are summed.
+  private func registerPlan(
+    _ images: [PreparedImage], _ options: Options, _ progress: (String) -> Void
+  ) throws(OccamError) -> (RegisterPlan, before: Sinks, after: Sinks) {
+    var finder = RegisterNeuronFinder(layers: encoder.shape.layers, channels: encoder.shape.feedForward)
+    for image in images {
+      let norms = NormObserver()
+      _ = try encode(image, nil, norms)
+      if finder.beginImage(norms: norms.norms).isEmpty { continue }
+      let activations = ActivationObserver(finder)
+      _ = try encode(image, nil, activations)
+      finder = activations.finder
+    }
+    let before = try sinks(images, nil)
+    var plan = RegisterPlan([])
+    var after = try sinks(images, options.usesRegister ? plan : nil)
+    guard options.usesRegister, finder.outlierCount > 0 else {
+      progress(finder.outlierCount == 0 ? "no outlier patches: the register is a neutral token" : "no register asked for")
+      return (plan, before, after)
+    }
+    for count in options.neuronCounts {
+      plan = finder.plan(top: count)
+      after = try sinks(images, plan)
+      progress(
+        "\(plan.neurons.count) neurons: \(fixed(before.outliers, 2)) -> \(fixed(after.outliers, 2)) outlier patches an image")
+      if after.outliers <= 0.05 * before.outliers || plan.neurons.count < count { break }
+    }
+    return (plan, before, after)
+  }
+
+  private func sinks(_ images: [PreparedImage], _ plan: RegisterPlan?) throws(OccamError) -> Sinks {
+    var sinks = Sinks()
+    for image in images {
+      let norms = NormObserver()
+      let encoded = try encode(image, plan, norms)
+      sinks.outliers += Double(outlierPatches(norms: norms.norms.last ?? []).count) / Double(images.count)
+      sinks.effective += effectiveCount((encoded.scores ?? []).prefix(encoded.patches)) / Double(images.count)
+    }
+    return sinks
+  }
+
+  private func encode(
+    _ image: PreparedImage, _ plan: RegisterPlan?, _ observer: EncoderObserver
+  ) throws(OccamError) -> EncodedImage {
+    try translating("calibration") {
+      try compute.team.pass {
+        try encoder.encode(
+          image, request: EncoderRequest(wantsScores: true, register: plan), compute: compute, observer: observer)
+      }
+    }
+  }
+
+  // MARK: Lambdas
+
+  /// The lambda1 that keeps the wanted share on average: the quantile of all s1(v) / s1(reference).
+  private func stageOneLambda(
+    _ images: [PreparedImage], _ plan: RegisterPlan, _ options: Options
+  ) throws(OccamError) -> Float {
+    var relative: [Float] = []
+    for image in images {
+      let encoded = try encode(image, options.usesRegister ? plan : nil, NormObserver())
+      guard let scores = encoded.scores else { continue }
+      let tokens = ImagePipeline.tokenScores(encoded, scores)
+      relative += tokens.scores.indices.map { tokens.relative($0) }.filter(\.isFinite)
+    }
+    relative.sort(by: >)
+    guard !relative.isEmpty else { return PruningOptions.defaultLambdas(options.usesRegister ? .register : .mean).lambda1 }
+    let index = min(Int(Double(relative.count) * options.stageOneShare), relative.count - 1)
+    return max(relative[index], 0)
+  }
+
+  private func curve(
+    _ images: [String], _ questions: [String], _ plan: RegisterPlan, _ lambda1: Float, _ options: Options,
+    _ progress: (String) -> Void
+  ) throws(OccamError) -> Sidecar {
+    var wishes = PruningOptions()
+    wishes.lambda1 = lambda1
+    wishes.layer = options.layer
+    var sidecar = Sidecar(
+      model: try fingerprint(), plan: plan, reference: options.usesRegister ? .register : .mean, lambda1: lambda1)
+    let layers = model.decoder.shape.layers
+    guard let settings = try translating("calibration", { try wishes.settings(layers: layers, sidecar: sidecar) })
+    else { throw OccamError(.invalidOption, "calibration", "pruning is off") }
+    var samples: [TokenScores] = []
+    let count = max(images.count, questions.count)
+    for index in 0..<count {
+      let question = questions[index % questions.count]
+      let image = ImageSource.file(images[index % images.count])
+      if let scores = try session.stageTwoScores(question, image, settings) { samples.append(scores) }
+      if (index + 1) % 10 == 0 || index + 1 == count { progress("stage II: \(index + 1) of \(count) samples") }
+    }
+    let curve = BudgetCurve(samples: samples, lambdas: Calibrator.lambdas(samples))
+    let budget = options.visualBudget ?? max(encoder.shape.patches / 9, 1)
+    sidecar.curve = curve
+    sidecar.lambda2 = curve.lambda(forBudget: Double(budget))?.lambda
+    sidecar.textLayer = settings.layer
+    sidecar.calibration = "\(images.count) images, \(questions.count) questions, \(samples.count) samples"
+    return sidecar
+  }
+
+  /// Where the curve is measured: quantiles of the relative scores, so that points lie where tokens are.
+  private static func lambdas(_ samples: [TokenScores]) -> [Float] {
+    let relative = samples.flatMap { sample in sample.scores.indices.map { sample.relative($0) } }
+      .filter { $0.isFinite && $0 > 0 }.sorted()
+    guard !relative.isEmpty else { return [0] }
+    let steps = 48
+    return [0] + (0...steps).map { relative[min($0 * relative.count / steps, relative.count - 1)] }
+  }
+
+  private func fingerprint() throws(OccamError) -> ModelFingerprint {
+    let file = try ModelFiles.open(model.projectorPath ?? model.path)
+    return VisionLanguageModel.fingerprint(file, encoder.shape)
+  }
+}
+
+/// Patch norms at every layer's output.
+private final class NormObserver: EncoderObserver {
+  var norms: [[Float]] = []
+  func hidden(layer: Int, _ values: MatrixView<Float>) {}
+  func output(layer: Int, _ values: MatrixView<Float>) { norms.append(rowNorms(values, rows: 0..<values.rows)) }
+}
+
+/// MLP activations at the outlier patches of the image in hand.
+private final class ActivationObserver: EncoderObserver {
+  var finder: RegisterNeuronFinder
+  init(_ finder: RegisterNeuronFinder) { self.finder = finder }
+  func hidden(layer: Int, _ values: MatrixView<Float>) { finder.addActivations(values, layer: layer, firstPatch: 0) }
+  func output(layer: Int, _ values: MatrixView<Float>) {}
+}

@@ -1,0 +1,62 @@
+import OccamCore
+
+public enum OccamVersion {
+  public static let text = "0.1.0"
+}
+
+/// Run-time switches for debugging.
+public enum OccamEnvironment {
+  /// The switches, a line each.
+  public static var help: String {
+    Switch.allCases.map { "\(pad($0.rawValue, 16, left: true))\($0.help)\n" }.joined()
+  }
+
+  /// With OCCAM_TIMING=1, time per operation to stderr.
+  public static func printTimings() {
+    if let table = TimingTable.shared { Log.line(table.table()) }
+  }
+}
+
+/// Small helpers the tools share with the library, so that they need none of its rooms.
+public enum TextFile {
+  /// - Parameter path: `-` reads standard input. A final line break is not part of the text.
+  public static func read(_ path: String) throws(OccamError) -> String {
+    let bytes = try translating(path) { try Files.read(path, limit: 64 << 20) }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw OccamError(.invalidOption, path == "-" ? "standard input" : path, "is not UTF-8 text")
+    }
+    return text.hasSuffix("\n") ? String(text.dropLast()) : text
+  }
+
+  /// Whole or not at all.
+  public static func write(_ bytes: [UInt8], to path: String) throws(OccamError) {
+    try translating(path) { try Files.write(bytes, to: path) }
+  }
+}
+
+public enum Number {
+  /// Decimal text with exactly `digits` places.
+  public static func text(_ value: Double, _ digits: Int) -> String { fixed(value, digits) }
+}
+
+/// The photos of a folder.
+public enum PhotoFolder {
+  /// Paths of the JPEG and PNG files, sorted by name.
+  public static func list(_ folder: String) throws(OccamError) -> [String] {
+    let names = Files.list(folder).filter { name in
+      [".jpg", ".jpeg", ".png"].contains { name.lowercased().hasSuffix($0) }
+    }
+    guard !names.isEmpty else { throw OccamError(.file, folder, "holds no JPEG or PNG file, or cannot be read") }
+    return names.map { "\(folder)/\($0)" }
+  }
+}
+
+/// Facts of this process, for the tools.
+public enum OccamProcess {
+  public static var peakResidentBytes: Int { ProcessMemory.peakResidentBytes() }
+
+  /// - Parameter path: `-` reads standard input.
+  public static func readFile(_ path: String) throws(OccamError) -> [UInt8] {
+    try translating(path) { try Files.read(path) }
+  }
+}

@@ -1,0 +1,82 @@
+/// One generated token.
+public struct GeneratedToken: Sendable {
+  public struct Alternative: Sendable {
+    public let id: Int32
+    public let text: String
+    public let logprob: Float
+  }
+
+  /// -1 for text that was held back and belongs to no single token, at the end of a reply.
+  public let id: Int32
+  /// Text that became complete with this token; often empty while a character's bytes are still coming.
+  public let text: String
+  /// Natural logarithm of the probability before temperature and truncation; nil unless asked for.
+  public internal(set) var logprob: Float?
+  /// The most probable tokens, best first.
+  public internal(set) var top: [Alternative]
+}
+
+/// What happens while a reply is made.
+public enum GenerationEvent: Sendable {
+  /// Share of an image's encoding that is done, 0...1.
+  case encoding(image: Int, of: Int, fraction: Double)
+  case prefill(tokens: Int, fraction: Double)
+  case token(GeneratedToken)
+}
+
+/// The figures of one reply, also printed by `occam-run --json`.
+public struct GenerationMetrics: Sendable {
+  public enum Stop: String, Sendable { case eos, length, stop, cancelled }
+
+  public struct Timings: Sendable {
+    /// Milliseconds.
+    public var load = 0.0
+    public var imageDecode = 0.0
+    public var imageEncode = 0.0
+    public var prefill = 0.0
+    /// From the call of `reply` to the first token, image decoding and encoding included.
+    public var timeToFirstToken = 0.0
+    public var decode = 0.0
+    /// Unpruned prompt tokens that were processed, per second.
+    public var prefillTokensPerSecond = 0.0
+    public var decodeTokensPerSecond = 0.0
+  }
+
+  public struct Image: Sendable {
+    public let image: Int
+    /// Visual tokens of the encoder, the register not counted.
+    public let total: Int
+    public let stage1: Int
+    public let kept: Int
+    public let lambda1: Float
+    public let lambda2: Float
+    /// Text layer behind which stage II acted, from 1.
+    public let layer: Int
+    public let reference: String
+    public let keptIndices: [Int]
+    public let stage1Indices: [Int]
+  }
+
+  public var stop = Stop.length
+  /// Positions of the whole prompt, as if unpruned.
+  public var promptTokens = 0
+  /// Of these, taken over from the turn before.
+  public var cachedTokens = 0
+  public var generatedTokens = 0
+  public var timings = Timings()
+  /// One entry an image of the conversation; empty when pruning is off.
+  public var pruning: [Image] = []
+  /// Bytes of all KV cells at the end of the reply, and what they would be without pruning.
+  public var kvBytes = 0
+  public var kvBytesUnpruned = 0
+  public var weightsBytes = 0
+  public var peakResidentBytes = 0
+  /// Visual tokens a text layer processed on average in prefill, all images together.
+  public var meanVisualTokensPerLayer = 0.0
+  public var kernel = ""
+  public var threads = 0
+  public var seed: UInt64 = 0
+  public var text = ""
+
+  public init() {}
+}

@@ -1,0 +1,98 @@
+import OccamPruning
+
+/// How one reply is generated.
+public struct GenerationOptions: Sendable {
+  /// The most tokens to generate; nil: until the model stops or the context is full.
+  public var maxTokens: Int?
+  /// 0 or less: greedy.
+  public var temperature: Float = 0.8
+  /// 0: off.
+  public var topK = 40
+  /// 1: off.
+  public var topP: Float = 0.95
+  /// 0: off.
+  public var minP: Float = 0.05
+  /// 1: off.
+  public var repeatPenalty: Float = 1
+  /// Tokens the penalty looks back on.
+  public var repeatLastN = 64
+  /// Same seed, same text, whatever the thread count.
+  public var seed: UInt64 = 0
+  /// Goes on past the model's end-of-text tokens, for measuring.
+  public var ignoresEndOfText = false
+  /// The reply ends before the first of these.
+  public var stop: [String] = []
+  /// Alternatives reported a token, with log-probabilities; nil: neither is computed.
+  public var logprobs: Int?
+  public var pruning = Pruning()
+  /// The prompt is taken verbatim: no chat template, `<__media__>` marks each image.
+  public var raw = false
+
+  public init() {}
+
+  /// Visual-token pruning by OccamToken. nil: as calibrated, else the documented default.
+  public struct Pruning: Sendable, Equatable {
+    public var enabled = true
+    /// Stage I threshold, relative to the reference's score.
+    public var lambda1: Float?
+    /// Stage II threshold, relative to the reference's score.
+    public var lambda2: Float?
+    /// Text layer behind which stage II drops tokens, from 1.
+    public var layer: Int?
+    /// Wanted mean number of visual tokens an image.
+    public var visualBudget: Int?
+    /// Hard cap of visual tokens an image.
+    public var maxVisualTokens: Int?
+    /// What becomes of dropped tokens' KV cells in the layers before.
+    public var kvPolicy = KVCellPolicy.compact
+
+    public init() {}
+    public static var off: Pruning {
+      var options = Pruning()
+      options.enabled = false
+      return options
+    }
+
+    var options: PruningOptions {
+      var result = PruningOptions()
+      result.enabled = enabled
+      result.lambda1 = lambda1
+      result.lambda2 = lambda2
+      result.layer = layer
+      result.visualBudget = visualBudget
+      result.maxVisualTokens = maxVisualTokens
+      result.kvPolicy = kvPolicy == .keep ? .keep : .compact
+      return result
+    }
+  }
+
+  public enum KVCellPolicy: String, Sendable, CaseIterable { case compact, keep }
+}
+
+/// How a session stores keys and values.
+public struct SessionOptions: Sendable {
+  public enum CellFormat: String, Sendable, CaseIterable { case f32, f16, q8_0 }
+  /// The most positions of a conversation; nil: what the model was trained for. A ceiling, not an allocation.
+  public var contextLength: Int?
+  public var cells: CellFormat = .f16
+
+  public init(contextLength: Int? = nil, cells: CellFormat = .f16) {
+    self.contextLength = contextLength
+    self.cells = cells
+  }
+}
+
+/// An image of a prompt.
+public enum ImageSource: Sendable {
+  /// A path; `-` reads standard input.
+  case file(String)
+  /// JPEG or PNG bytes and the name for error messages.
+  case bytes([UInt8], name: String)
+
+  var name: String {
+    switch self {
+    case .file(let path): path == "-" ? "standard input" : path
+    case .bytes(_, let name): name
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import OccamCore
+import OccamTokenizer
+
+/// The decode loop: sample, stream, run the token, until the model ends, a stop string appears, a limit is reached, or
+/// somebody cancels.
+struct Generator {
+  let core: SessionCore
+  let options: GenerationOptions
+  /// When the reply was asked for (`Clock.nanoseconds`).
+  let start: UInt64
+
+  func run(
+    logits first: MatrixView<Float>, history: [PromptItem], onEvent: (GenerationEvent) -> Void,
+    metrics: inout GenerationMetrics
+  ) throws(OccamError) {
+    let tokenizer = core.model.tokenizer
+    var sampler = Sampler(samplingOptions)
+    for item in history {
+      if case .token(let id) = item { sampler.accept(id) }
+    }
+    var decoder = StreamingDecoder()
+    var stops = StopStrings(options.stop + (options.raw ? [] : core.model.chatStops))
+    var logits = first
+    metrics.stop = .length
+    let limit = options.maxTokens ?? Int.max
+    var decodeStart: UInt64 = 0
+    while metrics.generatedTokens < limit {
+      let row = UnsafeBufferPointer(start: logits.row(0), count: logits.columns)
+      let id = sampler.sample(row)
+      if metrics.generatedTokens == 0 {
+        metrics.timings.timeToFirstToken = Clock.milliseconds(since: start)
+        decodeStart = Clock.nanoseconds()
+      }
+      metrics.generatedTokens += 1
+      if tokenizer.isEndOfGeneration(id), !options.ignoresEndOfText {
+        metrics.stop = .eos
+        break
+      }
+      let text = stops.push(decoder.append(tokenizer.bytes(of: id, special: false)))
+      emit(id, text, row, &metrics, onEvent)
+      if stops.found != nil {
+        metrics.stop = .stop
+        break
+      }
+      sampler.accept(id)
+      if metrics.generatedTokens == limit { break }
+      do throws(OccamError) {
+        logits = try core.decode(id, position: metrics.promptTokens + metrics.generatedTokens - 1)
+      } catch {
+        // What was said so far stays said; a full context is an error all the same.
+        if error.code != .cancelled { throw error }
+        metrics.stop = .cancelled
+        break
+      }
+    }
+    if metrics.stop != .stop { flush(&decoder, &stops, &metrics, onEvent) }
+    if decodeStart > 0 {
+      metrics.timings.decode = Clock.milliseconds(since: decodeStart)
+      // The first token came out of prefill.
+      metrics.timings.decodeTokensPerSecond =
+        Double(metrics.generatedTokens - 1) / max(metrics.timings.decode, 1e-6) * 1000
+    }
+  }
+
+  private var samplingOptions: SamplingOptions {
+    var result = SamplingOptions()
+    result.temperature = options.temperature
+    result.topK = options.topK
+    result.topP = options.topP
+    result.minP = options.minP
+    result.repeatPenalty = options.repeatPenalty
+    result.repeatLastN = options.repeatLastN
+    result.seed = options.seed
+    return result
+  }
+
+  private func emit(
+    _ id: Int32, _ text: String, _ logits: UnsafeBufferPointer<Float>, _ metrics: inout GenerationMetrics,
+    _ onEvent: (GenerationEvent) -> Void
+  ) {
+    metrics.text += text
+    var token = GeneratedToken(id: id, text: text, logprob: nil, top: [])
+    if let count = options.logprobs {
+      let probabilities = LogProbabilities(logits, chosen: id, top: count)
+      token.logprob = probabilities.chosen
+      token.top = probabilities.top.map { entry in
+        let bytes = core.model.tokenizer.bytes(of: entry.id, special: true)
+        return GeneratedToken.Alternative(
+          id: entry.id, text: String(decoding: bytes, as: UTF8.self), logprob: entry.logProbability)
+      }
+    }
+    onEvent(.token(token))
+  }
+
+  /// Bytes of an unfinished character and text held back for a stop string belong to the reply after all.
+  private func flush(
+    _ decoder: inout StreamingDecoder, _ stops: inout StopStrings, _ metrics: inout GenerationMetrics,
+    _ onEvent: (GenerationEvent) -> Void
+  ) {
+    let last = stops.push(decoder.finish())
+    let rest = stops.found == nil ? last + stops.finish() : last
+    guard !rest.isEmpty else { return }
+    metrics.text += rest
+    onEvent(.token(GeneratedToken(id: -1, text: rest, logprob: nil, top: [])))
+  }
+}

@@ -1,0 +1,100 @@
+import OccamCore
+import OccamGGUF
+import OccamModels
+
+/// What a model will need, computed from its files' headers alone; nothing is loaded.
+public struct MemoryPlan: Sendable {
+  public let textWeightsBytes: Int
+  public let visionWeightsBytes: Int
+  /// KV bytes one token costs over all layers.
+  public let kvBytesPerToken: Int
+  public let layers: Int
+  /// Visual tokens of one image, unpruned; 0 for a text-only model.
+  public let visualTokens: Int
+  public let contextLength: Int
+  /// Largest activations of a prefill of one image and 64 text tokens, and of the encoder.
+  public let activationBytes: Int
+  /// MemAvailable of this machine; nil where it cannot be read.
+  public let availableBytes: Int?
+
+  public init(
+    path: String, projector: String? = nil, session: SessionOptions = SessionOptions()
+  ) throws(OccamError) {
+    let files = try ModelFiles(path: path, projector: projector)
+    let text = try translating(path) { try ModelRegistry.textShape(files.text) }
+    let vision = try files.projector.map { file throws(OccamError) in
+      try translating(path) { try ModelRegistry.visionShape(file, layout: .reference) }
+    }
+    func bytes(_ file: GGUFFile, _ wanted: (String) -> Bool) -> Int {
+      file.tensors.reduce(0) { $0 + (wanted($1.name) ? $1.byteRange.count : 0) }
+    }
+    let isVision: (String) -> Bool = { $0.hasPrefix("v.") || $0.hasPrefix("mm.") }
+    textWeightsBytes = bytes(files.text) { !isVision($0) }
+    visionWeightsBytes = files.projector.map { bytes($0, isVision) } ?? 0
+    let cellValues = text.kvHeads * text.headDimension * 2
+    let perLayer =
+      switch session.cells {
+      case .f32: cellValues * 4
+      case .f16: cellValues * 2
+      case .q8_0: cellValues / 32 * 34
+      }
+    kvBytesPerToken = perLayer * text.layers
+    layers = text.layers
+    visualTokens = vision?.patches ?? 0
+    contextLength = min(session.contextLength ?? text.contextLength, text.contextLength)
+    let rows = visualTokens + 64
+    let decoder = rows * (2 * text.hidden + 2 * text.heads * text.headDimension) + min(rows, 512) * 2 * text.feedForward
+    let encoder = vision.map { ($0.patches + 2) * (6 * $0.hidden + $0.feedForward) } ?? 0
+    activationBytes = 4 * max(decoder, encoder)
+    availableBytes = MemoryPlan.available()
+  }
+
+  /// KV bytes of a conversation whose layers hold `tokens` tokens each.
+  public func kvBytes(tokens: Int) -> Int { kvBytesPerToken * tokens }
+
+  /// Weights, activations and the KV cells of one unpruned image with 64 text tokens and 256 answered ones.
+  public var totalBytes: Int {
+    textWeightsBytes + visionWeightsBytes + activationBytes + kvBytes(tokens: min(visualTokens + 320, contextLength))
+  }
+
+  /// The plan as lines of text.
+  public var lines: [String] {
+    var lines = [
+      "text weights        \(pad(mebibytes(textWeightsBytes), 10)) MiB",
+      "vision weights      \(pad(mebibytes(visionWeightsBytes), 10)) MiB",
+      "activations         \(pad(mebibytes(activationBytes), 10)) MiB",
+      "KV cells            \(pad(mebibytes(kvBytesPerToken), 10)) MiB a token, \(layers) layers",
+    ]
+    if visualTokens > 0 {
+      let text = 320
+      lines.append(
+        "  one image unpruned\(pad(mebibytes(kvBytes(tokens: visualTokens + text)), 10)) MiB"
+          + "  (\(visualTokens) visual + \(text) text tokens)")
+      lines.append(
+        "  at a budget of 32 \(pad(mebibytes(kvBytes(tokens: 32 + text)), 10)) MiB  (32 visual + \(text) text tokens)")
+    }
+    lines.append("  context full      \(pad(mebibytes(kvBytes(tokens: contextLength)), 10)) MiB  (\(contextLength))")
+    lines.append("total, one image    \(pad(mebibytes(totalBytes), 10)) MiB")
+    if let availableBytes {
+      let verdict = totalBytes <= availableBytes ? "fits" : "does not fit"
+      lines.append("available here      \(pad(mebibytes(availableBytes), 10)) MiB  -> \(verdict)")
+    }
+    return lines
+  }
+
+  private static func available() -> Int? {
+    guard let content = try? Files.read("/proc/meminfo", limit: 1 << 16) else { return nil }
+    for line in String(decoding: content, as: UTF8.self).split(separator: "\n") where line.hasPrefix("MemAvailable:") {
+      return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
+    }
+    return nil
+  }
+}
+
+/// Metadata and tensors of a GGUF file as text, for `occam-run --inspect`.
+public enum Inspection {
+  public static func lines(path: String) throws(OccamError) -> [String] {
+    let file = try ModelFiles.open(path)
+    return inspectionLines(of: file)
+  }
+}

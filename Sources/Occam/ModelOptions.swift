@@ -1,0 +1,32 @@
+import OccamModels
+
+/// How a model is loaded.
+public struct ModelOptions: Sendable {
+  /// Compute threads; nil takes OCCAM_THREADS, else the cores this process may use.
+  public var threads: Int?
+  /// Kernel set by name; nil takes OCCAM_KERNEL, else the best this processor has.
+  public var kernel: String?
+  /// Calibration written by occam-calibrate; nil looks for `<projector file>.occam.json` beside the projector.
+  public var sidecar: String?
+  /// Reading of the vision encoder's layout.
+  public var visionLayout: VisionLayout = .reference
+
+  /// Overrides `visionLayout`, for comparing numerics with one of its two differences at a time.
+  package var encoderLayout: EncoderLayout?
+
+  public init(threads: Int? = nil, kernel: String? = nil, sidecar: String? = nil) {
+    self.threads = threads
+    self.kernel = kernel
+    self.sidecar = sidecar
+  }
+
+  /// Two readings of a LLaVA projector file, see ARCHITECTURE.md.
+  public enum VisionLayout: String, Sendable, CaseIterable {
+    /// As the encoder was trained.
+    case reference
+    /// As llama.cpp computes it, for comparing numerics.
+    case llamaCpp = "llama.cpp"
+
+    var layout: EncoderLayout { self == .reference ? .reference : .llamaCpp }
+  }
+}

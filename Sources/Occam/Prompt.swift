@@ -1,0 +1,70 @@
+import OccamTokenizer
+
+/// What a prompt consists of, in order.
+enum PromptItem: Equatable {
+  case token(Int32)
+  /// Index of an image of the session.
+  case image(Int)
+}
+
+/// A tokenised prompt.
+struct Prompt {
+  /// Stands for an image in raw prompts and in what chat templates return (llama.cpp's marker).
+  static let imageMarker = ChatFormat.imageMarker
+
+  var items: [PromptItem] = []
+  /// Items before this one are older turns; text from here on is the question that stage II asks with.
+  var questionStart = 0
+
+  init() {}
+
+  /// Tokenises `text`; its i-th marker stands for image `images[i]`. Each text part is tokenised alone and with special
+  /// tokens parsed, BOS comes once, before everything (as llama.cpp's mtmd does).
+  init(_ text: String, images: [Int], tokenizer: Tokenizer) throws(OccamError) {
+    let parts = Prompt.split(text)
+    guard parts.count - 1 == images.count else {
+      throw OccamError(
+        .invalidOption, "prompt", "has \(parts.count - 1) image marks \(Prompt.imageMarker) for \(images.count) images")
+    }
+    if tokenizer.addBOS, let bos = tokenizer.bos { items.append(.token(bos)) }
+    for (index, part) in parts.enumerated() {
+      if index > 0 { items.append(.image(images[index - 1])) }
+      if !part.isEmpty {
+        items += tokenizer.encode(part, addSpecial: false, parseSpecial: true).map { .token($0) }
+      }
+    }
+  }
+
+  /// The text between the markers: one more part than markers.
+  static func split(_ text: String) -> [String] {
+    var parts: [String] = []
+    var rest = text[...]
+    while let range = firstRange(of: imageMarker, in: rest) {
+      parts.append(String(rest[..<range.lowerBound]))
+      rest = rest[range.upperBound...]
+    }
+    parts.append(String(rest))
+    return parts
+  }
+
+  private static func firstRange(of needle: String, in text: Substring) -> Range<Substring.Index>? {
+    let bytes = Array(needle.utf8)
+    var start = text.utf8.startIndex
+    while let candidate = text.utf8[start...].firstIndex(of: bytes[0]) {
+      var end = candidate
+      var matched = 0
+      while matched < bytes.count, end < text.utf8.endIndex, text.utf8[end] == bytes[matched] {
+        end = text.utf8.index(after: end)
+        matched += 1
+      }
+      if matched == bytes.count { return candidate..<end }
+      start = text.utf8.index(after: candidate)
+    }
+    return nil
+  }
+
+  /// Length of the common beginning.
+  static func common(_ a: [PromptItem], _ b: [PromptItem]) -> Int {
+    zip(a, b).prefix { $0 == $1 }.count
+  }
+}

@@ -1,0 +1,120 @@
+import Dispatch
+import OccamCore
+import OccamModels
+import Synchronization
+
+/// One conversation with a model: its KV cells, activations, images, sampler state. Replies of a session follow each
+/// other; sessions of one model may be used from several threads.
+public final class Session: Sendable {
+  public let model: VisionLanguageModel
+  // Touched on `queue` only.
+  nonisolated(unsafe) private let core: SessionCore
+  private let queue = DispatchQueue(label: "occam.session", qos: .userInitiated)
+  private let cancelling = Atomic<Bool>(false)
+
+  init(model: VisionLanguageModel, options: SessionOptions) throws(OccamError) {
+    self.model = model
+    core = try SessionCore(model: model, options: options)
+  }
+
+  /// Streams the reply to a user's turn. Computing starts at once, on a thread of the session's own.
+  ///
+  /// Ending the iteration early, or cancelling its task, stops the computation between two layers.
+  /// - Parameters: images: shown to the model before the text of this turn.
+  public func reply(
+    to prompt: String, images: [ImageSource] = [], options: GenerationOptions = GenerationOptions()
+  ) -> TokenStream {
+    let (stream, continuation) = AsyncThrowingStream<GeneratedToken, any Error>.makeStream()
+    let result = MetricsBox()
+    continuation.onTermination = { [weak self] reason in
+      if case .cancelled = reason { self?.cancel() }
+    }
+    queue.async {
+      do {
+        let metrics = try self.run(prompt, images, options) { event in
+          if case .token(let token) = event { continuation.yield(token) }
+        }
+        result.store(metrics)
+        continuation.finish()
+      } catch {
+        continuation.finish(throwing: error)
+      }
+    }
+    return TokenStream(stream: stream, result: result)
+  }
+
+  /// The same, on the calling thread, for programs without concurrency. Blocks until the reply is complete: never call it
+  /// from Swift's cooperative pool.
+  /// - Parameter onEvent: called on the computing thread.
+  /// - Throws: `OccamError`; code `cancelled` when stopped before the first token. Stopped later, the reply ends and its
+  ///   metrics say so.
+  @discardableResult
+  public func respond(
+    to prompt: String, images: [ImageSource] = [], options: GenerationOptions = GenerationOptions(),
+    onEvent: (GenerationEvent) -> Void = { _ in }
+  ) throws(OccamError) -> GenerationMetrics {
+    try measured { _ throws(OccamError) in try run(prompt, images, options, onEvent) }
+  }
+
+  private func run(
+    _ prompt: String, _ images: [ImageSource], _ options: GenerationOptions, _ onEvent: (GenerationEvent) -> Void
+  ) throws(OccamError) -> GenerationMetrics {
+    cancelling.store(false, ordering: .relaxed)
+    return try core.reply(prompt, images, options, onEvent) { self.cancelling.load(ordering: .relaxed) }
+  }
+
+  /// Stops the reply in progress between two layers. Safe from any thread.
+  public func cancel() { cancelling.store(true, ordering: .relaxed) }
+
+  /// The text every conversation starts with, as the chat template's system turn.
+  public func setSystemPrompt(_ text: String?) { queue.sync { core.systemPrompt = text } }
+
+  /// Forgets the conversation and its images; memory of the KV cells is given back.
+  public func clear() { queue.sync { core.clear() } }
+
+  /// An image of the conversation with dropped patches dimmed (stage I grey, stage II tinted), as PNG bytes.
+  /// - Parameter image: index in the order the images were shown, from 0.
+  public func keepMap(image: Int) throws(OccamError) -> [UInt8] {
+    try measured { core throws(OccamError) in try core.keepMap(image) }
+  }
+
+  /// Runs `body` on the session's queue and waits for it.
+  func measured<R>(_ body: (SessionCore) throws(OccamError) -> R) throws(OccamError) -> R {
+    let result: Result<R, OccamError> = queue.sync {
+      do throws(OccamError) { return .success(try body(core)) } catch { return .failure(error) }
+    }
+    return try result.get()
+  }
+
+  /// Logits [vocabulary] after a raw prompt, and after each of `continuation`: for comparing numerics.
+  package func logits(
+    raw prompt: String, images: [ImageSource], continuation: [Int32], pruning: GenerationOptions.Pruning
+  ) throws(OccamError) -> [[Float]] {
+    try measured { core throws(OccamError) in try core.logits(prompt, images, continuation, pruning) }
+  }
+
+  /// The projected embeddings [tokens x width] of an unpruned image: for comparing numerics.
+  package func imageEmbeddings(_ source: ImageSource) throws(OccamError) -> [[Float]] {
+    try measured { core throws(OccamError) in try core.imageEmbeddings(source) }
+  }
+}
+
+/// A reply as an asynchronous sequence of its tokens.
+public struct TokenStream: AsyncSequence, Sendable {
+  public typealias Element = GeneratedToken
+  let stream: AsyncThrowingStream<GeneratedToken, any Error>
+  let result: MetricsBox
+
+  /// The figures of the reply; nil until the sequence has ended.
+  public var metrics: GenerationMetrics? { result.value }
+
+  public func makeAsyncIterator() -> AsyncThrowingStream<GeneratedToken, any Error>.Iterator {
+    stream.makeAsyncIterator()
+  }
+}
+
+final class MetricsBox: Sendable {
+  private let storage = Mutex<GenerationMetrics?>(nil)
+  var value: GenerationMetrics? { storage.withLock { $0 } }
+  func store(_ metrics: GenerationMetrics) { storage.withLock { $0 = metrics } }
+}

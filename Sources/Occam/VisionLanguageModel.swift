@@ -1,0 +1,156 @@
+import OccamCore
+import OccamGGUF
+import OccamMatmul
+import OccamModels
+import OccamPruning
+import OccamQuantFormats
+import OccamTokenizer
+
+/// A loaded model: weights packed for this processor, tokenizer, chat format, calibration. Immutable and shared by any
+/// number of sessions; their forward passes take turns on the model's threads.
+///
+/// Loading blocks the calling thread for as long as reading the file takes; do it outside Swift's cooperative pool.
+public final class VisionLanguageModel: Sendable {
+  public let path: String
+  /// The projector file in use; nil for a text-only model.
+  public let projectorPath: String?
+  public let kernel: String
+  public let threads: Int
+  /// Bytes of all packed weights.
+  public let weightsBytes: Int
+  /// Milliseconds that loading took.
+  public let loadMilliseconds: Double
+  /// What a user should hear once, e.g. that the projector was found beside the model.
+  public let notes: [String]
+
+  let decoder: any TextDecoder
+  let encoder: (any VisionEncoder)?
+  let projector: (any Projector)?
+  let tokenizer: Tokenizer
+  let chat: ChatFormat
+  /// Texts that end a reply of this chat format.
+  let chatStops: [String]
+  let sidecar: Sidecar?
+  let kernels: KernelSet
+  let team: WorkerTeam
+
+  /// - Parameters:
+  ///   - path: a GGUF text model, or one file that holds both sets of tensors.
+  ///   - projector: the mmproj file; nil looks for `mmproj*.gguf` beside the model.
+  ///   - progress: called with the share loaded, 0...1.
+  public init(
+    path: String, projector: String? = nil, options: ModelOptions = ModelOptions(),
+    progress: @escaping (Double) -> Void = { _ in }
+  ) throws(OccamError) {
+    let start = Clock.nanoseconds()
+    let threads = try VisionLanguageModel.threadCount(options)
+    let kernels = try translating(path) { try KernelSet.named(options.kernel) }
+    let team = WorkerTeam(threads: threads)
+    let files = try ModelFiles(path: path, projector: projector)
+    let isFused = files.projector === files.text
+    let textShare = VisionLanguageModel.textShare(files)
+    let loader = WeightLoader(file: files.text, kernels: kernels, team: team) { progress($0 * textShare) }
+    let decoder = try translating(path) { try ModelRegistry.textDecoder(loader) }
+    let tokenizer = try translating(path) { try Tokenizer(metadata: files.text) }
+    self.tokenizer = tokenizer
+    var vision: (encoder: any VisionEncoder, projector: any Projector)?
+    if let file = files.projector {
+      let loader =
+        isFused
+        ? loader : WeightLoader(file: file, kernels: kernels, team: team) { progress(textShare + $0 * (1 - textShare)) }
+      vision = try translating(path) { try ModelRegistry.vision(loader, layout: options.encoderLayout ?? options.visionLayout.layout) }
+    }
+    progress(1)
+    if let outputs = vision?.projector.outputs, outputs != decoder.shape.hidden {
+      throw OccamError(
+        .mismatch, files.projector?.subject ?? path,
+        "projects to width \(outputs), but the text model '\(path)' has width \(decoder.shape.hidden)")
+    }
+    self.path = path
+    projectorPath = files.projector.map { $0 === files.text ? path : $0.subject }
+    var notes: [String] = []
+    if let found = files.found { notes.append("using projector \(found)") }
+    sidecar = try VisionLanguageModel.readSidecar(options, files, vision?.encoder.shape)
+    chat = try translating(path) {
+      try VisionLanguageModel.chatFormat(files.text, hasVision: vision != nil, tokenizer)
+    }
+    // A model trained on Vicuna's turns sometimes goes on with the next question instead of ending its answer.
+    let isVicuna = vision != nil && files.text.metadata["tokenizer.chat_template"] == nil
+    chatStops = isVicuna ? ["USER:"] : []
+    self.notes = notes
+    self.decoder = decoder
+    encoder = vision?.encoder
+    self.projector = vision?.projector
+    weightsBytes = decoder.weightBytes + (vision.map { $0.encoder.weightBytes + $0.projector.weightBytes } ?? 0)
+    self.kernels = kernels
+    self.team = team
+    kernel = kernels.name
+    self.threads = team.threads
+    loadMilliseconds = Clock.milliseconds(since: start)
+  }
+
+  public var contextLength: Int { decoder.shape.contextLength }
+  public var isCalibrated: Bool { sidecar != nil }
+
+  public func makeSession(_ options: SessionOptions = SessionOptions()) throws(OccamError) -> Session {
+    try Session(model: self, options: options)
+  }
+
+  private static func threadCount(_ options: ModelOptions) throws(OccamError) -> Int {
+    if let threads = options.threads {
+      guard (1...256).contains(threads) else {
+        throw OccamError(.invalidOption, "threads", "\(threads) is not in 1...256")
+      }
+      return threads
+    }
+    guard let text = Switch.threads.value else { return Machine.usableCores() }
+    guard let threads = Int(text), (1...256).contains(threads) else {
+      throw OccamError(.invalidOption, Switch.threads.rawValue, "'\(text)' is not a number in 1...256")
+    }
+    return threads
+  }
+
+  private static func textShare(_ files: ModelFiles) -> Double {
+    func size(_ file: GGUFFile?) -> Double { Double(file?.tensors.reduce(0) { $0 + $1.byteRange.count } ?? 0) }
+    guard let projector = files.projector, projector !== files.text else { return 1 }
+    return size(files.text) / max(size(files.text) + size(projector), 1)
+  }
+
+  /// The file's own template; without one, what the model family was trained with: Vicuna's turns for LLaVA-1.5, whose
+  /// files carry none, and bare text for text-only models.
+  private static func chatFormat(_ file: GGUFFile, hasVision: Bool, _ tokenizer: Tokenizer) throws -> ChatFormat {
+    func piece(_ id: Int32?) -> String {
+      id.map { String(decoding: tokenizer.bytes(of: $0, special: true), as: UTF8.self) } ?? ""
+    }
+    guard let template = try file.string("tokenizer.chat_template") else {
+      return try ChatFormat(builtin: hasVision ? .vicuna : .plain)
+    }
+    return try ChatFormat(template: template, bosToken: piece(tokenizer.bos), eosToken: piece(tokenizer.eos))
+  }
+}
+
+extension VisionLanguageModel {
+  /// The sidecar given, or the one beside the projector if it is there. One of another model is refused.
+  private static func readSidecar(
+    _ options: ModelOptions, _ files: ModelFiles, _ shape: VisionShape?
+  ) throws(OccamError) -> Sidecar? {
+    guard let file = files.projector, let shape else { return nil }
+    let path = options.sidecar ?? Sidecar.path(forModel: file.subject)
+    guard options.sidecar != nil || Files.exists(path) else { return nil }
+    do throws(SidecarError) {
+      let sidecar = try Sidecar(path: path)
+      try sidecar.check(fingerprint(file, shape), path: path)
+      return sidecar
+    } catch {
+      if case .mismatch = error { throw OccamError(.mismatch, "", error.description) }
+      throw OccamError(.file, "", error.description)
+    }
+  }
+
+  /// What ties a calibration to its encoder: size and the names of the vision tensors.
+  package static func fingerprint(_ file: GGUFFile, _ shape: VisionShape) -> ModelFingerprint {
+    let names = file.tensors.map(\.name).filter { $0.hasPrefix("v.") }.sorted()
+    return ModelFingerprint(
+      architecture: "clip", layers: shape.layers, hiddenSize: shape.hidden, tensorHash: ModelFingerprint.hash(names))
+  }
+}

@@ -1,0 +1,24 @@
+/// Which of `total` tokens survive: ascending indices. The others are dropped, never merged.
+package struct KeepList: Sendable, Equatable {
+  package let kept: [Int]
+  package let total: Int
+
+  /// - Parameter kept: strictly ascending, within 0..<total.
+  package init(kept: [Int], total: Int) {
+    precondition(total >= 0 && (kept.first ?? 0) >= 0 && (kept.last ?? -1) < total, "KeepList: index out of range")
+    precondition(zip(kept, kept.dropFirst()).allSatisfy { $0 < $1 }, "KeepList: indices must ascend")
+    self.kept = kept
+    self.total = total
+  }
+
+  package static func everything(_ total: Int) -> KeepList { KeepList(kept: Array(0..<total), total: total) }
+
+  package var count: Int { kept.count }
+  package var keepsEverything: Bool { kept.count == total }
+
+  /// The same choice in the numbering of an earlier list: `later` chose among this list's survivors.
+  package func narrowed(by later: KeepList) -> KeepList {
+    precondition(later.total == count, "KeepList: lists do not follow each other")
+    return KeepList(kept: later.kept.map { kept[$0] }, total: total)
+  }
+}

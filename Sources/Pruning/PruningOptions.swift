@@ -1,0 +1,124 @@
+/// What becomes of the KV cells of layers 1..l that belong to tokens Stage II dropped.
+package enum KVPolicy: String, Sendable, CaseIterable {
+  /// Evicted, so that decoding reads S2 only.
+  case compact
+  /// Kept, for comparison.
+  case keep
+}
+
+/// A user's wishes; nil means "as calibrated, else the documented default".
+package struct PruningOptions: Sendable, Equatable {
+  package var enabled = true
+  /// Stage I threshold: a token survives with s1(v) >= lambda1 x reference.
+  package var lambda1: Float?
+  /// Stage II threshold: a token survives with s2(v) >= lambda2 x reference.
+  package var lambda2: Float?
+  /// Text layer behind which Stage II drops tokens, from 1.
+  package var layer: Int?
+  /// Wanted mean number of visual tokens per image; picks lambda2 from the sidecar's curve.
+  package var visualBudget: Int?
+  /// The most visual tokens one image may keep; a hard cap.
+  package var maxVisualTokens: Int?
+  package var kvPolicy = KVPolicy.compact
+
+  package init() {}
+
+  /// Defaults where neither the user nor a sidecar says otherwise.
+  ///
+  /// With a register: the middle of the paper's ranges for LLaVA-1.5 (lambda1 0.01-0.02, lambda2 0.62-1.3).
+  /// Against the mean the paper gives no numbers: half the mean for Stage I, which shall only drop what no question
+  /// is likely to need, and the mean itself for Stage II (ours).
+  package static func defaultLambdas(_ kind: ReferenceKind) -> (lambda1: Float, lambda2: Float) {
+    switch kind {
+    case .register: (0.015, 0.9)
+    case .mean: (0.5, 1)
+    }
+  }
+
+  /// Stage II's layer where none is chosen: the paper's 11 of 32, in proportion.
+  /// - Parameter layers: layers of the text model, at least 1.
+  package static func defaultLayer(layers: Int) -> Int { min(max((layers * 11 + 16) / 32, 1), max(layers, 1)) }
+}
+
+/// A pruning option that cannot be honoured.
+package enum PruningError: Error, Equatable, CustomStringConvertible {
+  case layerOutOfRange(Int, layers: Int)
+  case invalidLambda(name: String, Float)
+  case invalidCount(name: String, Int)
+
+  package var description: String {
+    switch self {
+    case .layerOutOfRange(let layer, let layers): "pruning layer \(layer): the text model has layers 1 to \(layers)"
+    case .invalidLambda(let name, let value): "\(name) \(value): expected a number of 0 or more"
+    case .invalidCount(let name, let value): "\(name) \(value): expected 1 or more"
+    }
+  }
+}
+
+/// Options made concrete for one model.
+package struct PruningSettings: Sendable, Equatable {
+  package let lambda1: Float
+  package let lambda2: Float
+  /// Text layer behind which Stage II acts, from 1.
+  package let layer: Int
+  /// The most visual tokens per image.
+  package let cap: Int?
+  package let reference: ReferenceKind
+  /// Register neurons of the encoder; empty with the mean as reference.
+  package let plan: RegisterPlan
+  package let kvPolicy: KVPolicy
+  /// What a user should hear once: fallbacks taken, a budget outside the calibrated range.
+  package let notes: [String]
+}
+
+extension PruningOptions {
+  /// The user's value first, then the calibrated one, then the default. nil when pruning is off.
+  /// - Parameter layers: layers of the text model.
+  package func settings(layers: Int, sidecar: Sidecar?) throws(PruningError) -> PruningSettings? {
+    try validate(layers: layers)
+    guard enabled else { return nil }
+    let kind = sidecar?.reference ?? .mean
+    let defaults = PruningOptions.defaultLambdas(kind)
+    var notes: [String] = []
+    if kind == .mean {
+      notes.append("no register neurons for this encoder (see occam-calibrate): thresholds are held against the mean")
+    }
+    let first = lambda1 ?? sidecar?.lambda1 ?? defaults.lambda1
+    var second = lambda2 ?? sidecar?.lambda2 ?? defaults.lambda2
+    var cap = maxVisualTokens
+    if let visualBudget, lambda2 == nil {
+      if let curve = sidecar?.curve, let choice = curve.lambda(forBudget: Double(visualBudget)) {
+        second = choice.lambda
+        if choice.clamped {
+          notes.append(
+            "visual budget \(visualBudget) is outside the calibrated curve: lambda2 \(choice.lambda) is used")
+        }
+        if let calibrated = sidecar?.lambda1, calibrated != first {
+          notes.append("the budget curve was measured at lambda1 \(calibrated), not \(first)")
+        }
+      } else {
+        cap = min(cap ?? visualBudget, visualBudget)
+        notes.append("no calibrated curve for a visual budget: it caps every image at \(visualBudget) tokens instead")
+      }
+    }
+    return PruningSettings(
+      lambda1: first, lambda2: second,
+      layer: layer ?? calibratedLayer(sidecar, layers: layers) ?? PruningOptions.defaultLayer(layers: layers),
+      cap: cap, reference: kind, plan: sidecar?.plan ?? RegisterPlan([]), kvPolicy: kvPolicy, notes: notes)
+  }
+
+  private func calibratedLayer(_ sidecar: Sidecar?, layers: Int) -> Int? {
+    guard let layer = sidecar?.textLayer, layer >= 1, layer <= layers else { return nil }
+    return layer
+  }
+
+  private func validate(layers: Int) throws(PruningError) {
+    for (name, value) in [("lambda1", lambda1), ("lambda2", lambda2)] {
+      if let value, !(value >= 0 && value.isFinite) { throw .invalidLambda(name: name, value) }
+    }
+    for (name, value) in [("visual budget", visualBudget), ("maximum of visual tokens", maxVisualTokens)] {
+      if let value, value < 1 { throw .invalidCount(name: name, value) }
+    }
+    if let layer, layer < 1 || layer > layers { throw .layerOutOfRange(layer, layers: layers) }
+  }
+}

@@ -1,0 +1,256 @@
+import OccamCore
+import OccamKernelContract
+
+extension TensorOps {
+  /// Bidirectional attention: softmax(scale * q kᵀ) v, each head for itself.
+  /// - Parameters:
+  ///   - q, k, v: rows x (heads * head dimension); q may have other rows than k and v. `out` has q's shape, may be q.
+  ///   - scores: rows whose probabilities are wanted too; costs about half as much as attention over these rows.
+  package func attend(
+    _ q: MatrixView<Float>, _ k: MatrixView<Float>, _ v: MatrixView<Float>, heads: Int, scale: Float,
+    into out: MatrixView<Float>, scratch: AttentionScratch, scores: ScoreRequest?
+  ) {
+    precondition(heads > 0 && q.columns % heads == 0, "attend: columns must divide into heads")
+    let cells = scratch.cells(heads: heads, headDimension: q.columns / heads)
+    cells.append(keys: k, values: v, ops: self)
+    Attention(ops: self, q: q, cells: cells, heads: heads, scale: scale, firstCell: nil, scratch: scratch)
+      .run(into: out, scores)
+  }
+
+  /// Causal attention over cells: row i of q sees cells 0...firstCell + i, which must be stored already. heads /
+  /// cells.kvHeads query heads in a row share one KV head.
+  /// - Parameters:
+  ///   - q: rows x (heads * cells.headDimension). `out` has the same shape, may be q.
+  ///   - scores: rows whose probabilities are wanted too.
+  package func attendCausal(
+    _ q: MatrixView<Float>, cells: LayerCells, firstCell: Int, heads: Int, scale: Float, into out: MatrixView<Float>,
+    scratch: AttentionScratch, scores: ScoreRequest?
+  ) {
+    precondition(firstCell >= 0 && firstCell + q.rows <= cells.count, "attendCausal: cells missing")
+    Attention(ops: self, q: q, cells: cells, heads: heads, scale: scale, firstCell: firstCell, scratch: scratch)
+      .run(into: out, scores)
+  }
+}
+
+/// One call of attention: tiles of query rows against blocks of 64 cells with an online softmax (Milakov and
+/// Gimelshein 2018; Dao et al. 2022), so that no rows x keys matrix exists.
+///
+/// A tile holds some positions times the query heads of one KV head: a block of keys and values is converted to floats
+/// once for all of them. Blocks, splits and the order of sums follow from the shapes alone, never from the threads.
+struct Attention {
+  let ops: TensorOps
+  let q: MatrixView<Float>
+  let cells: LayerCells
+  let heads: Int
+  let scale: Float
+  /// The cell of the first query row, or nil where every row sees all cells.
+  let firstCell: Int?
+  let scratch: AttentionScratch
+
+  /// Query rows in a tile, where positions and group allow: a multiple of the micro-kernel's six, and small enough
+  /// that queries, scores and outputs of the tile stay in the second-level cache beside one block.
+  static let rowsPerTile = 60
+  /// Below this many tiles (decoding) rows are split by ranges of cells too, and merged afterwards.
+  static let fewTiles = 16
+  /// Blocks in one such range.
+  static let splitBlocks = 8
+  /// Up to this many rows cells in binary16 are converted in the products themselves; more rows share a conversion.
+  static let directRows = 12
+
+  var layout: CellLayout { cells.layout }
+  var dimension: Int { cells.headDimension }
+  var group: Int { heads / cells.kvHeads }
+
+  /// How many cells query row `row` sees.
+  func visible(_ row: Int) -> Int { firstCell.map { $0 + row + 1 } ?? cells.count }
+
+  func run(into out: MatrixView<Float>, _ request: ScoreRequest?) {
+    precondition(heads > 0 && heads % cells.kvHeads == 0, "attention: heads must be a multiple of the KV heads")
+    precondition(q.columns == heads * dimension, "attention: queries of another width")
+    precondition(out.rows == q.rows && out.columns == q.columns, "attention: output of another shape")
+    guard q.rows > 0, cells.count > 0 else { return }
+    // The scores first: the output may be written over the queries.
+    if let request { scoreRows(request) }
+    let most = max(1, Attention.rowsPerTile / group)
+    let tiles = (q.rows + most - 1) / most
+    let positions = (q.rows + tiles - 1) / tiles
+    let blocks = CellLayout.blocks(visible(q.rows - 1))
+    let splits =
+      tiles * cells.kvHeads < Attention.fewTiles ? (blocks + Attention.splitBlocks - 1) / Attention.splitBlocks : 1
+    if splits > 1 {
+      runSplit(into: out, positions: positions, tiles: tiles, splits: splits)
+    } else {
+      let size = AttentionTileSize(
+        rows: positions * group, dimension: dimension, paddedDimension: layout.paddedDimension)
+      let memory = scratch.tiles(size, workers: ops.team.threads)
+      ops.team.parallel(tiles * cells.kvHeads) { range, worker in
+        for item in range {
+          // Late tiles see the most cells: started first, they leave no long end.
+          let tile = tiles - 1 - item / cells.kvHeads
+          let rows = tileRows(tile, positions)
+          compute(rows, head: item % cells.kvHeads, blocks: 0..<blocks, memory[worker])
+          store(rows, head: item % cells.kvHeads, memory[worker], into: out)
+        }
+      }
+    }
+  }
+
+  /// The query rows of tile `tile`.
+  private func tileRows(_ tile: Int, _ positions: Int) -> Range<Int> {
+    min(tile * positions, q.rows)..<min((tile + 1) * positions, q.rows)
+  }
+
+  // MARK: One tile
+
+  /// Leaves maxima, sums and outputs (not yet divided) of these rows over these blocks in `memory`.
+  private func compute(_ rows: Range<Int>, head: Int, blocks: Range<Int>, _ memory: AttentionTileMemory) {
+    guard let last = rows.last else { return }
+    let vector = ops.vector
+    let count = rows.count * group
+    load(rows, head: head, memory)
+    memory.maxima.update(repeating: -.infinity, count: count)
+    memory.sums.update(repeating: 0, count: count)
+    for row in 0..<count {
+      (memory.outputs + row * AttentionTile.rowStride).update(repeating: 0, count: layout.paddedDimension)
+    }
+    let end = min(blocks.upperBound, CellLayout.blocks(visible(last)))
+    for block in blocks.lowerBound..<max(blocks.lowerBound, end) {
+      let first = block * CellLayout.cells
+      for row in rows {
+        let limit = Int32(max(0, min(visible(row) - first, CellLayout.cells)))
+        (memory.limits + (row - rows.lowerBound) * group).update(repeating: limit, count: group)
+      }
+      multiplyKeys(head, block, rows: count, memory)
+      vector.softmaxStep(
+        memory.scores, memory.limits, memory.maxima, memory.sums, memory.outputs, count, layout.paddedDimension)
+      multiplyValues(head, block, rows: count, cells: min(visible(last) - first, CellLayout.cells), memory)
+    }
+  }
+
+  /// Query rows of this KV head, scaled, position by position and inside a position head by head.
+  private func load(_ rows: Range<Int>, head: Int, _ memory: AttentionTileMemory) {
+    for row in rows {
+      for member in 0..<group {
+        ops.vector.scale(
+          q.row(row) + (head * group + member) * dimension, scale,
+          memory.queries + ((row - rows.lowerBound) * group + member) * AttentionTile.rowStride, dimension)
+      }
+    }
+  }
+
+  private func store(_ rows: Range<Int>, head: Int, _ memory: AttentionTileMemory, into out: MatrixView<Float>) {
+    for row in rows {
+      for member in 0..<group {
+        let index = (row - rows.lowerBound) * group + member
+        ops.vector.scale(
+          memory.outputs + index * AttentionTile.rowStride, 1 / memory.sums[index],
+          out.row(row) + (head * group + member) * dimension, dimension)
+      }
+    }
+  }
+
+  func multiplyKeys(_ head: Int, _ block: Int, rows: Int, _ memory: AttentionTileMemory) {
+    let base = cells.head(head, block: block)
+    let vector = ops.vector
+    switch cells.format {
+    case .f32:
+      vector.scores(memory.queries, base.assumingMemoryBound(to: Float.self), memory.scores, rows, dimension)
+    case .f16:
+      let halves = base.assumingMemoryBound(to: UInt16.self)
+      if rows <= Attention.directRows {
+        vector.scoresHalf(memory.queries, halves, memory.scores, rows, dimension)
+      } else {
+        vector.widen(halves, memory.keys, dimension * CellLayout.cells)
+        vector.scores(memory.queries, memory.keys, memory.scores, rows, dimension)
+      }
+    case .q8_0:
+      vector.dequantizeKeys(
+        base.assumingMemoryBound(to: Int8.self), (base + layout.keyScales).assumingMemoryBound(to: UInt16.self),
+        memory.keys, dimension)
+      vector.scores(memory.queries, memory.keys, memory.scores, rows, dimension)
+    }
+  }
+
+  private func multiplyValues(_ head: Int, _ block: Int, rows: Int, cells count: Int, _ memory: AttentionTileMemory) {
+    let base = cells.head(head, block: block) + layout.values
+    let width = layout.paddedDimension
+    let vector = ops.vector
+    switch cells.format {
+    case .f32:
+      vector.weightedValues(
+        memory.scores, base.assumingMemoryBound(to: Float.self), memory.outputs, rows, count, width)
+    case .f16:
+      let halves = base.assumingMemoryBound(to: UInt16.self)
+      if rows <= Attention.directRows {
+        vector.weightedValuesHalf(memory.scores, halves, memory.outputs, rows, count, width)
+      } else {
+        vector.widen(halves, memory.values, count * width)
+        vector.weightedValues(memory.scores, memory.values, memory.outputs, rows, count, width)
+      }
+    case .q8_0:
+      let scales = cells.head(head, block: block) + layout.valueScales
+      vector.dequantizeValues(
+        base.assumingMemoryBound(to: Int8.self), scales.assumingMemoryBound(to: UInt16.self), memory.values, count,
+        width)
+      vector.weightedValues(memory.scores, memory.values, memory.outputs, rows, count, width)
+    }
+  }
+
+  // MARK: Rows split by ranges of cells
+
+  /// Each range leaves maximum, sum and outputs of every row; the ranges are then weighted by exp(maximum - largest)
+  /// and added in order.
+  private func runSplit(into out: MatrixView<Float>, positions: Int, tiles: Int, splits: Int) {
+    let size = AttentionTileSize(rows: positions * group, dimension: dimension, paddedDimension: layout.paddedDimension)
+    let memory = scratch.tiles(size, workers: ops.team.threads)
+    let rowFloats = layout.paddedDimension + 2
+    let splitFloats = q.rows * heads * rowFloats
+    let partials = scratch.partials(splits * splitFloats)
+    ops.team.parallel(tiles * cells.kvHeads * splits) { range, worker in
+      for item in range {
+        let split = item / (tiles * cells.kvHeads)
+        let head = item % cells.kvHeads
+        let rows = tileRows(item / cells.kvHeads % tiles, positions)
+        let first = split * Attention.splitBlocks
+        compute(rows, head: head, blocks: first..<first + Attention.splitBlocks, memory[worker])
+        for row in rows {
+          for member in 0..<group {
+            let index = (row - rows.lowerBound) * group + member
+            let partial = partials + split * splitFloats + (row * heads + head * group + member) * rowFloats
+            partial[0] = memory[worker].maxima[index]
+            partial[1] = memory[worker].sums[index]
+            (partial + 2).update(
+              from: memory[worker].outputs + index * AttentionTile.rowStride, count: layout.paddedDimension)
+          }
+        }
+      }
+    }
+    let grain = max(1, TensorOps.elementsPerStep / (splits * dimension))
+    ops.team.parallel(q.rows * heads, grain: grain) { range, _ in
+      for item in range {
+        merge(
+          partials + item * rowFloats, stride: splitFloats, splits: splits,
+          into: out.row(item / heads) + item % heads * dimension)
+      }
+    }
+  }
+
+  private func merge(
+    _ first: UnsafePointer<Float>, stride: Int, splits: Int, into out: UnsafeMutablePointer<Float>
+  ) {
+    var largest = first[0]
+    for split in 1..<splits { largest = max(largest, first[split * stride]) }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: splits) { weights in
+      guard let factors = weights.baseAddress else { return }
+      // A range that the row sees nothing of has maximum -infinity; its sum and outputs are 0.
+      for split in 0..<splits { factors[split] = first[split * stride] - largest }
+      ops.vector.exponential(factors, splits)
+      var sum: Float = 0
+      for split in 0..<splits { sum += factors[split] * first[split * stride + 1] }
+      ops.vector.scale(first + 2, factors[0] / sum, out, dimension)
+      for split in 1..<splits {
+        ops.vector.addScaled(first + split * stride + 2, factors[split] / sum, out, dimension)
+      }
+    }
+  }
+}

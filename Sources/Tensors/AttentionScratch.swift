@@ -1,0 +1,102 @@
+import OccamCore
+import OccamKernelContract
+
+/// Working memory of attention: one tile for each worker, partial results of split rows, and the float cells of
+/// bidirectional attention. Grows to the largest call and is then reused. One call at a time.
+package final class AttentionScratch {
+  private var workers: [AlignedBuffer<Float>] = []
+  private var partial = AlignedBuffer<Float>(count: 0)
+  private var floatCells: LayerCells?
+
+  package init() {}
+
+  /// What is allocated, bytes.
+  package var byteCount: Int {
+    workers.reduce(partial.byteCount) { $0 + $1.byteCount } + (floatCells?.byteCount ?? 0)
+  }
+
+  /// One tile for each worker, all of this size.
+  func tiles(_ size: AttentionTileSize, workers count: Int) -> [AttentionTileMemory] {
+    if workers.count < count || (workers.first?.count ?? 0) < size.floats {
+      let floats = max(size.floats, workers.first?.count ?? 0)
+      workers = (0..<max(count, workers.count)).map { _ in AlignedBuffer(count: floats) }
+    }
+    return workers.prefix(count).map { AttentionTileMemory($0.pointer, size) }
+  }
+
+  func partials(_ floats: Int) -> UnsafeMutablePointer<Float> {
+    if partial.count < floats { partial = AlignedBuffer(count: floats, zeroed: false) }
+    return partial.pointer
+  }
+
+  /// Empty float cells of this shape.
+  func cells(heads: Int, headDimension: Int) -> LayerCells {
+    if let cells = floatCells, cells.kvHeads == heads, cells.headDimension == headDimension {
+      cells.reset()
+      return cells
+    }
+    let cells = LayerCells(kvHeads: heads, headDimension: headDimension, format: .f32)
+    floatCells = cells
+    return cells
+  }
+}
+
+/// How much memory one tile takes.
+struct AttentionTileSize {
+  /// Query rows: positions times the query heads that share a KV head.
+  let rows: Int
+  let dimension: Int
+  let paddedDimension: Int
+  /// Whole rows of probabilities, for score requests: rows x keys.
+  var probabilities = 0
+
+  /// Rows are rounded up so that every part starts at a multiple of 64 bytes.
+  fileprivate var roundedRows: Int { (rows + 15) & ~15 }
+
+  fileprivate var floats: Int {
+    roundedRows * (2 * AttentionTile.rowStride + AttentionTile.scoreStride + 3)
+      + AttentionTile.cells * (dimension + paddedDimension) + probabilities
+  }
+}
+
+/// The parts of one worker's tile; `AttentionTile` says how they are laid out.
+struct AttentionTileMemory {
+  let queries: UnsafeMutablePointer<Float>
+  let outputs: UnsafeMutablePointer<Float>
+  let scores: UnsafeMutablePointer<Float>
+  let maxima: UnsafeMutablePointer<Float>
+  let sums: UnsafeMutablePointer<Float>
+  /// How many scores of the current block each row sees.
+  let limits: UnsafeMutablePointer<Int32>
+  /// One block of cells as floats: keys dimension x 64, values 64 x padded dimension.
+  let keys: UnsafeMutablePointer<Float>
+  let values: UnsafeMutablePointer<Float>
+  let probabilities: UnsafeMutablePointer<Float>
+
+  fileprivate init(_ memory: UnsafeMutablePointer<Float>, _ size: AttentionTileSize) {
+    let rows = size.roundedRows
+    queries = memory
+    outputs = queries + rows * AttentionTile.rowStride
+    scores = outputs + rows * AttentionTile.rowStride
+    maxima = scores + rows * AttentionTile.scoreStride
+    sums = maxima + rows
+    // The same memory holds integers here and nothing else.
+    limits = UnsafeMutableRawPointer(sums + rows).bindMemory(to: Int32.self, capacity: rows)
+    keys = sums + 2 * rows
+    values = keys + AttentionTile.cells * size.dimension
+    probabilities = values + AttentionTile.cells * size.paddedDimension
+  }
+}
+
+/// Asks attention for the mean over heads of the softmax probabilities of some rows.
+package struct ScoreRequest {
+  /// Rows of the query matrix.
+  package let rows: [Int]
+  /// rows.count x keys, zero where a row may not look; may have more columns than there are keys (zeros).
+  package let output: MatrixView<Float>
+
+  package init(rows: [Int], output: MatrixView<Float>) {
+    self.rows = rows
+    self.output = output
+  }
+}

@@ -1,0 +1,115 @@
+import OccamCore
+import OccamKernelContract
+import OccamMatmul
+
+/// What an activation layer computes; formulas beside the fields of `VectorKernels`.
+package enum Activation: Sendable, CaseIterable {
+  /// The tanh approximation.
+  case gelu
+  /// The exact definition, by the error function.
+  case geluErf
+  /// x * sigmoid(1.702 x), as CLIP was trained with.
+  case geluQuick
+  case silu
+  case relu
+}
+
+/// Every operation of a transformer that is no product with weights, on rows of activations.
+///
+/// Rows are split over the team; each row is computed by one thread in one order, so that results do not depend on
+/// the number of threads. Shapes are checked once per call and trap: they follow from the model, not from input.
+package struct TensorOps: Sendable {
+  let vector: VectorKernels
+  package let team: WorkerTeam
+
+  package init(kernels: KernelSet, team: WorkerTeam) { self.init(vector: kernels.vector, team: team) }
+
+  package init(vector: VectorKernels, team: WorkerTeam) {
+    self.vector = vector
+    self.team = team
+  }
+
+  /// Elements one thread should get at least: below, waking another costs more than it saves.
+  static let elementsPerStep = 8192
+
+  /// Runs `body` on every row.
+  func rows<T>(_ x: MatrixView<T>, _ body: (Int) -> Void) {
+    team.parallel(x.rows, grain: max(1, TensorOps.elementsPerStep / max(x.columns, 1))) { range, _ in
+      for row in range { body(row) }
+    }
+  }
+
+  /// out = x / sqrt(mean(x²) + epsilon) * weight, each row for itself; `out` may be `x`.
+  package func rmsNorm(
+    _ x: MatrixView<Float>, weight: UnsafePointer<Float>, epsilon: Float, into out: MatrixView<Float>
+  ) {
+    precondition(x.rows == out.rows && x.columns == out.columns, "rmsNorm: shapes differ")
+    let norm = vector.rmsNorm
+    rows(x) { norm(x.row($0), weight, epsilon, out.row($0), x.columns) }
+  }
+
+  /// out = (x - mean) / sqrt(variance + epsilon) * weight + bias, each row for itself; `out` may be `x`.
+  package func layerNorm(
+    _ x: MatrixView<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, epsilon: Float,
+    into out: MatrixView<Float>
+  ) {
+    precondition(x.rows == out.rows && x.columns == out.columns, "layerNorm: shapes differ")
+    let norm = vector.layerNorm
+    rows(x) { norm(x.row($0), weight, bias, epsilon, out.row($0), x.columns) }
+  }
+
+  /// y += x.
+  package func add(_ x: MatrixView<Float>, into y: MatrixView<Float>) {
+    precondition(x.rows == y.rows && x.columns == y.columns, "add: shapes differ")
+    let add = vector.add
+    rows(x) { add(x.row($0), y.row($0), x.columns) }
+  }
+
+  /// gate = silu(gate) * up, the middle of a SwiGLU layer.
+  package func siluMultiply(gate: MatrixView<Float>, up: MatrixView<Float>) {
+    precondition(gate.rows == up.rows && gate.columns == up.columns, "siluMultiply: shapes differ")
+    let multiply = vector.siluMultiply
+    rows(gate) { multiply(gate.row($0), up.row($0), gate.columns) }
+  }
+
+  /// x = activation(x).
+  package func activate(_ x: MatrixView<Float>, _ kind: Activation) {
+    let function =
+      switch kind {
+      case .gelu: vector.gelu
+      case .geluErf: vector.geluErf
+      case .geluQuick: vector.geluQuick
+      case .silu: vector.silu
+      case .relu: vector.relu
+      }
+    rows(x) { function(x.row($0), x.columns) }
+  }
+
+  /// x = softmax(x), each row for itself.
+  package func softmaxRows(_ x: MatrixView<Float>) {
+    guard x.columns > 0 else { return }
+    let softmax = vector.softmax
+    rows(x) { softmax(x.row($0), x.columns) }
+  }
+
+  /// Rotates the first `table.dimension` numbers of every head by the row's position.
+  /// - Parameters:
+  ///   - x: rows x (heads * headDimension), changed in place.
+  ///   - positions: one for each row.
+  package func rope(
+    _ x: MatrixView<Float>, heads: Int, headDimension: Int, positions: UnsafePointer<Int32>, table: RotaryTable
+  ) {
+    precondition(x.columns == heads * headDimension, "rope: shape differs")
+    precondition(table.dimension <= headDimension, "rope: table wider than a head")
+    let adjacent = table.style == .adjacent
+    let rotate = adjacent ? vector.rotateAdjacent : vector.rotateHalves
+    let count = adjacent ? table.dimension : table.dimension / 2
+    withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: x.rows) { angles in
+      table.look(up: positions, into: angles)
+      rows(x) { row in
+        let cosines = angles[row]
+        for head in 0..<heads { rotate(x.row(row) + head * headDimension, cosines, cosines + count, count) }
+      }
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import OccamGGUF
+
+/// Text to token ids and back, for the vocabulary of one model file. Immutable; share it freely.
+///
+/// Results are those of llama.cpp's `llama_tokenize` and `llama_token_to_piece` for the same file.
+package struct Tokenizer: Sendable {
+  /// Values of `tokenizer.ggml.model` that are understood.
+  package static let supportedModels = ["llama"]
+
+  private let vocabulary: Vocabulary
+  private let special: SpecialTokens
+  private let matcher: SpecialMatcher
+  private let model: any TokenizerModel
+
+  /// Whether the model was trained with a BOS token in front (`addSpecial` then puts it there).
+  package let addBOS: Bool
+  /// Whether `addSpecial` puts EOS at the end.
+  package let addEOS: Bool
+
+  package init(metadata file: GGUFFile) throws(TokenizerError) {
+    let name: String
+    let addBOS: Bool?
+    let addEOS: Bool?
+    do {
+      name = try file.requireString(Vocabulary.Key.model)
+      addBOS = try file.bool("tokenizer.ggml.add_bos_token")
+      addEOS = try file.bool("tokenizer.ggml.add_eos_token")
+    } catch {
+      throw TokenizerError(file.subject, .metadata(error))
+    }
+    guard Tokenizer.supportedModels.contains(name) else {
+      throw TokenizerError(file.subject, .unsupportedModel(name))
+    }
+    var vocabulary = try Vocabulary(file)
+    special = try SpecialTokens(file, &vocabulary, bos: 1, eos: 2, unknown: 0)
+    Tokenizer.applyStripping(file, &vocabulary)
+    model = try SentencePieceModel(file, vocabulary, unknown: special.unknown)
+    matcher = SpecialMatcher(vocabulary)
+    self.vocabulary = vocabulary
+    self.addBOS = addBOS ?? true
+    self.addEOS = addEOS ?? false
+  }
+
+  /// Phi-3's special tokens swallow the white space after them. No metadata says so; llama.cpp goes by the model's
+  /// name, and so must we to read its prompts alike.
+  private static func applyStripping(_ file: GGUFFile, _ vocabulary: inout Vocabulary) {
+    guard case .string(let name) = file.metadata["general.name"] else { return }
+    let lower = name.lowercased()
+    guard lower.contains("phi-3") || lower.contains("phi3") else { return }
+    let plain = Set(["<unk>", "<s>", "<|endoftext|>"].compactMap { vocabulary.id($0) })
+    for id in 0..<vocabulary.count where !plain.contains(id) {
+      if !vocabulary.attributes[id].isDisjoint(with: [.control, .userDefined, .unknown]) {
+        vocabulary.attributes[id].insert(.stripsRight)
+      }
+    }
+  }
+
+  // MARK: Vocabulary
+
+  package var vocabularySize: Int { vocabulary.count }
+  package var bos: Int32? { special.bos.map { Int32($0) } }
+  package var eos: Int32? { special.eos.map { Int32($0) } }
+  /// End of turn, where the vocabulary has such a token.
+  package var eot: Int32? { special.eot.map { Int32($0) } }
+  package var unknown: Int32? { special.unknown.map { Int32($0) } }
+
+  /// Whether a model that emits this token has finished its answer: EOS, EOT and what else serves as such.
+  package func isEndOfGeneration(_ id: Int32) -> Bool { special.endOfGeneration.contains(Int(id)) }
+
+  /// Whether the token is control or unknown: it has a text, but is not part of an answer's text.
+  package func isControl(_ id: Int32) -> Bool {
+    guard vocabulary.texts.indices.contains(Int(id)) else { return false }
+    return !vocabulary.attributes[Int(id)].isDisjoint(with: [.control, .unknown])
+  }
+
+  /// The token with exactly this text, as the vocabulary spells it (spaces as U+2581).
+  package func token(_ text: String) -> Int32? { vocabulary.id(text).map { Int32($0) } }
+
+  // MARK: Text to tokens
+
+  /// - Parameters:
+  ///   - addSpecial: put BOS in front and EOS behind, as far as the model wants them.
+  ///   - parseSpecial: read the texts of control tokens as these tokens. Off for text that a user typed, or the user
+  ///     could end the turn. User-defined tokens are recognised in any case.
+  package func encode(_ text: String, addSpecial: Bool, parseSpecial: Bool) -> [Int32] {
+    var tokens: [Int32] = []
+    if addSpecial && addBOS, let bos { tokens.append(bos) }
+    var text = text
+    text.withUTF8 { bytes in
+      var afterSpecial = true
+      for fragment in matcher.split(bytes, parseSpecial: parseSpecial) {
+        switch fragment {
+        case .token(let id):
+          tokens.append(Int32(id))
+          afterSpecial = true
+        case .text(let range):
+          model.encode(UnsafeBufferPointer(rebasing: bytes[range]), afterSpecial: afterSpecial, into: &tokens)
+          afterSpecial = false
+        }
+      }
+    }
+    if addSpecial && addEOS, let eos { tokens.append(eos) }
+    return tokens
+  }
+
+  // MARK: Tokens to text
+
+  /// The bytes one token adds to the text; a character may be spread over several tokens (see `StreamingDecoder`).
+  /// - Parameter special: whether control and unknown tokens show their text or nothing.
+  /// - Returns: nothing for ids outside the vocabulary and for unused tokens.
+  package func bytes(of id: Int32, special: Bool) -> [UInt8] {
+    let index = Int(id)
+    guard vocabulary.texts.indices.contains(index) else { return [] }
+    let attributes = vocabulary.attributes[index]
+    let hidden = !attributes.isDisjoint(with: [.control, .unknown])
+    if hidden && !special { return [] }
+    if hidden || attributes.contains(.userDefined) { return Array(vocabulary.texts.bytes(index)) }
+    return model.bytes(of: index)
+  }
+
+  /// The text of a whole sequence, without the space that encoding put in front of it. Bytes that are not UTF-8 become
+  /// U+FFFD.
+  package func decode(_ tokens: some Sequence<Int32>, special: Bool) -> String {
+    var result: [UInt8] = []
+    var first = true
+    for token in tokens {
+      var piece = bytes(of: token, special: special)
+      if first && model.addsSpacePrefix && piece.first == 32 { piece.removeFirst() }
+      first = false
+      result += piece
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+}

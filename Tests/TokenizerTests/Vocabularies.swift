@@ -1,0 +1,63 @@
+import Glibc
+import OccamCore
+import OccamGGUF
+
+@testable import OccamTokenizer
+
+/// A file of the package, found from this source file.
+func packageFile(_ path: String, from source: String = #filePath) -> String {
+  source.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/") + "/" + path
+}
+
+/// Where the published vocabularies lie, if they are here.
+enum SharedVocabularies {
+  static let folder = getenv("OCCAM_VOCABS").map { String(cString: $0) } ?? packageFile("../shared/vocabs")
+  static let llama = folder + "/ggml-vocab-llama-spm.gguf"
+  static var exist: Bool { Files.exists(llama) }
+}
+
+/// A small `llama` vocabulary: three special tokens, the 256 bytes, and the pieces that spell a few words, the later
+/// ones merging first only if their score says so.
+struct TinyVocabulary {
+  var tokens = ["<unk>", "<s>", "</s>"]
+  var types: [Int32] = [2, 3, 3]
+  var scores: [Float] = [0, 0, 0]
+
+  init(pieces: [String] = TinyVocabulary.pieces, byteTokens: Bool = true) {
+    if byteTokens {
+      for byte in 0..<256 {
+        let digits = String(byte, radix: 16, uppercase: true)
+        add("<0x\(digits.count < 2 ? "0" : "")\(digits)>", type: 6)
+      }
+    }
+    for (rank, piece) in pieces.enumerated() { add(piece, type: 1, score: -Float(rank)) }
+  }
+
+  static let pieces = [
+    "▁t", "he", "▁the", "in", "er", "▁c", "at", "▁cat", "▁▁", "▁", "e", "t", "a", "o", "i", "n", "h", "r", "c", "ä",
+    ".",
+  ]
+
+  mutating func add(_ text: String, type: Int32, score: Float = 0) {
+    tokens.append(text)
+    types.append(type)
+    scores.append(score)
+  }
+
+  var writer: GGUFWriter {
+    var writer = GGUFWriter()
+    writer.set("tokenizer.ggml.model", "llama")
+    writer.set("tokenizer.ggml.tokens", tokens)
+    writer.set("tokenizer.ggml.scores", scores)
+    writer.set("tokenizer.ggml.token_type", types)
+    return writer
+  }
+
+  func tokenizer(_ change: (inout GGUFWriter) -> Void = { _ in }) throws -> Tokenizer {
+    var writer = writer
+    change(&writer)
+    return try Tokenizer(metadata: try GGUFFile(bytes: writer.serialized(), subject: "tiny"))
+  }
+
+  func id(_ text: String) -> Int32 { Int32(tokens.firstIndex(of: text) ?? -1) }
+}
