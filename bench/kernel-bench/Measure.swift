@@ -49,7 +49,7 @@ struct Bounds {
   private static func read(_ memory: AlignedBuffer<UInt8>, _ kernels: KernelSet, _ team: WorkerTeam) -> Double {
     let piece = 1 << 20
     let sums = AlignedBuffer<Int>(count: memory.count / piece)
-    let seconds = fastest(budget: 0.3) {
+    let seconds = fastest(budget: 0.8) {
       team.parallel(memory.count / piece) { range, _ in
         for i in range { sums.pointer[i] = kernels.peak.read(UnsafeRawPointer(memory.pointer) + i * piece, piece) }
       }

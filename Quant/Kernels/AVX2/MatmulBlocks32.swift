@@ -6,14 +6,12 @@ enum TileQ4_0: TileKernel {
   @inline(__always)
   static func run<let n: Int>(_ a: TileArguments, _ tokens: Tokens<n>.Type) {
     var out = FloatLanes<n>()
-    let blocks = a.columns / 32
-    let lines = a.panel + PanelLayout.quants(blocks: blocks)
-    for b in 0..<blocks {
-      let block = lines + b &* (4 &* PanelLayout.line)
+    for b in 0..<a.columns / 32 {
+      let block = a.panel + b &* BlockPanel.bytes(lines: 4)
       let x = a.x + b &* (Activation32.bytes &* ActivationLayout.tokens)
       var lanes = Lanes<n>()
       for j in 0..<4 {
-        let (even, odd) = nibbles(block + j &* PanelLayout.line)
+        let (even, odd) = nibbles(block + (BlockPanel.quants &+ j &* PanelLayout.line))
         let quants = x + (Activation32.quants &+ 8 &* j)
         lanes.add(even, times: quants, record: Activation32.bytes)
         lanes.add(odd, times: quants + 4, record: Activation32.bytes)
@@ -24,7 +22,7 @@ enum TileQ4_0: TileKernel {
         lanes.low[t] = _mm256_add_epi32(_mm256_madd_epi16(lanes.low[t], ones), offset)
         lanes.high[t] = _mm256_add_epi32(_mm256_madd_epi16(lanes.high[t], ones), offset)
       }
-      let scales = a.panel + b &* 32
+      let scales = block + BlockPanel.scales
       out.add(
         lanes, floats(halves: scales), floats(halves: scales + 16), scale: x + Activation32.scale,
         record: Activation32.bytes)
@@ -38,15 +36,13 @@ enum TileQ8_0: TileKernel {
   @inline(__always)
   static func run<let n: Int>(_ a: TileArguments, _ tokens: Tokens<n>.Type) {
     var out = FloatLanes<n>()
-    let blocks = a.columns / 32
-    let lines = a.panel + PanelLayout.quants(blocks: blocks)
     let ones = _mm256_set1_epi16(1)
-    for b in 0..<blocks {
-      let block = lines + b &* (8 &* PanelLayout.line)
+    for b in 0..<a.columns / 32 {
+      let block = a.panel + b &* BlockPanel.bytes(lines: 8)
       let x = a.x + b &* (Activation32.bytes &* ActivationLayout.tokens)
       var sums = Lanes<n>()
       for j in 0..<8 {
-        let quad = Quad(line: block + j &* PanelLayout.line)
+        let quad = Quad(line: block + (BlockPanel.quants &+ j &* PanelLayout.line))
         let (low, high) = (_mm256_abs_epi8(quad.low), _mm256_abs_epi8(quad.high))
         for t in 0..<n {
           let four = broadcast(x, t &* Activation32.bytes &+ Activation32.quants &+ 4 &* j)
@@ -56,7 +52,7 @@ enum TileQ8_0: TileKernel {
           sums.high[t] = _mm256_add_epi32(sums.high[t], _mm256_madd_epi16(second, ones))
         }
       }
-      let scales = a.panel + b &* 32
+      let scales = block + BlockPanel.scales
       out.add(
         sums, floats(halves: scales), floats(halves: scales + 16), scale: x + Activation32.scale,
         record: Activation32.bytes)

@@ -29,12 +29,11 @@ private func blocks32<let n: Int>(
   _ a: TileArguments, _ tokens: Tokens<n>.Type, _ groups: Int, lines: Int, offset: Int,
   _ unpack: (UnsafeRawPointer) -> Quads
 ) {
-  let blocks = a.columns / 32
-  let quants = a.panel + PanelLayout.quants(blocks: blocks)
   var sums = Tile<n, __m512>(repeating: _mm512_setzero_ps())
-  for b in 0..<blocks {
-    let scales = floats(halves: a.panel + b &* 32)
-    let quads = unpack(quants + b &* (lines &* PanelLayout.line))
+  for b in 0..<a.columns / 32 {
+    let block = a.panel + b &* BlockPanel.bytes(lines: lines)
+    let scales = floats(halves: block + BlockPanel.scales)
+    let quads = unpack(block + BlockPanel.quants)
     let x = a.x + b &* (Activation32.bytes &* ActivationLayout.tokens)
     sums.update(groups, x, a.groupStride, record: Activation32.bytes) { sum, x, _ in
       let product = dot(quads, x + Activation32.quants, from: broadcast(x, offset))

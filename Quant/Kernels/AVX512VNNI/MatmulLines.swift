@@ -6,7 +6,7 @@ typealias Quads = InlineArray<8, __m512i>
 
 @inline(__always)
 func line(_ pointer: UnsafeRawPointer, _ index: Int) -> __m512i {
-  pointer.load(fromByteOffset: index &* PanelLayout.line, as: __m512i.self)
+  pointer.loadUnaligned(fromByteOffset: index &* PanelLayout.line, as: __m512i.self)
 }
 
 @inline(__always)

@@ -70,22 +70,22 @@ private func copyHalf(_ source: UnsafeRawPointer, _ offset: Int, _ target: Unsaf
 }
 
 private func packQ4_0(_ source: UnsafeRawPointer, _ blocks: Int, _ row: Int, _ panel: UnsafeMutableRawPointer) {
-  let quants = panel + PanelLayout.quants(blocks: blocks)
   for b in 0..<blocks {
     let block = source + b &* BlockQ4_0.bytes
-    copyHalf(block, BlockQ4_0.d, panel + b &* 32, row)
-    storeNibbles(quants + b &* (4 &* PanelLayout.line), row) { j in
+    let target = panel + b &* BlockPanel.bytes(lines: 4)
+    copyHalf(block, BlockQ4_0.d, target + BlockPanel.scales, row)
+    storeNibbles(target + BlockPanel.quants, row) { j in
       word(block, BlockQ4_0.quants &+ (j & 3) &* 4) &>> (j < 4 ? 0 : 4) & 0x0f0f_0f0f
     }
   }
 }
 
 private func packQ8_0(_ source: UnsafeRawPointer, _ blocks: Int, _ row: Int, _ panel: UnsafeMutableRawPointer) {
-  let quants = panel + PanelLayout.quants(blocks: blocks)
   for b in 0..<blocks {
     let block = source + b &* BlockQ8_0.bytes
-    copyHalf(block, BlockQ8_0.d, panel + b &* 32, row)
-    let lines = quants + b &* (8 &* PanelLayout.line)
+    let target = panel + b &* BlockPanel.bytes(lines: 8)
+    copyHalf(block, BlockQ8_0.d, target + BlockPanel.scales, row)
+    let lines = target + BlockPanel.quants
     for j in 0..<8 {
       let quad = word(block, BlockQ8_0.quants &+ j &* 4)
       lines.storeBytes(of: quad, toByteOffset: j &* PanelLayout.line &+ row &* 4, as: UInt32.self)

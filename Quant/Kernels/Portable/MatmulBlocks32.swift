@@ -31,18 +31,20 @@ private func blocks32<let n: Int>(
 ) {
   clear(out, n)
   let blocks = columns / 32
-  let lines = panel + PanelLayout.quants(blocks: blocks)
+  let blockBytes = BlockPanel.bytes(lines: signed ? 8 : 4)
   withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 16) { memory in
     guard let base = memory.baseAddress else { return }
     let x = WideActivations(base)
     for b in 0..<blocks {
+      let weights = panel + b &* blockBytes
       let record = activations + b &* (Activation32.bytes &* ActivationLayout.tokens)
       x.load(record + Activation32.quants, Activation32.bytes, n)
       for quarter in 0..<4 {
-        let scales = floats(halves: panel.load(fromByteOffset: b &* 32 &+ quarter &* 8, as: SIMD4<UInt16>.self))
+        let scales = floats(
+          halves: weights.load(fromByteOffset: BlockPanel.scales &+ quarter &* 8, as: SIMD4<UInt16>.self))
         var sums = InlineArray<n, SIMD4<Int32>>(repeating: SIMD4())
+        let block = weights + (BlockPanel.quants &+ quarter &* 16)
         if signed {
-          let block = lines + (b &* (8 &* PanelLayout.line) &+ quarter &* 16)
           for high in 0..<2 {
             let shift = UInt16(truncatingIfNeeded: 4 &* high)
             var lanes = zero
@@ -52,7 +54,6 @@ private func blocks32<let n: Int>(
             for token in 0..<n { sums[token] &+= lanes[token].rows &<< Int32(truncatingIfNeeded: shift) }
           }
         } else {
-          let block = lines + (b &* (4 &* PanelLayout.line) &+ quarter &* 16)
           var lanes = zero
           accumulate(&lanes, x, first: 0, count: 8) { j in Lanes(nibbles(block, j)) }
           for token in 0..<n { sums[token] = lanes[token].rows }
