@@ -94,8 +94,8 @@ let package = Package(
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
-    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantFormats", "OccamQuantizer"]),
-    tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures", "OccamCommandLine"]),
+    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantizer"]),
+    tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures"]),
 
     .target(
       name: "OccamTestSupport",
@@ -114,7 +114,7 @@ let package = Package(
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
     tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"]),
     tests("Occam", ["Occam", "OccamCommandLine"]),
-    tests("EndToEnd", ["Occam"]),
+    tests("EndToEnd", ["Occam", "OccamModels"]),
     tests("Repository", ["OccamCore"]),
   ],
   swiftLanguageModes: [.v6]

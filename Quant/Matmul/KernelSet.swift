@@ -7,12 +7,12 @@ import OccamKernelsPortable
   import OccamKernelsAVX512VNNI
 #endif
 
-
 /// The inner loops for one instruction set. A set whose instructions the processor lacks cannot be made.
 package struct KernelSet: Sendable {
   package let name: String
   package let matmul: MatmulKernels
   package let vector: VectorKernels
+  package let peak: PeakKernels
 
   private typealias Entry = (name: String, make: @Sendable (CPUFeatures) -> KernelSet?)
 
@@ -26,7 +26,9 @@ package struct KernelSet: Sendable {
           { cpu in
             guard cpu.avx2, cpu.fma, cpu.f16c, cpu.avx512f, cpu.avx512bw, cpu.avx512dq, cpu.avx512vl, cpu.avx512vnni
             else { return nil }
-            return KernelSet(name: "avx512vnni", matmul: AVX512VNNIKernels.matmul, vector: AVX512VNNIVectorKernels.table)
+            return KernelSet(
+              name: "avx512vnni", matmul: AVX512VNNIKernels.matmul, vector: AVX512VNNIVectorKernels.table,
+              peak: AVX512VNNIKernels.peak)
           }
         ))
       entries.append(
@@ -34,11 +36,20 @@ package struct KernelSet: Sendable {
           "avx2",
           { cpu in
             guard cpu.avx2, cpu.fma, cpu.f16c else { return nil }
-            return KernelSet(name: "avx2", matmul: AVX2Kernels.matmul, vector: AVX2VectorKernels.table)
+            return KernelSet(
+              name: "avx2", matmul: AVX2Kernels.matmul, vector: AVX2VectorKernels.table, peak: AVX2Kernels.peak)
           }
         ))
     #endif
-    entries.append(("portable", { _ in KernelSet(name: "portable", matmul: PortableKernels.matmul, vector: PortableVectorKernels.table) }))
+    entries.append(
+      (
+        "portable",
+        { _ in
+          KernelSet(
+            name: "portable", matmul: PortableKernels.matmul, vector: PortableVectorKernels.table,
+            peak: PortableKernels.peak)
+        }
+      ))
     return entries
   }
 

@@ -32,10 +32,13 @@ package final class MatmulContext {
   private var x: MatrixView<Float>?
   private var scratch: [AlignedBuffer<UInt8>?] = [nil, nil, nil]
   private var packed = [false, false, false]
+  /// One tile for each worker.
+  private let tiles: AlignedBuffer<Float>
 
   package init(kernels: KernelSet, team: WorkerTeam) {
     self.kernels = kernels
     self.team = team
+    tiles = AlignedBuffer(count: team.threads * kernels.matmul.tileTokens * PanelLayout.rows)
   }
 
   /// Takes x [tokens x columns] as the input of the following products. x is read at the first of them that needs
@@ -71,7 +74,9 @@ package final class MatmulContext {
     let matmul = kernels.matmul
     let (floats, blocks32, blocks256) = (scratch[0], scratch[1], scratch[2])
     nonisolated(unsafe) let products = products
-    team.parallel(plan.items) { range, _ in
+    let tiles = tiles
+    team.parallel(plan.items) { range, worker in
+      let tile = tiles.pointer + worker * matmul.tileTokens * PanelLayout.rows
       for item in range {
         let part = plan.part(item, products)
         let product = products[part.product]
@@ -85,7 +90,7 @@ package final class MatmulContext {
         guard let buffer, let stride = ActivationLayout.groupBytes(kind, columns: product.weights.columns) else {
           continue
         }
-        part.run(product, matmul, UnsafeRawPointer(buffer.pointer), groupStride: stride)
+        part.run(product, matmul, UnsafeRawPointer(buffer.pointer), groupStride: stride, out: tile)
       }
     }
   }

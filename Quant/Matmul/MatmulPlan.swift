@@ -61,23 +61,24 @@ struct MatmulPart {
   let tokens: Range<Int>
   let tileTokens: Int
 
-  /// - Parameter activations: the first group of token 0; this part starts on a whole group.
-  func run(_ product: MatmulProduct, _ kernels: MatmulKernels, _ activations: UnsafeRawPointer, groupStride: Int) {
+  /// - Parameters:
+  ///   - activations: the first group of token 0; this part starts on a whole group.
+  ///   - out: room for one tile, 64-byte aligned.
+  func run(
+    _ product: MatmulProduct, _ kernels: MatmulKernels, _ activations: UnsafeRawPointer, groupStride: Int,
+    out: UnsafeMutablePointer<Float>
+  ) {
     let weights = product.weights
     let tile = kernels.tile(weights.format)
-    withUnsafeTemporaryAllocation(byteCount: tileTokens * PanelLayout.rows * 4, alignment: 64) { memory in
-      guard let base = memory.baseAddress else { return }
-      let out = base.assumingMemoryBound(to: Float.self)
-      var first = tokens.lowerBound
-      while first < tokens.upperBound {
-        let count = min(tileTokens, tokens.upperBound - first)
-        let group = activations + first / ActivationLayout.tokens * groupStride
-        for panel in panels {
-          tile(weights.panel(panel), group, groupStride, count, weights.columns, out)
-          store(out, product, panel: panel, token: first, count: count)
-        }
-        first += count
+    var first = tokens.lowerBound
+    while first < tokens.upperBound {
+      let count = min(tileTokens, tokens.upperBound - first)
+      let group = activations + first / ActivationLayout.tokens * groupStride
+      for panel in panels {
+        tile(weights.panel(panel), group, groupStride, count, weights.columns, out)
+        store(out, product, panel: panel, token: first, count: count)
       }
+      first += count
     }
   }
 

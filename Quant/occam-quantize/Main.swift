@@ -8,11 +8,11 @@ import OccamQuantizer
     // A reader of the progress lines that goes away must not leave half a file.
     signal(SIGPIPE, SIG_IGN)
     do {
-      switch try Arguments.parse(Array(CommandLine.arguments.dropFirst())) {
+      switch try QuantizeArguments.parse(Array(CommandLine.arguments.dropFirst())) {
       case .help: print(help, terminator: "")
       case .quantize(let arguments): try quantize(arguments)
       }
-    } catch let error as Arguments.UsageError {
+    } catch let error as QuantizeArguments.UsageError {
       Log.line("occam-quantize: \(error.message)\nTry 'occam-quantize --help'.")
       exit(2)
     } catch {
@@ -21,7 +21,7 @@ import OccamQuantizer
     }
   }
 
-  private static func quantize(_ arguments: Arguments) throws(QuantizeError) {
+  private static func quantize(_ arguments: QuantizeArguments) throws(QuantizeError) {
     let start = Clock.nanoseconds()
     let quantizer = try Quantizer(path: arguments.input, arguments.options)
     let plan = quantizer.plan

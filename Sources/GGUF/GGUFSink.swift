@@ -9,7 +9,7 @@ package final class GGUFSink {
   /// Bytes written so far.
   package private(set) var position = 0
   private var pending: [UInt8] = []
-  private var consume: Consumer?
+  private let consume: Consumer
   private static let gathered = 1 << 20
 
   init(subject: String, consume: @escaping Consumer) {
@@ -58,11 +58,8 @@ package final class GGUFSink {
     if let failure { throw failure }
   }
 
-  /// Lets go of the consumer.
-  func close() { consume = nil }
-
   private func emit(_ bytes: UnsafeRawBufferPointer) throws(GGUFError) {
-    guard !bytes.isEmpty, let consume else { return }
+    guard !bytes.isEmpty else { return }
     do {
       try consume(bytes)
     } catch {

@@ -130,15 +130,13 @@ package struct GGUFWriter {
   /// The file in memory.
   package func serialized() throws(GGUFError) -> [UInt8] {
     try check("new file")
+    let memory = Memory()
+    try write(to: GGUFSink(subject: "new file") { memory.bytes.append(contentsOf: $0) })
+    return memory.bytes
+  }
+
+  private final class Memory {
     var bytes: [UInt8] = []
-    try withoutActuallyEscaping({ (piece: UnsafeRawBufferPointer) throws(FileError) in
-      bytes.append(contentsOf: piece)
-    }) { (append) throws(GGUFError) in
-      let sink = GGUFSink(subject: "new file", consume: append)
-      try write(to: sink)
-      sink.close()
-    }
-    return bytes
   }
 
   private func check(_ subject: String) throws(GGUFError) {

@@ -38,3 +38,25 @@ public enum Number {
   /// Decimal text with exactly `digits` places.
   public static func text(_ value: Double, _ digits: Int) -> String { fixed(value, digits) }
 }
+
+/// The photos of a folder.
+public enum PhotoFolder {
+  /// Paths of the JPEG and PNG files, sorted by name.
+  public static func list(_ folder: String) throws(OccamError) -> [String] {
+    let names = Files.list(folder).filter { name in
+      [".jpg", ".jpeg", ".png"].contains { name.lowercased().hasSuffix($0) }
+    }
+    guard !names.isEmpty else { throw OccamError(.file, folder, "holds no JPEG or PNG file, or cannot be read") }
+    return names.map { "\(folder)/\($0)" }
+  }
+}
+
+/// Facts of this process, for the tools.
+public enum OccamProcess {
+  public static var peakResidentBytes: Int { ProcessMemory.peakResidentBytes() }
+
+  /// - Parameter path: `-` reads standard input.
+  public static func readFile(_ path: String) throws(OccamError) -> [UInt8] {
+    try translating(path) { try Files.read(path) }
+  }
+}

@@ -19,7 +19,7 @@ struct Generator {
       if case .token(let id) = item { sampler.accept(id) }
     }
     var decoder = StreamingDecoder()
-    var stops = StopStrings(options.stop + core.model.chat.stopStrings(raw: options.raw))
+    var stops = StopStrings(options.stop + (options.raw ? [] : core.model.chatStops))
     var logits = first
     metrics.stop = .length
     let limit = options.maxTokens ?? Int.max

@@ -11,6 +11,9 @@ public struct ModelOptions: Sendable {
   /// Reading of the vision encoder's layout.
   public var visionLayout: VisionLayout = .reference
 
+  /// Overrides `visionLayout`, for comparing numerics with one of its two differences at a time.
+  package var encoderLayout: EncoderLayout?
+
   public init(threads: Int? = nil, kernel: String? = nil, sidecar: String? = nil) {
     self.threads = threads
     self.kernel = kernel

@@ -10,7 +10,7 @@ enum PromptItem: Equatable {
 /// A tokenised prompt.
 struct Prompt {
   /// Stands for an image in raw prompts and in what chat templates return (llama.cpp's marker).
-  static let imageMarker = "<__media__>"
+  static let imageMarker = ChatFormat.imageMarker
 
   var items: [PromptItem] = []
   /// Items before this one are older turns; text from here on is the question that stage II asks with.

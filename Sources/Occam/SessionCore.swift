@@ -63,12 +63,12 @@ final class SessionCore {
     let imagesBefore = images.count
     do throws(OccamError) {
       try addImages(sources, settings, onEvent, &metrics)
-      let user = ChatMessage(role: "user", text: text, images: sources.count)
+      let user = SessionCore.userMessage(text, images: sources.count)
       let prompt = options.raw ? try rawPrompt(text, imagesBefore) : try chatPrompt(user)
       let logits = try prefill(prompt, settings, onEvent, &metrics)
       let generator = Generator(core: self, options: options, start: start)
       try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)
-      if !options.raw { messages += [user, ChatMessage(role: "assistant", text: metrics.text, images: 0)] }
+      if !options.raw { messages += [user, ChatMessage(role: "assistant", text: metrics.text)] }
     } catch {
       images.removeSubrange(imagesBefore...)
       dropCache()
@@ -85,8 +85,13 @@ final class SessionCore {
     try Prompt(text, images: Array(imagesBefore..<images.count), tokenizer: model.tokenizer)
   }
 
+  /// Images first, then the question.
+  private static func userMessage(_ text: String, images: Int) -> ChatMessage {
+    ChatMessage(role: "user", content: Array(repeating: .image, count: images) + [.text(text)])
+  }
+
   private func chatPrompt(_ user: ChatMessage) throws(OccamError) -> Prompt {
-    let system = systemPrompt.map { [ChatMessage(role: "system", text: $0, images: 0)] } ?? []
+    let system = systemPrompt.map { [ChatMessage(role: "system", text: $0)] } ?? []
     let turns = system + messages + [user]
     let all = Array(0..<images.count)
     let rendered = try translating("chat template") {
@@ -97,7 +102,7 @@ final class SessionCore {
     if turns.count > 1,
       let before = try? model.chat.render(messages: Array(turns.dropLast()), addGenerationPrompt: false),
       let older = try? Prompt(
-        before, images: Array(all.dropLast(user.images)), tokenizer: model.tokenizer)
+        before, images: Array(all.dropLast(user.content.filter { $0 == .image }.count)), tokenizer: model.tokenizer)
     {
       prompt.questionStart = Prompt.common(older.items, prompt.items)
     }
@@ -299,7 +304,7 @@ final class SessionCore {
     clear()
     var metrics = GenerationMetrics()
     try addImages([source], settings, { _ in }, &metrics)
-    let prompt = try chatPrompt(ChatMessage(role: "user", text: question, images: 1))
+    let prompt = try chatPrompt(SessionCore.userMessage(question, images: 1))
     let rows = PrefillRows(prompt.items[...], questionStart: 0, position: 0, images: images)
     let driver = PrefillDriver(decoder: model.decoder, compute: compute, cells: cells)
     let outcome = try translating("prefill") {

@@ -28,6 +28,8 @@ public final class VisionLanguageModel: Sendable {
   let projector: (any Projector)?
   let tokenizer: Tokenizer
   let chat: ChatFormat
+  /// Texts that end a reply of this chat format.
+  let chatStops: [String]
   let sidecar: Sidecar?
   let kernels: KernelSet
   let team: WorkerTeam
@@ -49,13 +51,14 @@ public final class VisionLanguageModel: Sendable {
     let textShare = VisionLanguageModel.textShare(files)
     let loader = WeightLoader(file: files.text, kernels: kernels, team: team) { progress($0 * textShare) }
     let decoder = try translating(path) { try ModelRegistry.textDecoder(loader) }
-    tokenizer = try translating(path) { try Tokenizer(metadata: files.text) }
+    let tokenizer = try translating(path) { try Tokenizer(metadata: files.text) }
+    self.tokenizer = tokenizer
     var vision: (encoder: any VisionEncoder, projector: any Projector)?
     if let file = files.projector {
       let loader =
         isFused
         ? loader : WeightLoader(file: file, kernels: kernels, team: team) { progress(textShare + $0 * (1 - textShare)) }
-      vision = try translating(path) { try ModelRegistry.vision(loader, layout: options.visionLayout.layout) }
+      vision = try translating(path) { try ModelRegistry.vision(loader, layout: options.encoderLayout ?? options.visionLayout.layout) }
     }
     progress(1)
     if let outputs = vision?.projector.outputs, outputs != decoder.shape.hidden {
@@ -69,8 +72,11 @@ public final class VisionLanguageModel: Sendable {
     if let found = files.found { notes.append("using projector \(found)") }
     sidecar = try VisionLanguageModel.readSidecar(options, files, vision?.encoder.shape)
     chat = try translating(path) {
-      try VisionLanguageModel.chatFormat(files.text, hasVision: vision != nil, notes: &notes)
+      try VisionLanguageModel.chatFormat(files.text, hasVision: vision != nil, tokenizer)
     }
+    // A model trained on Vicuna's turns sometimes goes on with the next question instead of ending its answer.
+    let isVicuna = vision != nil && files.text.metadata["tokenizer.chat_template"] == nil
+    chatStops = isVicuna ? ["USER:"] : []
     self.notes = notes
     self.decoder = decoder
     encoder = vision?.encoder
@@ -110,11 +116,16 @@ public final class VisionLanguageModel: Sendable {
     return size(files.text) / max(size(files.text) + size(projector), 1)
   }
 
-  private static func chatFormat(_ file: GGUFFile, hasVision: Bool, notes: inout [String]) throws -> ChatFormat {
-    if let template = try file.string("tokenizer.chat_template") {
-      return try ChatFormat(template: template, metadata: file)
+  /// The file's own template; without one, what the model family was trained with: Vicuna's turns for LLaVA-1.5, whose
+  /// files carry none, and bare text for text-only models.
+  private static func chatFormat(_ file: GGUFFile, hasVision: Bool, _ tokenizer: Tokenizer) throws -> ChatFormat {
+    func piece(_ id: Int32?) -> String {
+      id.map { String(decoding: tokenizer.bytes(of: $0, special: true), as: UTF8.self) } ?? ""
     }
-    return ChatFormat.builtIn(hasVision ? .vicuna : .plain)
+    guard let template = try file.string("tokenizer.chat_template") else {
+      return try ChatFormat(builtin: hasVision ? .vicuna : .plain)
+    }
+    return try ChatFormat(template: template, bosToken: piece(tokenizer.bos), eosToken: piece(tokenizer.eos))
   }
 }
 

@@ -1,1 +1,88 @@
-@main enum Main { static func main() {} }
+import Occam
+import OccamCommandLine
+
+/// Writes the sidecar that OccamToken prunes by: register neurons, lambda1, and the curve lambda2 -> kept tokens.
+@main enum Main {
+  static let model = Flag<String>.file("-m", "--model", help: "GGUF text model, or one file with both sets of tensors")
+  static let projector = Flag<String>.file("-mm", "--mmproj", help: "GGUF vision projector")
+  static let images = Flag<String>.text("--images", value: "FOLDER", help: "folder of JPEG and PNG photos, 50 to 100")
+  static let questions = Flag<String>.file("--questions", help: "text file, one question a line")
+  static let output = Flag<String>.file("-o", "--output", help: "sidecar to write (default: <projector>.occam.json)")
+  static let lambda1 = Flag<Float>.number("--lambda1", in: 0...1e6, help: "stage I threshold instead of a measured one")
+  static let share = Flag<Float>.number(
+    "--stage1-share", in: 0.01...1, default: 0.45, help: "share of the visual tokens stage I shall keep on average")
+  static let layer = Flag<Int>.integer("--prune-layer", in: 1...1024, help: "text layer of stage II, from 1")
+  static let budget = Flag<Int>.integer(
+    "--visual-budget", in: 1...(1 << 20), help: "mean kept tokens of the default lambda2 (default: a ninth)")
+  static let noRegister = Flag<Bool>.toggle("--no-register", help: "hold scores against their mean instead of a register")
+  static let limit = Flag<Int>.integer("--limit", in: 1...100_000, default: 100, help: "photos used at most")
+  static let threads = Flag<Int>.integer("-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
+  static let help = Flag<Bool>.toggle("-h", "--help", help: "print this help")
+
+  static let spec = CommandLineSpec(
+    tool: "occam-calibrate",
+    summary: "Finds register neurons and pruning thresholds of a model, from photos and questions. Trains nothing.",
+    groups: [
+      .init("Model", [model.spec, projector.spec]),
+      .init("Calibration set", [images.spec, questions.spec, limit.spec]),
+      .init("Result", [output.spec, lambda1.spec, share.spec, layer.spec, budget.spec, noRegister.spec]),
+      .init("Machine", [threads.spec, help.spec]),
+    ],
+    examples: ["occam-calibrate -m model.gguf --images photos --questions questions.txt"])
+
+  static func main() {
+    Tool.run("occam-calibrate") {
+      let arguments = try spec.parse(CommandLine.arguments.dropFirst())
+      if arguments[help] {
+        try Terminal.output(spec.help(width: Terminal.width))
+        return .success
+      }
+      try spec.checkOperands(arguments)
+      return try calibrate(arguments)
+    }
+  }
+
+  private static func calibrate(_ arguments: Arguments) throws -> ExitCode {
+    let folder = try arguments.require(images)
+    let photos = Array(try PhotoFolder.list(folder).prefix(arguments[limit] ?? 100))
+    let lines = try TextFile.read(try arguments.require(questions)).split(separator: "\n").map(String.init)
+    let progress = ProgressReporter()
+    let model = try VisionLanguageModel(
+      path: try arguments.require(model), projector: arguments[projector],
+      options: ModelOptions(threads: arguments[threads])
+    ) { progress.update("loading", Int($0 * 1000), of: 1000) }
+    progress.finish()
+    let calibrator = try Calibrator(model: model)
+    var options = Calibrator.Options()
+    options.lambda1 = arguments[lambda1]
+    options.stageOneShare = Double(arguments[share] ?? 0.45)
+    options.layer = arguments[layer]
+    options.visualBudget = arguments[budget]
+    options.usesRegister = !arguments[noRegister]
+    let report = try calibrator.run(images: photos, questions: lines, options: options) { line in
+      if Interrupt.isRequested { Terminal.error("occam-calibrate: Ctrl-C again ends it\n") }
+      Terminal.error("\(line)\n")
+    }
+    let path = arguments[output] ?? calibrator.sidecarPath
+    try TextFile.write(Array(report.json.utf8), to: path)
+    try Terminal.output(text(report, path))
+    return .success
+  }
+
+  private static func text(_ report: Calibrator.Report, _ path: String) -> String {
+    func number(_ value: Double) -> String { Number.text(value, 2) }
+    var text = """
+      images                \(report.images), \(report.samples) questions asked
+      register neurons      \(report.registerNeurons)
+      outlier patches       \(number(report.outliersBefore)) -> \(number(report.outliersAfter)) an image
+      effective patches     \(number(report.effectivePatchesBefore)) -> \(number(report.effectivePatchesAfter))
+      lambda1, lambda2      \(report.lambda1), \(report.lambda2)
+      lambda2 -> kept
+
+      """
+    for index in stride(from: 0, to: report.curve.count, by: max(report.curve.count / 12, 1)) {
+      text += "  \(Number.text(Double(report.curve[index].lambda2), 4))  \(number(report.curve[index].kept))\n"
+    }
+    return text + "written to \(path)\n"
+  }
+}

@@ -8,8 +8,8 @@ struct DecodingTests {
   func complete() {
     #expect(Goldens.lines("jpeg").count == 93)
     #expect(Goldens.lines("png").count == 61)
-    #expect(Goldens.lines("resize").count == 26)
-    #expect(Goldens.lines("canvas").count == 21)
+    #expect(Goldens.lines("resize").count == 38)
+    #expect(Goldens.lines("canvas").count == 24)
   }
 
   @Test("PNG: the exact samples", arguments: Goldens.lines("png"))

@@ -76,11 +76,11 @@ import Testing
     }
   }
 
-  /// Root mean square error of unit noise, against the format's step: bounds a few per cent above what the search
-  /// reaches, so that a worse search fails.
+  /// Root mean square error of unit noise: bounds 3 to 5 % above what is reached, so that a worse search fails.
   @Test(arguments: [
-    (QuantFormat.q8_0, Float(0.006)), (.q6_K, 0.019), (.q5_K, 0.037), (.q4_K, 0.075), (.q4_0, 0.095), (.f16, 0.0003),
-    (.bf16, 0.0021),
+    (QuantFormat.q8_0, Float(0.0056)), (.q6_K, 0.0187), (.q5_K, 0.0375), (.q4_K, 0.074), (.q4_0, 0.088),
+    (.f16, 0.00022),
+    (.bf16, 0.00175),
   ])
   func roundTripError(_ format: QuantFormat, _ bound: Float) throws {
     var generator = SeededGenerator(seed: 9)
@@ -88,7 +88,7 @@ import Testing
     let decoded = try roundTrip(format, numbers)
     let squares = zip(numbers, decoded).reduce(Float(0)) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
     let error = (squares / Float(numbers.count)).squareRoot()
-    #expect(error < bound && error > bound / 3)
+    #expect(error < bound && error > bound / 2)
   }
 
   /// Nothing traps, and a finite block next to a spoilt one stays what it is.

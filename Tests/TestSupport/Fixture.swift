@@ -1,23 +1,13 @@
-import Glibc
-import OccamCore
 import OccamFixtures
 import Synchronization
 
-/// Generated LLaVA-1.5 pairs in a temporary folder, each made once per test process; the folder goes with the process.
+/// Generated LLaVA-1.5 pairs in temporary folders, each made once per test process.
 package enum Fixture {
   package struct Unknown: Error, CustomStringConvertible {
     package let description: String
   }
 
   private static let made = Mutex<[String: FixtureFiles]>([:])
-
-  private static let folder: String = {
-    let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var template = Array("\(base)/occam-fixtures-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { fatalError("no temporary folder can be made in \(base)") }
-    atexit { Fixture.removeAll() }
-    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }()
 
   /// The pair `name` (`FixtureSpec.all`) with weights of one type ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K_M",
   /// "Q6_K").
@@ -47,19 +37,9 @@ package enum Fixture {
     let key = "\(name) \(type) \(spec.seed) \(vocabulary ?? "-") \(isFused)"
     return try made.withLock { made in
       if let files = made[key] { return files }
-      let place = "\(folder)/\(made.count)"
-      mkdir(place, 0o700)
-      let files = try spec.write(to: place, type: weights, isFused: isFused)
+      let files = try spec.write(to: TemporaryFolder.make(), type: weights, isFused: isFused)
       made[key] = files
       return files
     }
-  }
-
-  private static func removeAll() {
-    for place in Files.list(folder) {
-      for name in Files.list("\(folder)/\(place)") { unlink("\(folder)/\(place)/\(name)") }
-      rmdir("\(folder)/\(place)")
-    }
-    rmdir(folder)
   }
 }

@@ -1,1 +1,57 @@
-@main enum Main { static func main() {} }
+import Occam
+import OccamCommandLine
+
+/// Measures a model file: prefill and decode rates, and with a photo everything an answer costs, pruned beside unpruned.
+@main enum Main {
+  static func main() {
+    Tool.run("occam-bench") {
+      let arguments = try Flags.spec.parse(CommandLine.arguments.dropFirst())
+      if arguments[Flags.help] {
+        try Terminal.output(Flags.spec.help(width: Terminal.width))
+        return .success
+      }
+      try Flags.spec.checkOperands(arguments)
+      let bench = try Bench(arguments)
+      try Terminal.output(try bench.text())
+      if let photo = arguments[Flags.image] { try Terminal.output("\n" + (try ImageBench(bench, photo).text())) }
+      OccamEnvironment.printTimings()
+      return .success
+    }
+  }
+}
+
+enum Flags {
+  enum Format: String, CaseIterable, Sendable { case md, csv, json }
+
+  static let model = Flag<String>.file("-m", "--model", help: "GGUF text model, or one file with both sets of tensors")
+  static let projector = Flag<String>.file("-mm", "--mmproj", help: "GGUF vision projector")
+  static let image = Flag<String>.file("--image", help: "photo: measure encoding and answering, pruned beside unpruned")
+  static let prompt = Flag<String>.text(
+    "--prompt", default: "What is in the picture? Answer in one sentence.", help: "question about the photo")
+  static let prefill = Flag<Int>.integer("-p", "--n-prompt", in: 0...(1 << 20), default: 512, help: "tokens to prefill; may be repeated")
+  static let decode = Flag<Int>.integer("-n", "--n-gen", in: 0...(1 << 20), default: 128, help: "tokens to generate; may be repeated")
+  static let repetitions = Flag<Int>.integer("-r", "--repetitions", in: 1...1000, default: 5, help: "runs of each test")
+  static let threads = Flag<Int>.integer("-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
+  static let cells = Flag<SessionOptions.CellFormat>.choice("-ctk", "--cache-type-k", default: .f16, help: "KV cell format")
+  static let visualBudget = Flag<Int>.integer("--visual-budget", in: 1...(1 << 20), help: "mean visual tokens an image shall keep")
+  static let lambda1 = Flag<Float>.number("--lambda1", in: 0...1e6, help: "stage I threshold")
+  static let lambda2 = Flag<Float>.number("--lambda2", in: 0...1e6, help: "stage II threshold")
+  static let pruneLayer = Flag<Int>.integer("--prune-layer", in: 1...1024, help: "text layer of stage II, from 1")
+  static let maxVisualTokens = Flag<Int>.integer("--max-visual-tokens", in: 1...(1 << 20), help: "hard cap of visual tokens")
+  static let format = Flag<Format>.choice("-o", "--output", default: .md, help: "format of the results")
+  static let help = Flag<Bool>.toggle("-h", "--help", help: "print this help")
+
+  static let spec = CommandLineSpec(
+    tool: "occam-bench", summary: "Measures prefill, decode and answers about a photo, pruned against unpruned.",
+    groups: [
+      .init("Model", [model.spec, projector.spec]),
+      .init("Tests", [prefill.spec, decode.spec, image.spec, prompt.spec, repetitions.spec]),
+      .init("Pruning", [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, maxVisualTokens.spec]),
+      .init("Machine", [threads.spec, cells.spec]),
+      .init("Output", [format.spec, help.spec]),
+    ],
+    examples: [
+      "occam-bench -m model.gguf -p 512 -n 128 -t 2",
+      "occam-bench -m model.gguf --image photo.jpg --visual-budget 32 -o json",
+    ])
+}

@@ -2,15 +2,25 @@ import OccamGGUF
 import OccamTensors
 
 /// Where the class token stands and how many stored layers run. Two readings of the same file exist.
-package enum EncoderLayout: String, Sendable, CaseIterable {
+package struct EncoderLayout: Sendable, Equatable {
+  /// The class token comes behind the patches although the position table and the selected rows assume it first.
+  package var classTokenIsLast: Bool
+  /// Without an explicit feature layer, one stored layer fewer runs.
+  package var skipsLastLayer: Bool
+
+  package init(classTokenIsLast: Bool, skipsLastLayer: Bool) {
+    self.classTokenIsLast = classTokenIsLast
+    self.skipsLastLayer = skipsLastLayer
+  }
+
   /// As the model was trained (Hugging Face transformers, CLIPVisionModel and LLaVA): the class token is row 0 with
   /// position 0, patch i has position i + 1. Files of the usual converter hold only the layers that feed the projector
   /// (24 - 1 for LLaVA-1.5), so all stored layers run.
-  case reference
-  /// As llama.cpp computes since its graph refactor #13321, which its issues 25814 and 25817 describe as defects: the
-  /// class token comes last although the position table and the selected rows assume it first, and one stored layer
-  /// fewer runs. For comparing numerics with that runtime only.
-  case llamaCpp = "llama.cpp"
+  package static var reference: EncoderLayout { EncoderLayout(classTokenIsLast: false, skipsLastLayer: false) }
+
+  /// As llama.cpp computes since its graph refactor #13321, which its issues 25814 and 25817 describe as two defects. For
+  /// comparing numerics with that runtime only.
+  package static var llamaCpp: EncoderLayout { EncoderLayout(classTokenIsLast: true, skipsLastLayer: true) }
 }
 
 /// Hyperparameters of a CLIP vision tower, as GGUF's `clip.vision.*` keys name them.
@@ -69,7 +79,7 @@ struct CLIPConfiguration: Sendable {
   private static func layersToRun(_ file: GGUFFile, stored: Int, _ layout: EncoderLayout) throws -> Int {
     let key = "clip.vision.feature_layer"
     guard let features = try file.integers(key), !features.isEmpty else {
-      return layout == .reference ? stored : max(stored - 1, 0)
+      return layout.skipsLastLayer ? max(stored - 1, 0) : stored
     }
     guard features.count == 1, let layer = features.first, layer >= 1, layer <= stored else {
       throw ModelError(.badValue, file.subject, "\(key) is \(features); one layer in 1...\(stored) is supported")

@@ -13,16 +13,10 @@ struct RowPlan {
     let classRows = shape.hasClassToken ? 1 : 0
     count = shape.patches + classRows + (wantsRegister ? 1 : 0)
     register = wantsRegister ? count - 1 : nil
-    switch layout {
-    case .reference:
-      classToken = shape.hasClassToken ? 0 : nil
-      patches = classRows..<(classRows + shape.patches)
-      selected = Array(patches) + (wantsRegister ? [count - 1] : [])
-    case .llamaCpp:
-      classToken = shape.hasClassToken ? shape.patches : nil
-      patches = 0..<shape.patches
-      selected = Array(classRows..<(classRows + shape.patches)) + (wantsRegister ? [count - 1] : [])
-    }
+    let shifted = classRows..<(classRows + shape.patches)
+    classToken = shape.hasClassToken ? (layout.classTokenIsLast ? shape.patches : 0) : nil
+    patches = layout.classTokenIsLast ? 0..<shape.patches : shifted
+    selected = Array(shifted) + (wantsRegister ? [count - 1] : [])
   }
 
   /// s1 of every patch, then of the register: the class token's attention row, or without one the column means.

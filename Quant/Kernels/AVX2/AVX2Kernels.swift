@@ -21,3 +21,59 @@ private func quantize256(
 ) {
   quantizeActivations256(x, stride, tokens, columns, group)
 }
+
+private func tileF32(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileFloats<FormatF32>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileF16(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileFloats<FormatF16>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileBF16(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileFloats<FormatBF16>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileQ4_0(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileQ4_0.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileQ8_0(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileQ8_0.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileQ4_K(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileQ4_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileQ5_K(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileQ5_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}
+
+private func tileQ6_K(
+  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  runTile(TileQ6_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+}

@@ -2,154 +2,177 @@ import OccamKernelContract
 import _Builtin_intrinsics.intel
 
 /// Lanes hold a sub-block: 15 * 127 * 2 * 8 = 30,480.
-func tileQ4_K(
-  _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  affineBlocks(panel, activations, tokens, columns, out, lines: 4) { lines in
-    nibbles(lines)
-  } dot: { quads, x, scales in
-    _mm256_madd_epi16(dot(quads, x, first: 0, count: 8), scales)
+enum TileQ4_K: TileKernel {
+  @inline(__always)
+  static func run<let n: Int>(_ a: TileArguments, _ tokens: Tokens<n>.Type) {
+    affineBlocks(a, tokens, lines: 4) { lines, x, scales, totals in
+      var lanes = Lanes<n>()
+      for j in 0..<4 {
+        let (even, odd) = nibbles(lines + j &* PanelLayout.line)
+        lanes.add(even, times: x + 8 &* j, record: Activation256.bytes)
+        lanes.add(odd, times: x + (8 &* j &+ 4), record: Activation256.bytes)
+      }
+      totals.add(lanes, times: scales)
+    }
   }
 }
 
 /// Lanes hold half a sub-block: 31 * 127 * 2 * 4 = 31,496.
-func tileQ5_K(
-  _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  affineBlocks(panel, activations, tokens, columns, out, lines: 5) { lines in
-    var quads = nibbles(lines)
-    let fifths = line(lines, 4)
-    let bit = _mm256_set1_epi8(16)
-    for j in 0..<8 {
-      // Bit j of each byte to bit 4; what 16-bit shifts carry across bytes is masked away.
-      let count = Int32(truncatingIfNeeded: j < 4 ? 4 &- j : j &- 4)
-      let shifted = j < 4 ? _mm256_slli_epi16(fifths, count) : _mm256_srli_epi16(fifths, count)
-      quads[j] = _mm256_or_si256(quads[j], _mm256_and_si256(shifted, bit))
-    }
-    return quads
-  } dot: { quads, x, scales in
-    _mm256_add_epi32(
-      _mm256_madd_epi16(dot(quads, x, first: 0, count: 4), scales),
-      _mm256_madd_epi16(dot(quads, x, first: 4, count: 4), scales))
-  }
-}
-
-/// The 32-bit sums of a tile: [token][half].
-private typealias Totals = InlineArray<8, __m256i>
-
-/// Q4_K and Q5_K: sub-block scales are applied to integers, floats touched once in 256 columns.
-/// - Parameter dot: eight rows times 32 activations, each row's sum times its 16-bit scale (given twice).
-@inline(__always)
-private func affineBlocks(
-  _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>, lines: Int, unpack: (UnsafeRawPointer) -> Quads,
-  dot: (Quads, UnsafeRawPointer, __m256i) -> __m256i
-) {
-  clear(out, tokens)
-  for b in 0..<columns / 256 {
-    let block = panel + b &* SuperPanel.bytes(lines: lines)
-    let record = activations + b &* (Activation256.bytes &* ActivationLayout.tokens)
-    var totals = Totals(repeating: _mm256_setzero_si256())
-    for s in 0..<8 {
-      for half in 0..<2 {
-        let quads = unpack(block + (SuperPanel.quants &+ s &* lines &* PanelLayout.line &+ half &* 32))
-        let eight = (block + (SuperPanel.scales &+ 16 &* s &+ 8 &* half)).load(as: Int64.self)
-        let single = _mm256_cvtepu8_epi32(_mm_set_epi64x(0, eight))
-        let scales = _mm256_or_si256(single, _mm256_slli_epi32(single, 16))
-        for token in 0..<tokens {
-          let x = record + (token &* Activation256.bytes &+ Activation256.quants &+ 32 &* s)
-          totals[2 &* token &+ half] = _mm256_add_epi32(totals[2 &* token &+ half], dot(quads, x, scales))
-        }
-      }
-    }
-    for half in 0..<2 {
-      let d = floats(halves: block + (SuperPanel.d &+ 16 &* half))
-      let dmin = floats(halves: block + (SuperPanel.dmin &+ 16 &* half))
-      var mins = InlineArray<4, __m256i>(repeating: _mm256_setzero_si256())
-      for pair in 0..<4 {
-        mins[pair] = _mm256_cvtepu8_epi16(
-          (block + (SuperPanel.mins &+ 32 &* pair &+ 16 &* half)).load(as: __m128i.self))
-      }
-      for token in 0..<tokens {
-        let x = record + token &* Activation256.bytes
-        let scale = broadcastFloat(x, Activation256.scale)
-        var offset = _mm256_madd_epi16(mins[0], broadcast(x, Activation256.sums32))
-        for pair in 1..<4 {
-          offset = _mm256_add_epi32(
-            offset, _mm256_madd_epi16(mins[pair], broadcast(x, Activation256.sums32 &+ 4 &* pair)))
-        }
-        let sum = rows(out, token, half)
-        let total = _mm256_cvtepi32_ps(totals[2 &* token &+ half])
-        let scaled = _mm256_fmadd_ps(total, _mm256_mul_ps(d, scale), sum.pointee)
-        sum.pointee = _mm256_fnmadd_ps(_mm256_cvtepi32_ps(offset), _mm256_mul_ps(dmin, scale), scaled)
-      }
+enum TileQ5_K: TileKernel {
+  @inline(__always)
+  static func run<let n: Int>(_ a: TileArguments, _ tokens: Tokens<n>.Type) {
+    affineBlocks(a, tokens, lines: 5) { lines, x, scales, totals in
+      let fifths = Quad(line: lines + 4 &* PanelLayout.line)
+      let bit = _mm256_set1_epi8(16)
+      var lanes = Lanes<n>()
+      addLine(&lanes, lines, 0, fifths << 4 & bit, fifths << 3 & bit, x)
+      addLine(&lanes, lines, 1, fifths << 2 & bit, fifths << 1 & bit, x)
+      totals.add(lanes, times: scales)
+      lanes = Lanes()
+      addLine(&lanes, lines, 2, fifths & bit, fifths >> 1 & bit, x)
+      addLine(&lanes, lines, 3, fifths >> 2 & bit, fifths >> 3 & bit, x)
+      totals.add(lanes, times: scales)
     }
   }
 }
 
 /// Lanes hold half a sub-block: 63 * 127 * 2 * 2 = 32,004.
-func tileQ6_K(
-  _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  clear(out, tokens)
-  for b in 0..<columns / 256 {
-    let block = panel + b &* SuperPanel6.bytes
-    let record = activations + b &* (Activation256.bytes &* ActivationLayout.tokens)
-    var totals = Totals(repeating: _mm256_setzero_si256())
-    for pair in 0..<8 {
-      for half in 0..<2 {
-        let quads = sixBits(block + (SuperPanel6.quants &+ pair &* (6 &* PanelLayout.line) &+ half &* 32))
-        let both = _mm256_cvtepi8_epi16(
-          (block + (SuperPanel6.scales &+ 32 &* pair &+ 16 &* half)).load(as: __m128i.self))
-        // The scale of either sub-block, twice over in each row's 32 bits.
-        let low = _mm256_and_si256(both, _mm256_set1_epi32(0xffff))
-        let scales0 = _mm256_or_si256(low, _mm256_slli_epi32(both, 16))
-        let high = _mm256_srli_epi32(both, 16)
-        let scales1 = _mm256_or_si256(high, _mm256_slli_epi32(high, 16))
-        // -32 * scale: the zero point, times the activation sums below.
-        let zeroPoints = _mm256_sub_epi16(_mm256_setzero_si256(), _mm256_slli_epi16(both, 5))
-        for token in 0..<tokens {
-          let x = record + token &* Activation256.bytes
-          let quants = x + (Activation256.quants &+ 32 &* pair)
-          let offset = _mm256_madd_epi16(zeroPoints, broadcast(x, Activation256.sums16 &+ 4 &* pair))
-          var sum = _mm256_add_epi32(totals[2 &* token &+ half], offset)
-          for j in 0..<4 {
-            let lanes = dot(quads, quants, first: 2 &* j, count: 2)
-            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(lanes, j < 2 ? scales0 : scales1))
-          }
-          totals[2 &* token &+ half] = sum
-        }
-      }
+enum TileQ6_K: TileKernel {
+  @inline(__always)
+  static func run<let n: Int>(_ a: TileArguments, _ tokens: Tokens<n>.Type) {
+    var out = FloatLanes<n>()
+    var totals = Lanes<n>()
+    // One loop over all pairs of sub-blocks: nested loops of constant length would be unrolled to 30 KB of code.
+    for index in 0..<a.columns / 32 {
+      let (b, pair) = (index >> 3, index & 7)
+      let block = a.panel + b &* SuperPanel6.bytes
+      let x = a.x + b &* (Activation256.bytes &* ActivationLayout.tokens)
+      let lines = block + (SuperPanel6.quants &+ pair &* (6 &* PanelLayout.line))
+      let scales = pairs(signed: block + (SuperPanel6.scales &+ 32 &* pair))
+      // -32 * scale: the zero point, times the sums of activations.
+      totals.add(
+        pairs: (scales << 5).negated, times: x + (Activation256.sums16 &+ 4 &* pair), record: Activation256.bytes)
+      addSixteen(&totals, lines, 0, scales.evenTwice, x + (Activation256.quants &+ 32 &* pair))
+      addSixteen(&totals, lines, 1, scales.oddTwice, x + (Activation256.quants &+ 32 &* pair))
+      guard pair == 7 else { continue }
+      let d = block + SuperPanel6.d
+      out.add(
+        totals, d.load(as: __m256.self), d.load(fromByteOffset: 32, as: __m256.self),
+        scale: x + Activation256.scale, record: Activation256.bytes)
+      totals = Lanes()
     }
-    for half in 0..<2 {
-      let d = (block + (SuperPanel6.d &+ 32 &* half)).load(as: __m256.self)
-      for token in 0..<tokens {
-        let x = record + token &* Activation256.bytes
-        let sum = rows(out, token, half)
-        let total = _mm256_cvtepi32_ps(totals[2 &* token &+ half])
-        sum.pointee = _mm256_fmadd_ps(
-          total, _mm256_mul_ps(d, broadcastFloat(x, Activation256.scale)), sum.pointee)
-      }
-    }
+    out.store(a.out)
+  }
+
+  /// A sub-block of 16 columns: two lines of nibbles, one line of bit pairs.
+  @inline(__always)
+  private static func addSixteen<let n: Int>(
+    _ totals: inout Lanes<n>, _ lines: UnsafeRawPointer, _ half: Int, _ scales: Quad, _ x: UnsafeRawPointer
+  ) {
+    let tops = Quad(line: lines + (4 &+ half) &* PanelLayout.line)
+    let mask = _mm256_set1_epi8(0x30)
+    var lanes = Lanes<n>()
+    addLine(&lanes, lines, 2 &* half, tops << 4 & mask, tops << 2 & mask, x)
+    totals.add(lanes, times: scales)
+    lanes = Lanes()
+    addLine(&lanes, lines, 2 &* half &+ 1, tops & mask, tops >> 2 & mask, x)
+    totals.add(lanes, times: scales)
   }
 }
 
-/// Two sub-blocks of 16 columns: four lines of nibbles, then a line of bit pairs for each.
+/// Line `j` of a sub-block's nibbles with higher bits added, times its eight columns.
 @inline(__always)
-private func sixBits(_ lines: UnsafeRawPointer) -> Quads {
-  var quads = nibbles(lines)
-  let mask = _mm256_set1_epi8(0x30)
-  for half in 0..<2 {
-    let tops = line(lines, 4 &+ half)
-    let places: InlineArray<4, __m256i> = [
-      _mm256_slli_epi16(tops, 4), _mm256_slli_epi16(tops, 2), tops, _mm256_srli_epi16(tops, 2),
-    ]
-    for j in 0..<4 {
-      quads[4 &* half &+ j] = _mm256_or_si256(quads[4 &* half &+ j], _mm256_and_si256(places[j], mask))
+private func addLine<let n: Int>(
+  _ lanes: inout Lanes<n>, _ lines: UnsafeRawPointer, _ j: Int, _ evenTops: Quad, _ oddTops: Quad,
+  _ x: UnsafeRawPointer
+) {
+  let (even, odd) = nibbles(lines + j &* PanelLayout.line)
+  lanes.add(even | evenTops, times: x + 8 &* j, record: Activation256.bytes)
+  lanes.add(odd | oddTops, times: x + (8 &* j &+ 4), record: Activation256.bytes)
+}
+
+/// Q4_K and Q5_K: sub-block scales are applied to integers, floats touched once in 256 columns.
+/// - Parameter subBlock: adds 16 rows of a sub-block times 32 activations, times the rows' 16-bit scales.
+@inline(__always)
+private func affineBlocks<let n: Int>(
+  _ a: TileArguments, _ tokens: Tokens<n>.Type, lines: Int,
+  _ subBlock: (_ lines: UnsafeRawPointer, _ x: UnsafeRawPointer, _ scales: Quad, _ totals: inout Lanes<n>) -> Void
+) {
+  var out = FloatLanes<n>()
+  var totals = Lanes<n>()
+  // One loop over all sub-blocks: nested loops of constant length would be unrolled to 30 KB of code.
+  for index in 0..<a.columns / 32 {
+    let (b, s) = (index >> 3, index & 7)
+    let block = a.panel + b &* SuperPanel.bytes(lines: lines)
+    let x = a.x + b &* (Activation256.bytes &* ActivationLayout.tokens)
+    subBlock(
+      block + (SuperPanel.quants &+ s &* lines &* PanelLayout.line), x + (Activation256.quants &+ 32 &* s),
+      twice(block + (SuperPanel.scales &+ 16 &* s)), &totals)
+    guard s == 7 else { continue }
+    var offsets = Lanes<n>()
+    for pair in 0..<4 {
+      let mins = pairs(unsigned: block + (SuperPanel.mins &+ 32 &* pair))
+      offsets.add(pairs: mins, times: x + (Activation256.sums32 &+ 4 &* pair), record: Activation256.bytes)
     }
+    let (d, dmin) = (block + SuperPanel.d, block + SuperPanel.dmin)
+    out.add(
+      totals, floats(halves: d), floats(halves: d + 16), scale: x + Activation256.scale, record: Activation256.bytes)
+    out.subtract(
+      offsets, floats(halves: dmin), floats(halves: dmin + 16), scale: x + Activation256.scale,
+      record: Activation256.bytes)
+    totals = Lanes()
   }
-  return quads
+  out.store(a.out)
+}
+
+/// 16 bytes -> each row's number twice, in 16-bit lanes.
+@inline(__always)
+private func twice(_ bytes: UnsafeRawPointer) -> Quad {
+  @inline(__always)
+  func eight(_ offset: Int) -> __m256i {
+    let single = _mm256_cvtepu8_epi32(_mm_set_epi64x(0, bytes.load(fromByteOffset: offset, as: Int64.self)))
+    return _mm256_or_si256(single, _mm256_slli_epi32(single, 16))
+  }
+  return Quad(eight(0), eight(8))
+}
+
+/// 16 rows of two bytes -> 16-bit lanes.
+@inline(__always)
+private func pairs(unsigned bytes: UnsafeRawPointer) -> Quad {
+  Quad(
+    _mm256_cvtepu8_epi16(bytes.load(as: __m128i.self)),
+    _mm256_cvtepu8_epi16(bytes.load(fromByteOffset: 16, as: __m128i.self)))
+}
+
+@inline(__always)
+private func pairs(signed bytes: UnsafeRawPointer) -> Quad {
+  Quad(
+    _mm256_cvtepi8_epi16(bytes.load(as: __m128i.self)),
+    _mm256_cvtepi8_epi16(bytes.load(fromByteOffset: 16, as: __m128i.self)))
+}
+
+extension Quad {
+  /// 16-bit lanes.
+  @inline(__always)
+  fileprivate var negated: Quad {
+    let zero = _mm256_setzero_si256()
+    return Quad(_mm256_sub_epi16(zero, low), _mm256_sub_epi16(zero, high))
+  }
+
+  /// Of each row's two 16-bit numbers the first, twice.
+  @inline(__always)
+  fileprivate var evenTwice: Quad {
+    let mask = _mm256_set1_epi32(0xffff)
+    return Quad(
+      _mm256_or_si256(_mm256_and_si256(low, mask), _mm256_slli_epi32(low, 16)),
+      _mm256_or_si256(_mm256_and_si256(high, mask), _mm256_slli_epi32(high, 16)))
+  }
+
+  /// Of each row's two 16-bit numbers the second, twice.
+  @inline(__always)
+  fileprivate var oddTwice: Quad {
+    let (first, second) = (_mm256_srli_epi32(low, 16), _mm256_srli_epi32(high, 16))
+    return Quad(
+      _mm256_or_si256(first, _mm256_slli_epi32(first, 16)), _mm256_or_si256(second, _mm256_slli_epi32(second, 16)))
+  }
 }

@@ -33,17 +33,18 @@ package struct BlockScale {
     return UInt32(truncatingIfNeeded: largest.max())
   }
 
-  /// Quantizes 16 floats and returns the sum of the quants.
+  /// Quantizes 16 floats and returns the sum of the quants, in four parts.
   @inlinable
   @inline(__always)
-  func sixteen(_ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer) -> Int32 {
+  func sixteen(_ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer) -> SIMD4<Int32> {
     // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits. A non-finite block has inverse 0: its
     // quants are 0 or, from infinity * 0, arbitrary bytes of a NaN, all multiplied by the scale NaN.
     let magic: Float = 12_582_912
     let shifted = x.loadUnaligned(as: SIMD16<Float>.self) * inverse + magic
     let quants = unsafeBitCast(shifted, to: SIMD16<Int32>.self) &- Int32(bitPattern: magic.bitPattern)
     out.storeBytes(of: SIMD16<Int8>(truncatingIfNeeded: quants), as: SIMD16<Int8>.self)
-    return quants.wrappedSum()
+    let eight = quants.lowHalf &+ quants.highHalf
+    return eight.lowHalf &+ eight.highHalf
   }
 }
 
@@ -59,7 +60,7 @@ package func quantizeActivations32(
     for _ in 0..<columns / 32 {
       let scale = BlockScale(largest: BlockScale.largest(source, 32))
       let quants = record + Activation32.quants
-      let sum = scale.sixteen(source, quants) &+ scale.sixteen(source + 64, quants + 16)
+      let sum = (scale.sixteen(source, quants) &+ scale.sixteen(source + 64, quants + 16)).wrappedSum()
       record.storeBytes(of: scale.scale, toByteOffset: Activation32.scale, as: Float.self)
       record.storeBytes(of: sum, toByteOffset: Activation32.sum, as: Int32.self)
       record.storeBytes(of: sum &* -8, toByteOffset: Activation32.minus8, as: Int32.self)
@@ -84,8 +85,8 @@ package func quantizeActivations256(
       record.storeBytes(of: scale.scale, toByteOffset: Activation256.scale, as: Float.self)
       for pair in 0..<8 {
         let quants = record + (Activation256.quants &+ pair &* 32)
-        let first = scale.sixteen(source + pair &* 128, quants)
-        let second = scale.sixteen(source + (pair &* 128 &+ 64), quants + 16)
+        let first = scale.sixteen(source + pair &* 128, quants).wrappedSum()
+        let second = scale.sixteen(source + (pair &* 128 &+ 64), quants + 16).wrappedSum()
         let sums = SIMD2(Int16(truncatingIfNeeded: first), Int16(truncatingIfNeeded: second))
         record.storeBytes(of: sums, toByteOffset: Activation256.sums16 &+ pair &* 4, as: SIMD2<Int16>.self)
         record.storeBytes(

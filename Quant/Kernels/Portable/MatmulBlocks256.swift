@@ -42,7 +42,7 @@ private func affineBlocks<let n: Int>(
   clear(out, n)
   let linesPerBlock = fifthBits ? 5 : 4
   let blockBytes = SuperPanel.bytes(lines: linesPerBlock)
-  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 64) { memory in
+  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 16) { memory in
     guard let base = memory.baseAddress else { return }
     let x = WideActivations(base)
     for b in 0..<columns / 256 {
@@ -53,12 +53,11 @@ private func affineBlocks<let n: Int>(
         x.load(record + (Activation256.quants &+ 32 &* s), Activation256.bytes, n)
         for quarter in 0..<4 {
           let lines = block + (SuperPanel.quants &+ s &* linesPerBlock &* PanelLayout.line &+ 16 &* quarter)
-          let fifths =
-            fifthBits ? lines.load(fromByteOffset: 4 &* PanelLayout.line, as: SIMD16<UInt8>.self) : SIMD16()
+          let fifths = fifthBits ? bytes(lines, 4) : Bytes()
           var lanes = zero
           accumulate(&lanes, x, first: 0, count: 8) { j in
             guard fifthBits else { return Lanes(nibbles(lines, j)) }
-            return Lanes(nibbles(lines, j) | ((fifths &>> UInt8(truncatingIfNeeded: j)) & 1) &<< 4)
+            return Lanes(nibbles(lines, j) | ((fifths &>> UInt16(truncatingIfNeeded: j)) & 0x0101) &<< 4)
           }
           let scales = block.load(
             fromByteOffset: SuperPanel.scales &+ 16 &* s &+ 4 &* quarter, as: SIMD4<UInt8>.self)
@@ -91,7 +90,7 @@ private func symmetricBlocks<let n: Int>(
   _ zero: InlineArray<n, Lanes>
 ) {
   clear(out, n)
-  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 64) { memory in
+  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 16) { memory in
     guard let base = memory.baseAddress else { return }
     let x = WideActivations(base)
     for b in 0..<columns / 256 {
@@ -103,10 +102,10 @@ private func symmetricBlocks<let n: Int>(
         if half == 0 { x.load(record + (Activation256.quants &+ 32 &* pair), Activation256.bytes, n) }
         for quarter in 0..<4 {
           let lines = block + (SuperPanel6.quants &+ pair &* (6 &* PanelLayout.line) &+ 16 &* quarter)
-          let tops = lines.load(fromByteOffset: (4 &+ half) &* PanelLayout.line, as: SIMD16<UInt8>.self)
+          let tops = bytes(lines, 4 &+ half)
           var lanes = zero
           accumulate(&lanes, x, first: 4 &* half, count: 4) { j in
-            let top = (tops &>> UInt8(truncatingIfNeeded: 2 &* j)) & 3
+            let top = (tops &>> UInt16(truncatingIfNeeded: 2 &* j)) & 0x0303
             return Lanes(nibbles(lines, 4 &* half &+ j) | top &<< 4)
           }
           let scales = block.load(
@@ -137,10 +136,12 @@ private func pairSums<Factor: FixedWidthInteger & SIMDScalar>(
 ) -> SIMD4<Int32> {
   var total = SIMD4<Int32>()
   for pair in 0..<pairs {
-    let both = SIMD8<Int32>(truncatingIfNeeded: factors.load(fromByteOffset: 32 &* pair, as: SIMD8<Factor>.self))
+    let both = factors.load(fromByteOffset: 32 &* pair, as: SIMD8<Factor>.self)
+    let even = SIMD4<Int32>(truncatingIfNeeded: both.evenHalf)
+    let odd = SIMD4<Int32>(truncatingIfNeeded: both.oddHalf)
     let first = Int32(sums.load(fromByteOffset: 4 &* pair, as: Int16.self))
     let second = Int32(sums.load(fromByteOffset: 4 &* pair &+ 2, as: Int16.self))
-    total &+= both.evenHalf &* first &+ both.oddHalf &* second
+    total &+= even &* first &+ odd &* second
   }
   return total
 }

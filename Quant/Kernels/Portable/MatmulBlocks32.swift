@@ -32,7 +32,7 @@ private func blocks32<let n: Int>(
   clear(out, n)
   let blocks = columns / 32
   let lines = panel + PanelLayout.quants(blocks: blocks)
-  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 64) { memory in
+  withUnsafeTemporaryAllocation(byteCount: WideActivations.bytes, alignment: 16) { memory in
     guard let base = memory.baseAddress else { return }
     let x = WideActivations(base)
     for b in 0..<blocks {
@@ -44,11 +44,10 @@ private func blocks32<let n: Int>(
         if signed {
           let block = lines + (b &* (8 &* PanelLayout.line) &+ quarter &* 16)
           for high in 0..<2 {
-            let shift = UInt8(truncatingIfNeeded: 4 &* high)
+            let shift = UInt16(truncatingIfNeeded: 4 &* high)
             var lanes = zero
             accumulate(&lanes, x, first: 0, count: 8) { j in
-              let bytes = block.load(fromByteOffset: j &* PanelLayout.line, as: SIMD16<UInt8>.self)
-              return Lanes(((bytes ^ 128) &>> shift) & 15)
+              Lanes(((bytes(block, j) ^ 0x8080) &>> shift) & 0x0f0f)
             }
             for token in 0..<n { sums[token] &+= lanes[token].rows &<< Int32(truncatingIfNeeded: shift) }
           }

@@ -3,35 +3,36 @@ import OccamKernelContract
 // A line (16 rows x 4 columns of bytes) is worked on in quarters: 4 rows, 16 bytes, widened to 16-bit lanes. Products
 // are summed in these lanes as long as they fit, then the four lanes of a row are added into 32 bits.
 
-/// 4 rows x 4 columns.
+/// 16 bytes of a line, 4 rows x 4 columns, two columns to a lane. Shifts and masks work on both at once; bytes have no
+/// shift of their own in SSE2.
+typealias Bytes = SIMD8<UInt16>
+
+/// 4 rows x 4 columns: columns 0 and 2 of each row, columns 1 and 3.
 struct Lanes {
-  var low: SIMD8<Int16>
-  var high: SIMD8<Int16>
+  var even: SIMD8<Int16>
+  var odd: SIMD8<Int16>
 
   @inline(__always)
   init() {
-    low = SIMD8()
-    high = SIMD8()
+    even = SIMD8()
+    odd = SIMD8()
   }
 
   @inline(__always)
-  init(_ bytes: SIMD16<UInt8>) {
-    low = SIMD8(truncatingIfNeeded: bytes.lowHalf)
-    high = SIMD8(truncatingIfNeeded: bytes.highHalf)
+  init(_ bytes: Bytes) {
+    even = SIMD8(truncatingIfNeeded: bytes & 0xff)
+    odd = SIMD8(truncatingIfNeeded: bytes &>> 8)
   }
 
   @inline(__always)
-  mutating func add(_ weights: Lanes, times x: SIMD8<Int16>) {
-    low &+= weights.low &* x
-    high &+= weights.high &* x
+  mutating func add(_ weights: Lanes, times x: Lanes) {
+    even &+= weights.even &* x.even
+    odd &+= weights.odd &* x.odd
   }
 
   /// The sum of each row.
   @inline(__always)
-  var rows: SIMD4<Int32> {
-    let both = SIMD8(lowHalf: Lanes.pairs(low), highHalf: Lanes.pairs(high))
-    return both.evenHalf &+ both.oddHalf
-  }
+  var rows: SIMD4<Int32> { Lanes.pairs(even) &+ Lanes.pairs(odd) }
 
   @inline(__always)
   private static func pairs(_ lanes: SIMD8<Int16>) -> SIMD4<Int32> {
@@ -40,24 +41,27 @@ struct Lanes {
   }
 }
 
-/// 32 activations of up to four tokens, each quad of them as 16-bit lanes twice over: one operand for `Lanes`.
+/// 32 activations of up to four tokens, each quad of them repeated for four rows: one operand for `Lanes`.
 struct WideActivations {
   /// [token][8 quads].
-  let quads: UnsafeMutablePointer<SIMD8<Int16>>
+  let quads: UnsafeMutablePointer<Lanes>
 
   @inline(__always)
-  init(_ memory: UnsafeMutableRawPointer) { quads = memory.assumingMemoryBound(to: SIMD8<Int16>.self) }
+  init(_ memory: UnsafeMutableRawPointer) { quads = memory.assumingMemoryBound(to: Lanes.self) }
 
-  static var bytes: Int { 4 * 8 * 16 }
+  static var bytes: Int { 4 * 8 * 32 }
 
   /// - Parameter source: the quants of token 0; the next token's `stride` bytes further.
   @inline(__always)
   func load(_ source: UnsafeRawPointer, _ stride: Int, _ tokens: Int) {
     for token in 0..<tokens {
       for j in 0..<8 {
-        let quad = (source + (token &* stride &+ 4 &* j)).loadUnaligned(as: SIMD4<Int8>.self)
-        let wide = SIMD4<Int16>(truncatingIfNeeded: quad)
-        quads[token &* 8 &+ j] = SIMD8(lowHalf: wide, highHalf: wide)
+        let quad = (source + (token &* stride &+ 4 &* j)).loadUnaligned(as: Int32.self)
+        let four = unsafeBitCast(SIMD4(repeating: quad), to: SIMD8<Int16>.self)
+        var lanes = Lanes()
+        lanes.even = (four &<< 8) &>> 8
+        lanes.odd = four &>> 8
+        quads[token &* 8 &+ j] = lanes
       }
     }
   }
@@ -74,22 +78,28 @@ func accumulate<let n: Int>(
   }
 }
 
-/// Quad j of 4 rows from lines of nibbles.
 @inline(__always)
-func nibbles(_ lines: UnsafeRawPointer, _ j: Int) -> SIMD16<UInt8> {
-  let bytes = lines.load(fromByteOffset: (j >> 1) &* PanelLayout.line, as: SIMD16<UInt8>.self)
-  return (bytes &>> UInt8(truncatingIfNeeded: 4 &* (j & 1))) & 15
+func bytes(_ line: UnsafeRawPointer, _ index: Int) -> Bytes {
+  line.load(fromByteOffset: index &* PanelLayout.line, as: Bytes.self)
 }
 
-/// Four halves -> floats, exactly.
+/// Quad j of 4 rows from lines of nibbles.
+@inline(__always)
+func nibbles(_ lines: UnsafeRawPointer, _ j: Int) -> Bytes {
+  (bytes(lines, j >> 1) &>> UInt16(truncatingIfNeeded: 4 &* (j & 1))) & 0x0f0f
+}
+
+/// Four halves -> floats, exactly. No comparison: SIMD masks of integers become loops over lanes here.
 @inline(__always)
 func floats(halves bits: SIMD4<UInt16>) -> SIMD4<Float> {
-  let wide = SIMD4<UInt32>(truncatingIfNeeded: bits)
+  let wide = SIMD4<Int32>(truncatingIfNeeded: bits)
   let magnitude = (wide & 0x7fff) &<< 13
   // The product moves the exponent's bias from 15 to 127, for subnormal halves too.
-  var value = unsafeBitCast(unsafeBitCast(magnitude, to: SIMD4<Float>.self) * 0x1p112, to: SIMD4<UInt32>.self)
-  value.replace(with: magnitude | 0x7f80_0000, where: magnitude .>= 0x0f80_0000)
-  return unsafeBitCast(value | (wide & 0x8000) &<< 16, to: SIMD4<Float>.self)
+  let value = unsafeBitCast(magnitude, to: SIMD4<Float>.self) * 0x1p112
+  // All ones for infinities and NaNs, whose exponent is the largest in both formats.
+  let special = (0x0f7f_ffff &- magnitude) &>> 31
+  let patterns = unsafeBitCast(value, to: SIMD4<Int32>.self) | (special & 0x7f80_0000)
+  return unsafeBitCast(patterns | (wide & 0x8000) &<< 16, to: SIMD4<Float>.self)
 }
 
 /// out += sums * (weightScale * activationScale): the float work of a block for 4 rows of one token.

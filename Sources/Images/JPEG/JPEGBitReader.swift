@@ -17,7 +17,7 @@ struct JPEGBitReader {
 
   var overrun: Bool { available < invented }
 
-  /// Afterwards at least 57 bits are there.
+  /// Afterwards at least 32 bits are there: a code of 16 and a number of 15.
   @inline(__always)
   mutating func refill() {
     if available >= 32 { return }

@@ -97,15 +97,21 @@ private struct DeflateWriter {
   private mutating func put(_ value: Int, _ width: Int) {
     bits |= UInt64(value) << UInt64(count)
     count += width
-    while count >= 8 {
+    // `width` is at most 15: after this 16 bits fit.
+    guard count >= 48 else { return }
+    for _ in 0..<6 {
+      output.append(UInt8(truncatingIfNeeded: bits))
+      bits >>= 8
+    }
+    count -= 48
+  }
+
+  mutating func finish() -> [UInt8] {
+    while count > 0 {
       output.append(UInt8(truncatingIfNeeded: bits))
       bits >>= 8
       count -= 8
     }
-  }
-
-  mutating func finish() -> [UInt8] {
-    if count > 0 { put(0, 8 - count) }
     return output
   }
 

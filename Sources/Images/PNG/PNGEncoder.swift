@@ -68,21 +68,31 @@ private func filterRow(
   _ row: UnsafeBufferPointer<UInt8>, _ above: UnsafeBufferPointer<UInt8>, _ filter: Int,
   _ out: UnsafeMutableBufferPointer<UInt8>
 ) -> Int {
+  // Nothing is left of the first pixel.
+  let first = min(3, row.count)
   var sum = 0
-  for index in 0..<row.count {
-    let left = index >= 3 ? Int(row[index - 3]) : 0
-    let up = Int(above[index])
-    let predicted =
-      switch filter {
-      case 0: 0
-      case 1: left
-      case 2: up
-      case 3: (left + up) >> 1
-      default: paeth(left, up, index >= 3 ? Int(above[index - 3]) : 0)
-      }
-    let value = row[index] &- UInt8(truncatingIfNeeded: predicted)
-    out[index] = value
-    sum += Int(Int8(bitPattern: value).magnitude)
+  @inline(__always)
+  func each(_ range: Range<Int>, _ predict: (Int) -> UInt8) {
+    for index in range {
+      let value = row[index] &- predict(index)
+      out[index] = value
+      sum &+= Int(Int8(bitPattern: value).magnitude)
+    }
+  }
+  switch filter {
+  case 0: each(0..<row.count) { _ in 0 }
+  case 1:
+    each(0..<first) { _ in 0 }
+    each(first..<row.count) { row[$0 - 3] }
+  case 2: each(0..<row.count) { above[$0] }
+  case 3:
+    each(0..<first) { above[$0] >> 1 }
+    each(first..<row.count) { UInt8(truncatingIfNeeded: (Int(row[$0 - 3]) + Int(above[$0])) >> 1) }
+  default:
+    each(0..<first) { above[$0] }
+    each(first..<row.count) {
+      UInt8(truncatingIfNeeded: paeth(Int(row[$0 - 3]), Int(above[$0]), Int(above[$0 - 3])))
+    }
   }
   return sum
 }

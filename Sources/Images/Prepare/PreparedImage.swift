@@ -36,13 +36,22 @@ package struct ImagePlacement: Sendable, Equatable {
   package let y: Int
   package let width: Int
   package let height: Int
+
+  package init(originalWidth: Int, originalHeight: Int, x: Int, y: Int, width: Int, height: Int) {
+    self.originalWidth = originalWidth
+    self.originalHeight = originalHeight
+    self.x = x
+    self.y = y
+    self.width = width
+    self.height = height
+  }
 }
 
 /// Prepares a picture for LLaVA-1.5's encoder as llama.cpp does (tools/mtmd, projector type `mlp` without grid pinpoints:
 /// `mtmd_image_preprocessor_fixed_size` with the parameters of clip.cpp).
 ///
 /// The picture is scaled to fit a `size` x `size` canvas, aspect kept, sides rounded up; the resampling is Pillow's
-/// bicubic (a = -0.5, antialiased, 22-bit fixed point). It is centred (offsets rounded down) on the colour
+/// bicubic (a = -0.5, antialiased, 22-bit fixed point), horizontally first. It is centred (offsets rounded down) on the colour
 /// (122, 116, 104), CLIP's mean colour in bytes. A picture of exactly the canvas' size is copied. The reference
 /// implementation of LLaVA pads first and resizes then, which differs by a few levels at the border.
 /// - Parameters:
@@ -68,7 +77,7 @@ package func fitOnCanvas(
   let placement = ImagePlacement(
     originalWidth: image.width, originalHeight: image.height, x: (size - width) / 2, y: (size - height) / 2,
     width: width, height: height)
-  let scaled = resize(image, width: width, height: height, filter: .bicubic)
+  let scaled = resize(image, width: width, height: height, filter: .bicubic, order: .horizontalFirst)
   if width == size, height == size { return (scaled, placement) }
   var canvas = Image(width: size, height: size, filledWith: padding)
   for y in 0..<height {

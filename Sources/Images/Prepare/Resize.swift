@@ -38,29 +38,41 @@ package struct ResizeBox: Sendable, Equatable {
   }
 }
 
+/// Which axis is resampled first; the 8-bit rounding between the passes makes the results differ by a few levels.
+package enum ResizeOrder: Sendable {
+  /// Horizontally, then vertically: Pillow up to 12, and llama.cpp.
+  case horizontalFirst
+  /// Pillow from 13 on: vertically first where that loses many more rows than the other pass loses columns.
+  case pillow13
+}
+
 /// Resamples to `width` x `height` exactly as Pillow's `Image.resize` (8-bit path): filter widened by the scale when
-/// shrinking, rows first and columns second, weights in 22-bit fixed point, each pass rounded to 8 bits.
+/// shrinking, weights in 22-bit fixed point, each of the two passes rounded to 8 bits.
 /// - Parameter box: the part of the picture to use; the whole when nil.
 /// - Precondition: both sides are 1...65,536 and the box is inside the picture and not empty.
 package func resize(
-  _ image: Image, width: Int, height: Int, filter: ResizeFilter, box: ResizeBox? = nil
+  _ image: Image, width: Int, height: Int, filter: ResizeFilter, box: ResizeBox? = nil, order: ResizeOrder = .pillow13
 ) -> Image {
   let box = box ?? ResizeBox(left: 0, top: 0, right: Double(image.width), bottom: Double(image.height))
   precondition((1...65_536).contains(width) && (1...65_536).contains(height), "resize: target size out of range")
   precondition(
     box.left >= 0 && box.top >= 0 && box.right > box.left && box.bottom > box.top && box.right <= Double(image.width)
       && box.bottom <= Double(image.height), "resize: box outside the picture")
-  // Pillow skips a pass that changes nothing; with these weights the result would be the same.
-  var current = image
-  if width != image.width || box.left != 0 || box.right != Double(width) {
+  func horizontal(_ image: Image) -> Image {
+    // A pass that changes nothing is left out.
+    if width == image.width, box.left == 0, box.right == Double(width) { return image }
     let weights = ResampleWeights(filter, source: image.width, from: box.left, to: box.right, target: width)
-    current = resampleRows(current, weights, width: width)
+    return resampleRows(image, weights, width: width)
   }
-  if height != image.height || box.top != 0 || box.bottom != Double(height) {
+  func vertical(_ image: Image) -> Image {
+    if height == image.height, box.top == 0, box.bottom == Double(height) { return image }
     let weights = ResampleWeights(filter, source: image.height, from: box.top, to: box.bottom, target: height)
-    current = resampleColumns(current, weights, height: height)
+    return resampleColumns(image, weights, height: height)
   }
-  return current
+  // Found by trying sizes and boxes with Pillow 13.0: whole sizes count, not the box's.
+  let verticalFirst =
+    order == .pillow13 && height < image.height && image.height - height > 2 * (image.width - width)
+  return verticalFirst ? horizontal(vertical(image)) : vertical(horizontal(image))
 }
 
 /// Which source pixels make up each target pixel of one axis, and how much of each.

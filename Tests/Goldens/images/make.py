@@ -5,6 +5,8 @@ Run with Pillow and numpy: python3 make.py. Versions and seed are noted in manif
     png NAME WIDTH HEIGHT HASH   FNV-1a (64 bits) of the expected RGB bytes
     resize NAME FILTER WIDTH HEIGHT LEFT TOP RIGHT BOTTOM HASH    of picture.png
     canvas SOURCE SIZE HASH      llama.cpp's padding for LLaVA-1.5 (see below)
+The canvas lines were also compared with llama.cpp's own code (img_tool::resize of tools/mtmd/mtmd-image.cpp, as in
+llama-cpp-python 0.3.36, compiled on its own): all equal.
 Expected pictures are upright: ImageOps.exif_transpose, then convert("RGB").
 """
 import io
@@ -181,12 +183,14 @@ def pngs():
 
 
 def canvas(source, size):
-    """llama.cpp, mtmd-image.cpp: scale in float32, sides rounded up, Pillow's bicubic, centred on (122, 116, 104)."""
+    """llama.cpp, mtmd-image.cpp: scale in float32, sides rounded up, Pillow's bicubic but always horizontally first (two
+    calls: Pillow 13 itself chooses the order), centred on (122, 116, 104)."""
     scale = min(np.float32(size) / np.float32(source.width), np.float32(size) / np.float32(source.height))
     width = min(int(np.ceil(np.float32(source.width) * scale)), size)
     height = min(int(np.ceil(np.float32(source.height) * scale)), size)
     out = Image.new("RGB", (size, size), (122, 116, 104))
-    out.paste(source.resize((width, height), Image.Resampling.BICUBIC), ((size - width) // 2, (size - height) // 2))
+    rows = source.resize((width, source.height), Image.Resampling.BICUBIC)
+    out.paste(rows.resize((width, height), Image.Resampling.BICUBIC), ((size - width) // 2, (size - height) // 2))
     return source if source.size == (size, size) else out
 
 
@@ -197,12 +201,13 @@ def resizes():
     whole = (0, 0, 97, 71)
     cases = [(97, 71, whole), (48, 35, whole), (336, 336, whole), (1, 1, whole), (97, 10, whole), (10, 71, whole),
              (200, 150, whole), (33, 97, whole), (24, 24, whole), (50, 50, (10, 5, 60, 55)),
-             (31, 29, (3.25, 7.5, 80.125, 66.75)), (97, 71, (0.5, 0, 96.5, 71)), (600, 3, whole)]
+             (31, 29, (3.25, 7.5, 80.125, 66.75)), (97, 71, (0.5, 0, 96.5, 71)), (600, 3, whole), (98, 70, whole), (80, 36, whole), (80, 37, whole),
+             (80, 38, whole), (600, 72, whole), (90, 20, (10, 20, 90, 60))]
     for label, kind in [("bilinear", Image.Resampling.BILINEAR), ("bicubic", Image.Resampling.BICUBIC)]:
         for width, height, box in cases:
             result = source.resize((width, height), kind, box=box)
             manifest.append(f"resize picture {label} {width} {height} {' '.join(map(str, box))} {fnv(result.tobytes())}")
-    for box in [(97, 71), (71, 97), (30, 30), (97, 3), (60, 59), (84, 84), (2, 90)]:
+    for box in [(97, 71), (71, 97), (30, 30), (97, 3), (60, 59), (84, 84), (2, 90), (120, 400)]:
         for size in [84, 56, 336]:
             cut = source.resize(box, Image.Resampling.BILINEAR)
             manifest.append(f"canvas {box[0]} {box[1]} {size} {fnv(canvas(cut, size).tobytes())}")

@@ -162,7 +162,7 @@ def save(stem: str, runs: list[dict], half: bool):
     blank = np.full((4, width), np.nan)
     rows = [blank if r["rows"] is None else r["rows"][picked] for r in runs]
     np.save(DATA / f"{stem}.rows.npy", np.array(rows, np.float32))
-    if stem.split("-")[-1] in ("F16", "Q8_0"):
+    if stem.split("-")[-1] in ("F16", "Q8_0") and not half:
         np.save(DATA / f"{stem}.embeddings.npy", runs[0]["rows"].astype(np.float16))
 
 

@@ -1,23 +1,30 @@
 import OccamQuantFormats
-import OccamQuantizer
 
-/// What stands on the command line, or what is wrong with it.
-struct Arguments {
-  var input = ""
-  var output: String?
-  var options = QuantizationOptions(type: .q4_K_M)
-  var threads: Int?
-  var isDryRun = false
+/// What stands on the command line of occam-quantize, or what is wrong with it.
+package struct QuantizeArguments: Sendable, Equatable {
+  package var input = ""
+  /// nil only for a dry run.
+  package var output: String?
+  package var options = QuantizationOptions(type: .q4_K_M)
+  /// nil: as many as the machine offers.
+  package var threads: Int?
+  package var isDryRun = false
 
-  struct UsageError: Error { let message: String }
+  package init() {}
 
-  enum Request {
-    case help
-    case quantize(Arguments)
+  package struct UsageError: Error, Equatable {
+    package let message: String
+    package init(message: String) { self.message = message }
   }
 
-  static func parse(_ words: [String]) throws(UsageError) -> Request {
-    var arguments = Arguments()
+  package enum Request: Sendable, Equatable {
+    case help
+    case quantize(QuantizeArguments)
+  }
+
+  /// - Parameter words: the command line without the program's name.
+  package static func parse(_ words: [String]) throws(UsageError) -> Request {
+    var arguments = QuantizeArguments()
     var positional: [String] = []
     var rest = words[...]
     var optionsEnded = false
@@ -90,13 +97,13 @@ struct Arguments {
   }
 }
 
-private func unknown(_ what: String, _ name: String, _ candidates: [String]) -> Arguments.UsageError {
+private func unknown(_ what: String, _ name: String, _ candidates: [String]) -> QuantizeArguments.UsageError {
   let hint =
     nearest(name, among: candidates).map { "; did you mean \($0)?" } ?? " (\(candidates.joined(separator: ", ")))"
   return .init(message: "unknown \(what) '\(name)'\(hint)")
 }
 
-enum Option: CaseIterable {
+private enum Option: CaseIterable {
   case threads, outputFormat, tokenEmbeddingFormat, pure, allowRequantize, dryRun, help
 
   var spellings: [String] {

@@ -1,0 +1,135 @@
+import OccamCore
+
+/// One turn of a conversation.
+package struct ChatMessage: Sendable, Equatable {
+  package enum Part: Sendable, Equatable {
+    case text(String)
+    case image
+  }
+  /// `system`, `user`, `assistant`.
+  package let role: String
+  package let content: [Part]
+
+  package init(role: String, content: [Part]) {
+    self.role = role
+    self.content = content
+  }
+
+  package init(role: String, text: String) { self.init(role: role, content: [.text(text)]) }
+
+  /// The content as one text, an image as its marker. Texts that follow each other stand on lines of their own;
+  /// nothing comes between a text and an image (as llama.cpp joins them).
+  var joined: String {
+    var text = ""
+    var afterImage = false
+    for part in content {
+      switch part {
+      case .text(let piece):
+        if !afterImage, !text.isEmpty { text += "\n" }
+        text += piece
+        afterImage = false
+      case .image:
+        text += ChatFormat.imageMarker
+        afterImage = true
+      }
+    }
+    return text
+  }
+}
+
+/// How a model wants its conversations written.
+package struct ChatFormat: Sendable {
+  /// Stands for an image in the prompt.
+  package static let imageMarker = "<__media__>"
+
+  package enum Builtin: String, Sendable, CaseIterable {
+    /// LLaVA-1.5's, for files without a template: no system text of its own, turns end with a newline, answers with
+    /// `</s>` (the format llama.cpp calls by this name).
+    case vicuna
+    case chatml
+    /// The contents one after another, nothing around them.
+    case plain
+
+    var source: String {
+      switch self {
+      case .vicuna:
+        """
+        {%- for message in messages -%}
+        {%- if message.role == 'system' -%}{{ message.content + '\\n\\n' }}
+        {%- elif message.role == 'user' -%}{{ 'USER: ' + message.content + '\\n' }}
+        {%- elif message.role == 'assistant' -%}{{ 'ASSISTANT: ' + message.content + '</s>\\n' }}
+        {%- endif -%}
+        {%- endfor -%}
+        {%- if add_generation_prompt -%}{{ 'ASSISTANT:' }}{%- endif -%}
+        """
+      case .chatml:
+        """
+        {%- for message in messages -%}
+        {{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
+        {%- endfor -%}
+        {%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}
+        """
+      case .plain: "{% for message in messages %}{{ message.content }}{% endfor %}"
+      }
+    }
+  }
+
+  private let template: ChatTemplate
+  private let bosToken: String
+  private let eosToken: String
+  /// The template shows typed parts only: content goes in as a list of text parts.
+  package let takesParts: Bool
+
+  /// - Parameters: bosToken, eosToken: as text, for templates that write them.
+  package init(template source: String, bosToken: String = "", eosToken: String = "") throws(TemplateError) {
+    template = try ChatTemplate(source)
+    self.bosToken = bosToken
+    self.eosToken = eosToken
+    takesParts = ChatFormat.needsParts(template)
+  }
+
+  package init(builtin: Builtin) throws(TemplateError) { try self.init(template: builtin.source) }
+
+  /// The name of a built-in format, else a template's text.
+  package init(nameOrTemplate text: String, bosToken: String = "", eosToken: String = "") throws(TemplateError) {
+    try self.init(template: Builtin(rawValue: text)?.source ?? text, bosToken: bosToken, eosToken: eosToken)
+  }
+
+  /// The prompt of a conversation, each image as `imageMarker`.
+  /// - Parameter addGenerationPrompt: ends with the beginning of the assistant's turn.
+  package func render(messages: [ChatMessage], addGenerationPrompt: Bool) throws(TemplateError) -> String {
+    try template.render(
+      ChatFormat.variables(
+        messages.map { ($0.role, $0.joined) }, inParts: takesParts, addGenerationPrompt: addGenerationPrompt,
+        bosToken: bosToken, eosToken: eosToken))
+  }
+
+  private static func variables(
+    _ messages: [(role: String, content: String)], inParts: Bool, addGenerationPrompt: Bool, bosToken: String,
+    eosToken: String
+  ) -> JSONValue {
+    let list = messages.map { message -> JSONValue in
+      let content: JSONValue = .string(message.content)
+      return [
+        "role": .string(message.role), "content": inParts ? [["type": "text", "text": content]] : content,
+      ]
+    }
+    return [
+      "messages": .array(list), "add_generation_prompt": .bool(addGenerationPrompt), "bos_token": .string(bosToken),
+      "eos_token": .string(eosToken),
+    ]
+  }
+
+  /// Renders a probe: a template that loses a plain text but shows it in a typed part needs parts. A list that a
+  /// template prints as a whole does not count as shown.
+  private static func needsParts(_ template: ChatTemplate) -> Bool {
+    let probe = "occam-probe"
+    func shows(inParts: Bool) -> Bool {
+      let variables = variables(
+        [("user", probe)], inParts: inParts, addGenerationPrompt: false, bosToken: "", eosToken: "")
+      guard let text = try? template.render(variables, now: 0) else { return false }
+      return text.firstRange(of: probe) != nil && text.firstRange(of: "'\(probe)'") == nil
+    }
+    return !shows(inParts: false) && shows(inParts: true)
+  }
+}

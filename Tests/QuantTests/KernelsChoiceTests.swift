@@ -1,0 +1,53 @@
+import OccamCore
+import OccamMatmul
+import Testing
+
+struct KernelsChoiceTests {
+  @Test func aSetNeedsItsInstructions() {
+    var cpu = CPUFeatures()
+    #expect(KernelSet.available(on: cpu).map(\.name) == ["portable"])
+    #if arch(x86_64)
+      cpu.avx2 = true
+      cpu.fma = true
+      #expect(KernelSet.available(on: cpu).map(\.name) == ["portable"])
+      cpu.f16c = true
+      #expect(KernelSet.available(on: cpu).map(\.name) == ["avx2", "portable"])
+      cpu.avx512f = true
+      cpu.avx512bw = true
+      cpu.avx512dq = true
+      cpu.avx512vl = true
+      #expect(KernelSet.available(on: cpu).map(\.name) == ["avx2", "portable"])
+      cpu.avx512vnni = true
+      #expect(KernelSet.available(on: cpu).map(\.name) == ["avx512vnni", "avx2", "portable"])
+    #endif
+  }
+
+  @Test func setsAreFoundByName() throws {
+    for set in KernelSet.available() { #expect(try KernelSet.named(set.name).name == set.name) }
+    let available = KernelSet.available().map(\.name)
+    #expect(throws: MatmulError.unknownKernel(name: "sse9", available: available)) { try KernelSet.named("sse9") }
+    #expect(throws: MatmulError.unknownKernel(name: "", available: available)) { try KernelSet.named("") }
+  }
+
+  /// What /proc/cpuinfo says is what CPUID and XCR0 say.
+  @Test func detectionAgreesWithTheKernel() throws {
+    #if arch(x86_64)
+      let flags = try cpuFlags()
+      let cpu = CPUFeatures.current
+      #expect(cpu.avx2 == flags.contains("avx2"))
+      #expect(cpu.fma == flags.contains("fma"))
+      #expect(cpu.f16c == flags.contains("f16c"))
+      #expect(cpu.avx512f == flags.contains("avx512f"))
+      #expect(cpu.avx512bw == flags.contains("avx512bw"))
+      #expect(cpu.avx512dq == flags.contains("avx512dq"))
+      #expect(cpu.avx512vl == flags.contains("avx512vl"))
+      #expect(cpu.avx512vnni == flags.contains("avx512_vnni"))
+    #endif
+  }
+
+  private func cpuFlags() throws -> Set<String> {
+    let text = String(decoding: try Files.read("/proc/cpuinfo"), as: UTF8.self)
+    let line = text.split(separator: "\n").first { $0.hasPrefix("flags") } ?? ""
+    return Set(line.split(separator: " ").map(String.init))
+  }
+}

@@ -1,0 +1,88 @@
+import Occam
+import OccamCommandLine
+
+/// Rows as llama-bench prints them: pp N (prefill) and tg N (generation), mean and spread of tokens per second.
+struct Bench {
+  let arguments: Arguments
+  let model: VisionLanguageModel
+  let progress = ProgressReporter()
+
+  init(_ arguments: Arguments) throws {
+    self.arguments = arguments
+    let progress = progress
+    model = try VisionLanguageModel(
+      path: try arguments.require(Flags.model), projector: arguments[Flags.projector],
+      options: ModelOptions(threads: arguments[Flags.threads])
+    ) { progress.update("loading", Int($0 * 1000), of: 1000) }
+    progress.finish()
+  }
+
+  var repetitions: Int { arguments[Flags.repetitions] ?? 5 }
+  var format: Table.Format { Table.Format(rawValue: (arguments[Flags.format] ?? .md).rawValue) ?? .md }
+
+  func makeSession() throws -> Session {
+    try model.makeSession(SessionOptions(cells: arguments[Flags.cells] ?? .f16))
+  }
+
+  private func counts(_ flag: Flag<Int>) -> [Int] {
+    let given = arguments.all(flag)
+    return (given.isEmpty ? [flag.fallback ?? 0] : given).filter { $0 > 0 }
+  }
+
+  func text() throws -> String {
+    var table = Table([
+      .init("model", .left), .init("weights MiB", key: "weights_mib"), .init("kernel", .left), .init("threads"),
+      .init("test", .left), .init("tok/s", key: "tokens_per_s"), .init("best tok/s", key: "best_tokens_per_s"),
+      .init("peak RSS MiB", key: "peak_rss_mib"),
+    ])
+    let session = try makeSession()
+    for count in counts(Flags.prefill) {
+      let seconds = try samples("pp\(count)") { try session.secondsToPrefill(tokens: count) }
+      table.add(row("pp\(count)", seconds.map { Double(count) / $0 }))
+    }
+    for count in counts(Flags.decode) {
+      let seconds = try samples("tg\(count)") { try session.secondsToDecode(tokens: count) }
+      table.add(row("tg\(count)", seconds.map { Double(count) / $0 }))
+    }
+    return table.rows.isEmpty ? "" : table.text(format)
+  }
+
+  /// One warm-up, then the repetitions.
+  func samples(_ name: String, _ body: () throws -> Double) throws -> [Double] {
+    var result: [Double] = []
+    for run in 0...repetitions {
+      if Interrupt.isRequested { throw Interrupted() }
+      progress.update(name, run, of: repetitions)
+      let value = try body()
+      if run > 0 { result.append(value) }
+    }
+    progress.finish()
+    return result
+  }
+
+  private func row(_ test: String, _ rates: [Double]) -> [Table.Cell] {
+    let name = model.path.split(separator: "/").last.map(String.init) ?? model.path
+    return [
+      .text(name), .number(Double(model.weightsBytes) / 1_048_576, digits: 1), .text(model.kernel),
+      .integer(model.threads), .text(test), .spread(Statistics.mean(rates), Statistics.deviation(rates), digits: 2),
+      .number(rates.max() ?? 0, digits: 2), .number(Double(OccamProcess.peakResidentBytes) / 1_048_576, digits: 1),
+    ]
+  }
+}
+
+enum Statistics {
+  static func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(max(values.count, 1)) }
+
+  /// Sample standard deviation; 0 for a single value.
+  static func deviation(_ values: [Double]) -> Double {
+    guard values.count > 1 else { return 0 }
+    let mean = mean(values)
+    return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)).squareRoot()
+  }
+
+  static func median(_ values: [Double]) -> Double {
+    let sorted = values.sorted()
+    guard !sorted.isEmpty else { return 0 }
+    return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+  }
+}
