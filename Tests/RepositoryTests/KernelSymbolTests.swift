@@ -19,7 +19,8 @@ import Testing
     for path in KernelSymbolTests.objects(module) {
       let symbols = try ELFSymbols(try Files.read(path))
       for name in symbols.weakFunctions {
-        #expect(name.contains(module), "\(path) defines the weak function \(name)")
+        // Only the distinctive end: mangling abbreviates words ("Occam", "Kernels") that the symbol has used before.
+        #expect(name.contains(module.dropFirst("OccamKernels".count)), "\(path) defines the weak function \(name)")
       }
     }
   }
