@@ -54,7 +54,8 @@ struct Attention {
   static let fewTiles = 16
   /// Blocks in one such range.
   static let splitBlocks = 8
-  /// Up to this many rows cells in binary16 are converted in the products themselves; more rows share a conversion.
+  /// Up to this many rows cells in binary16 are converted in the products themselves, where the processor can; more
+  /// rows share a conversion.
   static let directRows = 12
 
   var layout: CellLayout { cells.layout }
@@ -157,7 +158,7 @@ struct Attention {
       vector.scores(memory.queries, base.assumingMemoryBound(to: Float.self), memory.scores, rows, dimension)
     case .f16:
       let halves = base.assumingMemoryBound(to: UInt16.self)
-      if rows <= Attention.directRows {
+      if rows <= Attention.directRows, vector.convertsHalves {
         vector.scoresHalf(memory.queries, halves, memory.scores, rows, dimension)
       } else {
         vector.widen(halves, memory.keys, dimension * CellLayout.cells)
@@ -181,7 +182,7 @@ struct Attention {
         memory.scores, base.assumingMemoryBound(to: Float.self), memory.outputs, rows, count, width)
     case .f16:
       let halves = base.assumingMemoryBound(to: UInt16.self)
-      if rows <= Attention.directRows {
+      if rows <= Attention.directRows, vector.convertsHalves {
         vector.weightedValuesHalf(memory.scores, halves, memory.outputs, rows, count, width)
       } else {
         vector.widen(halves, memory.values, count * width)

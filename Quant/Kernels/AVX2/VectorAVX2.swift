@@ -16,6 +16,22 @@
     }
 
     @inline(__always)
+    package static func maximum(_ a: Lanes16, _ b: Lanes16) -> Lanes16 {
+      let a = unsafeBitCast(a, to: Pair.self)
+      let b = unsafeBitCast(b, to: Pair.self)
+      return unsafeBitCast((_mm256_max_ps(a.0, b.0), _mm256_max_ps(a.1, b.1)), to: Lanes16.self)
+    }
+
+    @inline(__always)
+    package static func largestLane(_ value: Lanes16) -> Float {
+      let eights = unsafeBitCast(value, to: Pair.self)
+      let fours = unsafeBitCast(_mm256_max_ps(eights.0, eights.1), to: (SIMD4<Float>, SIMD4<Float>).self)
+      let four = _mm_max_ps(fours.0, fours.1)
+      let two = _mm_max_ps(four, SIMD4(four.z, four.w, four.z, four.w))
+      return two.x < two.y ? two.y : two.x
+    }
+
+    @inline(__always)
     package static func widen(_ halves: UnsafePointer<UInt16>) -> Lanes16 {
       let bits = UnsafeRawPointer(halves)
       let low = _mm256_cvtph_ps(bits.loadUnaligned(as: SIMD2<Int64>.self))
@@ -33,6 +49,7 @@
 
     /// Two registers: six rows take twelve accumulators of sixteen registers.
     package typealias Wide = Lanes16
+    @inline(__always) package static var convertsHalves: Bool { true }
     @inline(__always) package static var wideCount: Int { 16 }
     @inline(__always) package static var wideZero: Wide { Wide(repeating: 0) }
     @inline(__always) package static func wideLoad(_ floats: UnsafePointer<Float>) -> Wide { load16(floats) }

@@ -10,6 +10,12 @@
     }
 
     @inline(__always)
+    package static func maximum(_ a: Lanes16, _ b: Lanes16) -> Lanes16 { _mm512_max_ps(a, b) }
+
+    @inline(__always)
+    package static func largestLane(_ value: Lanes16) -> Float { _mm512_reduce_max_ps(value) }
+
+    @inline(__always)
     package static func widen(_ halves: UnsafePointer<UInt16>) -> Lanes16 {
       _mm512_cvtph_ps(UnsafeRawPointer(halves).loadUnaligned(as: SIMD4<Int64>.self))
     }
@@ -23,6 +29,7 @@
     /// struct of our own would bring value witnesses: weak functions that other modules share.
     package typealias Wide = SIMD32<Float>
     typealias Pair = (Lanes16, Lanes16)
+    @inline(__always) package static var convertsHalves: Bool { true }
     @inline(__always) package static var wideCount: Int { 32 }
     @inline(__always) package static var wideZero: Wide { join((Lanes16(repeating: 0), Lanes16(repeating: 0))) }
     @inline(__always) static func join(_ pair: Pair) -> Wide { unsafeBitCast(pair, to: Wide.self) }

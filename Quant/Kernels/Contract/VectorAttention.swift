@@ -220,7 +220,7 @@ public enum VectorAttention<L: VectorLanes> {
         v3 = masked(v3, limit - 48, hidden)
       }
       let old = maxima[row]
-      let largest = largestLane(larger(larger(v0, v1), larger(v2, v3)))
+      let largest = L.largestLane(L.maximum(L.maximum(v0, v1), L.maximum(v2, v3)))
       let maximum = old < largest ? largest : old
       if limit > 0, old < maximum {
         // At the first block old is -infinity and sum and outputs are 0: whatever the factor, they stay 0.
@@ -254,10 +254,11 @@ public enum VectorAttention<L: VectorLanes> {
     }
   }
 
-  /// The first `limit` lanes of `value`, the others `rest`.
+  /// The first `limit` lanes of `value`, the others `rest`. Floats count the lanes: comparing vectors of integers
+  /// goes lane by lane in this language.
   @inlinable @inline(__always)
   public static func masked(_ value: Lanes16, _ limit: Int32, _ rest: Float) -> Lanes16 {
-    let lanes = SIMD16<Int32>(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-    return value.replacing(with: Lanes16(repeating: rest), where: lanes .>= SIMD16(repeating: limit))
+    let lanes = Lanes16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+    return value.replacing(with: Lanes16(repeating: rest), where: lanes .>= Lanes16(repeating: Float(limit)))
   }
 }

@@ -52,6 +52,10 @@ public struct VectorKernels: Sendable {
 
   // MARK: Cell formats
 
+  /// Whether the processor converts binary16: then `scoresHalf` and `weightedValuesHalf` beat a conversion beforehand
+  /// where few rows share it.
+  public var convertsHalves: Bool
+
   /// IEEE binary16, round to nearest even: (x, out, count). Not in place.
   public var narrow: @Sendable (Floats, MutableHalves, Int) -> Void
   /// (x, out, count). Not in place.
@@ -99,6 +103,7 @@ public struct VectorKernels: Sendable {
     relu: @escaping @Sendable (MutableFloats, Int) -> Void,
     rotateAdjacent: @escaping @Sendable (MutableFloats, Floats, Floats, Int) -> Void,
     rotateHalves: @escaping @Sendable (MutableFloats, Floats, Floats, Int) -> Void,
+    convertsHalves: Bool,
     narrow: @escaping @Sendable (Floats, MutableHalves, Int) -> Void,
     widen: @escaping @Sendable (Halves, MutableFloats, Int) -> Void,
     quantize: @escaping @Sendable (Floats, UnsafeMutablePointer<Int8>, MutableHalves, Int) -> Void,
@@ -127,6 +132,7 @@ public struct VectorKernels: Sendable {
     self.relu = relu
     self.rotateAdjacent = rotateAdjacent
     self.rotateHalves = rotateHalves
+    self.convertsHalves = convertsHalves
     self.narrow = narrow
     self.widen = widen
     self.quantize = quantize

@@ -12,7 +12,13 @@ public protocol VectorLanes: SendableMetatype {
 
   /// a * b + c, fused where the processor can.
   static func multiplyAdd(_ a: Lanes16, _ b: Lanes16, _ c: Lanes16) -> Lanes16
+  /// The larger of each pair of lanes. Comparing and replacing comes out as one instruction too, but not where the
+  /// result is taken apart.
+  static func maximum(_ a: Lanes16, _ b: Lanes16) -> Lanes16
+  static func largestLane(_ value: Lanes16) -> Float
   static func widen(_ halves: UnsafePointer<UInt16>) -> Lanes16
+  /// `widen` is one instruction.
+  static var convertsHalves: Bool { get }
   static func widen(_ integers: UnsafePointer<Int8>) -> Lanes16
 
   /// Floats in one `Wide`; divides 32.

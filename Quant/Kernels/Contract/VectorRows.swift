@@ -69,11 +69,11 @@ public enum VectorRows<L: VectorLanes> {
     var largest = Lanes16(repeating: -Float.infinity)
     var index = 0
     while index < whole {
-      largest = larger(largest, load16(x + index))
+      largest = L.maximum(largest, load16(x + index))
       index += 16
     }
-    if whole < count { largest = larger(largest, loadTail(x + whole, count - whole, rest: -Float.infinity)) }
-    let maximum = Lanes16(repeating: largestLane(largest))
+    if whole < count { largest = L.maximum(largest, loadTail(x + whole, count - whole, rest: -Float.infinity)) }
+    let maximum = Lanes16(repeating: L.largestLane(largest))
     var total = Lanes16(repeating: 0)
     index = 0
     while index < count {

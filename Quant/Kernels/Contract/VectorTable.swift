@@ -18,6 +18,7 @@ extension VectorKernels {
       relu: VectorRows<L>.relu,
       rotateAdjacent: VectorRows<L>.rotateAdjacent,
       rotateHalves: VectorRows<L>.rotateHalves,
+      convertsHalves: L.convertsHalves,
       narrow: VectorCells<L>.narrow,
       widen: VectorCells<L>.widen,
       quantize: VectorCells<L>.quantize,
