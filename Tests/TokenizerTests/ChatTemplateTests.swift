@@ -1,3 +1,4 @@
+import Glibc
 import OccamCore
 import OccamTokenizer
 import Testing
@@ -72,6 +73,23 @@ import Testing
   @Test(arguments: ["{% if n %}", "{% for a in n %}", "{% set a %}", "{% macro a() %}", "{% filter trim %}"])
   func deepStatementsMeetALimit(piece: String) {
     #expect(ChatTemplateTests.error(String(repeating: piece, count: 20_000))?.kind == .limit)
+  }
+
+  /// The deepest recursion the limits allow, on half a megabyte of stack, as small systems give their threads.
+  @Test func theNestingLimitFitsASmallStack() {
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setstacksize(&attributes, 512 << 10)
+    var thread = pthread_t()
+    let start: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { _ in
+      let inner = "{% for a in [1] %}{{ [[[m()]]] | join(m()) }}{% endfor %}"
+      let error = ChatTemplateTests.error("{% macro m() %}{% if 1 %}\(inner){% endif %}{% endmacro %}{{ m() }}")
+      return error?.kind == .limit ? UnsafeMutableRawPointer(bitPattern: 1) : nil
+    }
+    #expect(pthread_create(&thread, &attributes, start, nil) == 0)
+    var result: UnsafeMutableRawPointer?
+    pthread_join(thread, &result)
+    #expect(result != nil)
   }
 
   @Test func longChainsAreNotDeep() throws {
