@@ -26,7 +26,7 @@ package struct TemplateError: Error, Equatable, CustomStringConvertible {
 package struct TemplateLimits: Sendable {
   package var sourceBytes = 1 << 20
   /// Evaluated nodes, plus one for every 8 bytes of text made, read or compared, and some for every list element.
-  package var steps = 20_000_000
+  package var steps = 10_000_000
   /// Of the rendered text, and of every text made on the way.
   package var outputBytes = 32 << 20
   /// Nested expressions and statements, in the source and while evaluating (macros that call themselves).

@@ -13,9 +13,7 @@ extension TemplateEvaluator {
       return unset ? call[0, "default_value"] ?? .string("") : value
     case "length", "count": return .integer(try length(value))
     case "tojson":
-      let indent = call[0, "indent"]?.integer
-      guard (indent ?? 0) <= 64 else { throw fail("'tojson' indents by at most 64") }
-      return try text(try json(value, indent: indent.map { max($0, 0) }))
+      return try text(try json(value, try jsonStyle(call)))
     case "items":
       if value.isUndefined { return try list([]) }
       guard case .dictionary(let dictionary) = value else {
@@ -32,6 +30,26 @@ extension TemplateEvaluator {
     case "attr": return try member(of: value, try requiredString(call[0, "name"], name))
     default: throw fail("no filter '\(name)'")
     }
+  }
+
+  /// The arguments of transformers' own tojson; other letters are never escaped.
+  private func jsonStyle(_ call: TemplateCall) throws(TemplateError) -> JSONStyle {
+    for name in ["ensure_ascii", "sort_keys"] where call[name]?.isTrue == true {
+      throw fail("'tojson' does not support \(name)")
+    }
+    var style = JSONStyle()
+    if let indent = call[1, "indent"]?.integer {
+      guard indent <= 64 else { throw fail("'tojson' indents by at most 64") }
+      style.indent = max(indent, 0)
+      style.itemSeparator = ","
+    }
+    if let separators = call[2, "separators"], separators.isTrue {
+      let pair = try elements(of: separators)
+      guard pair.count == 2 else { throw fail("'tojson' takes two separators") }
+      style.itemSeparator = try requiredString(pair[0], "tojson")
+      style.keySeparator = try requiredString(pair[1], "tojson")
+    }
+    return style
   }
 
   // MARK: Texts
@@ -129,14 +147,14 @@ extension TemplateEvaluator {
       return try list(try elements(of: value).reversed())
     case "select", "reject":
       var kept: [TemplateValue] = []
-      for item in try elements(of: value) where try passes(item, call, from: 0) == (name == "select") {
+      for item in try optionalElements(of: value) where try passes(item, call, from: 0) == (name == "select") {
         kept.append(item)
       }
       return try list(kept)
     case "selectattr", "rejectattr":
       guard let attribute = call.positional.first else { throw fail("'\(name)' needs an attribute") }
       var kept: [TemplateValue] = []
-      for item in try elements(of: value) {
+      for item in try optionalElements(of: value) {
         let passes = try passes(try attributeValue(of: item, attribute), call, from: 1)
         if passes == (name == "selectattr") { kept.append(item) }
       }
@@ -152,6 +170,11 @@ extension TemplateEvaluator {
     case "min", "max", "sort", "unique", "dictsort": return try sorted(name, value, call)
     default: return nil
     }
+  }
+
+  /// Filters that run over their items lazily take none, false and 0 as empty.
+  private func optionalElements(of value: TemplateValue) throws(TemplateError) -> [TemplateValue] {
+    value.isTrue ? try elements(of: value) : []
   }
 
   private func sum(_ left: TemplateValue, _ right: TemplateValue) throws(TemplateError) -> TemplateValue? {
@@ -174,7 +197,7 @@ extension TemplateEvaluator {
   }
 
   private func map(_ value: TemplateValue, _ call: TemplateCall) throws(TemplateError) -> [TemplateValue] {
-    let items = try elements(of: value)
+    let items = try optionalElements(of: value)
     if let attribute = call["attribute"] {
       var values: [TemplateValue] = []
       for item in try mapped(items, attribute: attribute) {
@@ -320,6 +343,7 @@ extension TemplateEvaluator {
     let precision = call[0, "precision"]?.integer ?? 0
     guard (0...15).contains(precision) else { throw fail("'round' takes 0 to 15 decimals") }
     let method = try string(call[1, "method"] ?? .string("common"))
+    if method == "common", let integer = value.integer { return .integer(integer) }
     var scale = 1.0
     for _ in 0..<precision { scale *= 10 }
     switch method {

@@ -7,6 +7,7 @@ extension TemplateEvaluator {
   private static let stringMethods: Set<String> = [
     "strip", "lstrip", "rstrip", "split", "rsplit", "splitlines", "startswith", "endswith", "upper", "lower", "title",
     "capitalize", "replace", "find", "count", "join", "removeprefix", "removesuffix", "isdigit", "isalpha", "isspace",
+    "format",
   ]
 
   func hasMethod(_ value: TemplateValue, _ name: String) throws(TemplateError) -> Bool {
@@ -155,6 +156,7 @@ extension TemplateEvaluator {
       return try replaced(text, old, try requiredString(call[1, "new"], name), call[2, "count"]?.integer ?? -1)
     case "find", "count": return try search(name, text, try requiredString(call[0, "sub"], name))
     case "split", "rsplit": return try split(text, call, fromEnd: name == "rsplit")
+    case "format": return try self.text(try formatted(text, call))
     case "splitlines": return try list(lines(of: text).map { .string($0) })
     case "join":
       guard let sequence = call[0, "iterable"] else { throw fail("'join' needs a sequence") }

@@ -84,6 +84,43 @@ extension TemplateEvaluator {
     return try self.text(try joined(parts, ""))
   }
 
+  /// Python's format with fields as `{}`, `{0}` and `{name}`.
+  func formatted(_ text: String, _ call: TemplateCall) throws(TemplateError) -> String {
+    var parts: [String] = []
+    var literal: [UInt8] = []
+    var field: [UInt8]?
+    var next = 0
+    var bytes = text.utf8.makeIterator()
+    var pending = bytes.next()
+    while let byte = pending {
+      pending = bytes.next()
+      if let name = field {
+        guard byte == 125 else {
+          field = name + [byte]
+          continue
+        }
+        let key = String(decoding: name, as: UTF8.self)
+        let index = key.isEmpty ? next : Int(key) ?? -1
+        if key.isEmpty { next += 1 }
+        let value = index >= 0 ? index < call.positional.count ? call.positional[index] : nil : call[key]
+        guard let value else { throw fail("'format' has no value for '{\(key)}'") }
+        parts += [String(decoding: literal, as: UTF8.self), try string(value)]
+        (literal, field) = ([], nil)
+      } else if byte == 123 || byte == 125, pending == byte {
+        literal.append(byte)
+        pending = bytes.next()
+      } else if byte == 123 {
+        field = []
+      } else if byte == 125 {
+        throw fail("'format' found a single '}'")
+      } else {
+        literal.append(byte)
+      }
+    }
+    guard field == nil else { throw fail("'format' found a '{' without its end") }
+    return try joined(parts + [String(decoding: literal, as: UTF8.self)], "")
+  }
+
   /// Lines without their ends; a newline at the very end opens no further line.
   func lines(of text: String) -> [String] {
     var lines: [String] = []

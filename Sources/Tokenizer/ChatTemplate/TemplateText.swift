@@ -73,8 +73,7 @@ extension TemplateEvaluator {
   }
 
   /// Python's json.dumps without escaping other letters, as chat templates expect it.
-  /// - Parameter indent: spaces per level; nil: one line.
-  func json(_ value: TemplateValue, indent: Int?, level: Int = 0) throws(TemplateError) -> String {
+  func json(_ value: TemplateValue, _ style: JSONStyle, level: Int = 0) throws(TemplateError) -> String {
     try charge()
     switch value {
     case .none: return "null"
@@ -87,30 +86,37 @@ extension TemplateEvaluator {
       return JSONValue.string(text).text()
     case .list(let list):
       var parts: [String] = []
-      for item in list.items { parts.append(try json(item, indent: indent, level: level + 1)) }
-      return try wrapped(parts, "[", "]", indent: indent, level: level)
+      for item in list.items { parts.append(try json(item, style, level: level + 1)) }
+      return try wrapped(parts, "[", "]", style, level: level)
     case .dictionary(let dictionary):
       var parts: [String] = []
       for (key, value) in zip(dictionary.keys, dictionary.values) {
         let name: String
-        switch key {
-        case .string(let text): name = text
-        default: name = try json(key, indent: nil)
-        }
-        let text = try json(value, indent: indent, level: level + 1)
-        parts.append("\(JSONValue.string(name).text()): \(text)")
+        if case .string(let text) = key { name = text } else { name = try json(key, JSONStyle()) }
+        let text = try json(value, style, level: level + 1)
+        parts.append(JSONValue.string(name).text() + style.keySeparator + text)
       }
-      return try wrapped(parts, "{", "}", indent: indent, level: level)
+      return try wrapped(parts, "{", "}", style, level: level)
     default: throw fail("\(value.typeName) cannot become JSON")
     }
   }
 
   private func wrapped(
-    _ parts: [String], _ open: String, _ close: String, indent: Int?, level: Int
+    _ parts: [String], _ open: String, _ close: String, _ style: JSONStyle, level: Int
   ) throws(TemplateError) -> String {
-    guard let indent, !parts.isEmpty else { return open + (try joined(parts, ", ")) + close }
+    guard let indent = style.indent, !parts.isEmpty else {
+      return open + (try joined(parts, style.itemSeparator)) + close
+    }
     let inner = "\n" + String(repeating: " ", count: indent * (level + 1))
-    return open + inner + (try joined(parts, "," + inner)) + "\n" + String(repeating: " ", count: indent * level)
-      + close
+    return open + inner + (try joined(parts, style.itemSeparator + inner)) + "\n"
+      + String(repeating: " ", count: indent * level) + close
   }
+}
+
+/// How JSON is laid out.
+struct JSONStyle {
+  /// Spaces per level; nil: one line.
+  var indent: Int?
+  var itemSeparator = ", "
+  var keySeparator = ": "
 }
