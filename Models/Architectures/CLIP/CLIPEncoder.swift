@@ -97,9 +97,11 @@ package final class CLIPEncoder: VisionEncoder {
     timed("vision.norm") { norm(x, layer.norm1, into: normed, compute) }
     timed("vision.qkv", operations: operations(x.rows, layer.query.weight, layer.key.weight, layer.value.weight)) {
       compute.matmul.load(normed)
-      multiply(by: layer.query, into: q, compute)
-      multiply(by: layer.key, into: k, compute)
-      multiply(by: layer.value, into: v, compute)
+      compute.matmul.multiply([
+        MatmulProduct(layer.query.weight, into: q, bias: layer.query.bias?.pointer),
+        MatmulProduct(layer.key.weight, into: k, bias: layer.key.bias?.pointer),
+        MatmulProduct(layer.value.weight, into: v, bias: layer.value.bias?.pointer),
+      ])
     }
     var request: ScoreRequest?
     if wantsScores {
@@ -130,7 +132,7 @@ package final class CLIPEncoder: VisionEncoder {
     timed("vision.norm") { norm(x, layer.norm2, into: normed, compute) }
     timed("vision.up", operations: operations(x.rows, layer.up.weight)) {
       compute.matmul.load(normed)
-      multiply(by: layer.up, into: h, compute)
+      compute.matmul.multiply(by: layer.up.weight, into: h, bias: layer.up.bias?.pointer)
     }
     timed("vision.activation") { compute.tensors.activate(h, configuration.activation) }
     if let plan, let register = rows.register {
@@ -148,10 +150,6 @@ package final class CLIPEncoder: VisionEncoder {
   ) {
     compute.tensors.layerNorm(
       x, weight: weights.weight.pointer, bias: weights.bias.pointer, epsilon: configuration.epsilon, into: target)
-  }
-
-  private func multiply(by linear: LinearWeights, into y: MatrixView<Float>, _ compute: Compute) {
-    compute.matmul.multiply(by: linear.weight, into: y, bias: linear.bias?.pointer)
   }
 
   private func output(_ x: MatrixView<Float>, _ rows: RowPlan, _ scores: [Float]?) -> EncodedImage {

@@ -77,9 +77,11 @@ package final class LlamaDecoder: TextDecoder {
     }
     timed("text.qkv", operations: operations(rows, layer.query, layer.key, layer.value)) {
       compute.matmul.load(normed)
-      compute.matmul.multiply(by: layer.query, into: q, bias: layer.queryBias?.pointer)
-      compute.matmul.multiply(by: layer.key, into: k, bias: layer.keyBias?.pointer)
-      compute.matmul.multiply(by: layer.value, into: v, bias: layer.valueBias?.pointer)
+      compute.matmul.multiply([
+        MatmulProduct(layer.query, into: q, bias: layer.queryBias?.pointer),
+        MatmulProduct(layer.key, into: k, bias: layer.keyBias?.pointer),
+        MatmulProduct(layer.value, into: v, bias: layer.valueBias?.pointer),
+      ])
     }
     timed("text.rope") {
       positions.withUnsafeBufferPointer { positions in
@@ -120,8 +122,7 @@ package final class LlamaDecoder: TextDecoder {
       }
       timed("text.gate+up", operations: operations(part.rows, layer.gate, layer.up)) {
         compute.matmul.load(normed)
-        compute.matmul.multiply(by: layer.gate, into: gate)
-        compute.matmul.multiply(by: layer.up, into: up)
+        compute.matmul.multiply([MatmulProduct(layer.gate, into: gate), MatmulProduct(layer.up, into: up)])
       }
       timed("text.silu") { compute.tensors.siluMultiply(gate: gate, up: up) }
       timed("text.down", operations: operations(part.rows, layer.down)) {
