@@ -3,7 +3,6 @@ import OccamGGUF
 import OccamMatmul
 import OccamModels
 import OccamPruning
-import OccamQuantFormats
 import OccamTokenizer
 
 /// A loaded model: weights packed for this processor, tokenizer, chat format, calibration. Immutable and shared by any
@@ -58,7 +57,9 @@ public final class VisionLanguageModel: Sendable {
       let loader =
         isFused
         ? loader : WeightLoader(file: file, kernels: kernels, team: team) { progress(textShare + $0 * (1 - textShare)) }
-      vision = try translating(path) { try ModelRegistry.vision(loader, layout: options.encoderLayout ?? options.visionLayout.layout) }
+      loader.requantizesFloats = options.encoderType.format
+      let layout = options.encoderLayout ?? options.visionLayout.layout
+      vision = try translating(path) { try ModelRegistry.vision(loader, layout: layout) }
     }
     progress(1)
     if let outputs = vision?.projector.outputs, outputs != decoder.shape.hidden {

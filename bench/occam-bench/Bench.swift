@@ -10,9 +10,10 @@ struct Bench {
   init(_ arguments: Arguments) throws {
     self.arguments = arguments
     let progress = progress
+    var options = ModelOptions(threads: arguments[Flags.threads])
+    options.encoderType = arguments[Flags.encoderType] ?? .stored
     model = try VisionLanguageModel(
-      path: try arguments.require(Flags.model), projector: arguments[Flags.projector],
-      options: ModelOptions(threads: arguments[Flags.threads])
+      path: try arguments.require(Flags.model), projector: arguments[Flags.projector], options: options
     ) { progress.update("loading", Int($0 * 1000), of: 1000) }
     progress.finish()
   }

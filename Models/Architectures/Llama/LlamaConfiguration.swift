@@ -37,7 +37,8 @@ struct LlamaConfiguration: Sendable {
     }
     let vocabulary = try file.integer(key("vocab_size")) ?? file.strings("tokenizer.ggml.tokens")?.count ?? 0
     guard vocabulary >= 1, vocabulary <= 1 << 22 else {
-      throw ModelError(.missingKey, file.subject, "no vocabulary: neither \(key("vocab_size")) nor tokenizer.ggml.tokens")
+      throw ModelError(
+        .missingKey, file.subject, "no vocabulary: neither \(key("vocab_size")) nor tokenizer.ggml.tokens")
     }
     shape = TextShape(
       layers: try size("block_count", 1024), hidden: hidden, heads: heads, kvHeads: kvHeads,

@@ -11,6 +11,8 @@ package final class WeightLoader {
   package let team: WorkerTeam
   /// Bytes of all weights packed or copied so far.
   package private(set) var bytes = 0
+  /// Float matrices are requantised to this format while loading, where its blocks fit their rows; nil: as stored.
+  package var requantizesFloats: QuantFormat?
   private let progress: (Double) -> Void
   private let total: Int
   private var done = 0
@@ -31,21 +33,47 @@ package final class WeightLoader {
   /// A weight matrix of shape [rows (outputs) x columns (inputs)]; ggml dimensions [columns, rows].
   package func matrix(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
     let (info, format) = try require(name, [columns, rows])
-    let packed = try PackedMatrix(
-      rows: rows, columns: columns, format: format, source: file.bytes(info), kernels: kernels, team: team)
-    account(info, packed.byteCount)
-    return packed
+    return try pack(info, format, rows: rows, columns: columns)
   }
 
   /// A matrix that the file stores with other dimensions of the same content, e.g. a convolution's
   /// [width, height, channels, outputs] as [outputs x width * height * channels].
   package func matrix(_ name: String, rows: Int, flattening dimensions: [Int]) throws -> PackedMatrix {
     let (info, format) = try require(name, dimensions + [rows])
-    let columns = dimensions.reduce(1, *)
-    let packed = try PackedMatrix(
-      rows: rows, columns: columns, format: format, source: file.bytes(info), kernels: kernels, team: team)
+    return try pack(info, format, rows: rows, columns: dimensions.reduce(1, *))
+  }
+
+  private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {
+    let packed: PackedMatrix
+    if let target = requantizesFloats, !format.isQuantized, columns % target.blockSize == 0 {
+      let blocks = requantized(info, format, to: target, rows: rows, columns: columns)
+      packed = try PackedMatrix(
+        rows: rows, columns: columns, format: target, source: UnsafeRawBufferPointer(blocks.buffer), kernels: kernels,
+        team: team)
+    } else {
+      packed = try PackedMatrix(
+        rows: rows, columns: columns, format: format, source: file.bytes(info), kernels: kernels, team: team)
+    }
     account(info, packed.byteCount)
     return packed
+  }
+
+  /// [rows x columns] of a float format in blocks of `target`.
+  private func requantized(
+    _ info: GGUFTensorInfo, _ format: QuantFormat, to target: QuantFormat, rows: Int, columns: Int
+  ) -> AlignedBuffer<UInt8> {
+    let rowBytes = columns / target.blockSize * target.blockBytes
+    let blocks = AlignedBuffer<UInt8>(count: rows * rowBytes, zeroed: false)
+    guard let source = file.bytes(info).baseAddress else { return blocks }
+    let scratch = AlignedBuffer<Float>(count: team.threads * columns, zeroed: false)
+    team.parallel(rows, grain: 16) { range, worker in
+      let floats = scratch.pointer + worker * columns
+      for row in range {
+        format.decodeRow(row, of: source, columns: columns, into: floats)
+        target.encode(floats, count: columns, into: UnsafeMutableRawPointer(blocks.pointer) + row * rowBytes)
+      }
+    }
+    return blocks
   }
 
   /// A vector (norm weight, bias) as floats.
@@ -129,8 +157,7 @@ package final class EmbeddingTable: Sendable {
   /// Decodes row `index` into `columns` floats. The caller guarantees 0 <= index < rows.
   package func decode(_ index: Int, into target: UnsafeMutablePointer<Float>) {
     precondition(index >= 0 && index < rows, "EmbeddingTable: row out of range")
-    let rowBytes = columns / format.blockSize * format.blockBytes
     guard let base = file.bytes(info).baseAddress else { return }
-    format.decode(base + index * rowBytes, count: columns, into: target)
+    format.decodeRow(index, of: base, columns: columns, into: target)
   }
 }
