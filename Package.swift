@@ -4,9 +4,13 @@ import PackageDescription
 // Every room of the house is one target; the name of a library target carries the prefix Occam.
 // What a target may import is written here and checked again, line by line, in Tests/RepositoryTests.
 
-/// Optimised in every configuration: debug SIMD is several hundred times slower.
+/// Optimised in every configuration: debug SIMD is several hundred times slower. Extern: for the prefetch instruction,
+/// which clang offers as a macro only.
 func kernelSettings(_ clangFlags: [String]) -> [SwiftSetting] {
-  [.unsafeFlags(["-Ounchecked", "-wmo"] + clangFlags.flatMap { ["-Xcc", $0] })]
+  [
+    .unsafeFlags(["-Ounchecked", "-wmo"] + clangFlags.flatMap { ["-Xcc", $0] }),
+    .enableExperimentalFeature("Extern"),
+  ]
 }
 
 func room(_ name: String, _ path: String, _ imports: [String]) -> Target {
