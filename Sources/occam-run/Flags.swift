@@ -12,7 +12,7 @@ enum Flags {
     "--sidecar", help: "calibration by occam-calibrate (default: <projector>.occam.json)")
 
   static let encoderType = Flag<ModelOptions.EncoderType>.choice(
-    "--encoder-type", default: .stored, help: "format of the vision encoder's float weights in memory")
+    "--encoder-type", default: .auto, help: "format of the vision encoder's float weights in memory")
 
   static let image = Flag<String>.file("--image", help: "JPEG or PNG photo, - for standard input; may be repeated")
   static let prompt = Flag<String>.text("-p", "--prompt", help: "the question, - for standard input")
@@ -113,7 +113,7 @@ extension Arguments {
   var modelOptions: ModelOptions {
     var options = ModelOptions(threads: self[Flags.threads], sidecar: self[Flags.sidecar])
     options.visionLayout = self[Flags.visionLayout] ?? .reference
-    options.encoderType = self[Flags.encoderType] ?? .stored
+    options.encoderType = self[Flags.encoderType] ?? .auto
     return options
   }
 

@@ -11,7 +11,7 @@ struct Bench {
     self.arguments = arguments
     let progress = progress
     var options = ModelOptions(threads: arguments[Flags.threads])
-    options.encoderType = arguments[Flags.encoderType] ?? .stored
+    options.encoderType = arguments[Flags.encoderType] ?? .auto
     model = try VisionLanguageModel(
       path: try arguments.require(Flags.model), projector: arguments[Flags.projector], options: options
     ) { progress.update("loading", Int($0 * 1000), of: 1000) }

@@ -38,7 +38,7 @@ enum Flags {
   static let cells = Flag<SessionOptions.CellFormat>.choice(
     "-ctk", "--cache-type-k", default: .f16, help: "KV cell format")
   static let encoderType = Flag<ModelOptions.EncoderType>.choice(
-    "--encoder-type", default: .stored, help: "format of the encoder's float weights")
+    "--encoder-type", default: .auto, help: "format of the encoder's float weights")
   static let visualBudget = Flag<Int>.integer(
     "--visual-budget", in: 1...(1 << 20), help: "mean visual tokens an image shall keep")
   static let lambda1 = Flag<Float>.number("--lambda1", in: 0...1e6, help: "stage I threshold")
