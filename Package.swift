@@ -114,11 +114,16 @@ let package = Package(
     tests("Pruning", ["OccamCore", "OccamPruning"]),
     tests(
       "Models",
-      ["OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels"]),
+      ["OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "Occam"]),
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
     tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"]),
-    tests("Occam", ["Occam", "OccamCommandLine"]),
-    tests("EndToEnd", ["Occam", "OccamModels"]),
+    tests("Occam", ["Occam", "OccamCommandLine", "OccamCore", "OccamImages"]),
+    tests(
+      "EndToEnd",
+      [
+        "Occam", "OccamModels", "OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors", "OccamTokenizer",
+        "OccamPruning",
+      ]),
     tests("Repository", ["OccamCore"]),
   ],
   swiftLanguageModes: [.v6]

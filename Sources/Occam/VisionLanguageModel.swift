@@ -51,6 +51,11 @@ public final class VisionLanguageModel: Sendable {
     let loader = WeightLoader(file: files.text, kernels: kernels, team: team) { progress($0 * textShare) }
     let decoder = try translating(path) { try ModelRegistry.textDecoder(loader) }
     let tokenizer = try translating(path) { try Tokenizer(metadata: files.text) }
+    guard tokenizer.vocabularySize <= decoder.shape.vocabulary else {
+      throw OccamError(
+        .invalidModel, path,
+        "the tokenizer has \(tokenizer.vocabularySize) tokens, the embedding table \(decoder.shape.vocabulary) rows")
+    }
     self.tokenizer = tokenizer
     var vision: (encoder: any VisionEncoder, projector: any Projector)?
     if let file = files.projector {
@@ -91,6 +96,7 @@ public final class VisionLanguageModel: Sendable {
   }
 
   public var contextLength: Int { decoder.shape.contextLength }
+  package var textShape: TextShape { decoder.shape }
   public var isCalibrated: Bool { sidecar != nil }
 
   public func makeSession(_ options: SessionOptions = SessionOptions()) throws(OccamError) -> Session {

@@ -38,9 +38,9 @@ package final class Compute {
     return MatrixView(buffer, rows: rows, columns: columns)
   }
 
-  /// Frees buffers larger than decoding one token needs, after a long prefill.
+  /// Frees buffers larger than decoding one token needs, after a long prefill. Logits stay: they are what it was for.
   package func trim(keeping elements: Int = 1 << 20) {
-    for (slot, buffer) in slots where buffer.count > elements { slots[slot] = nil }
+    for (slot, buffer) in slots where buffer.count > elements && slot != .logits { slots[slot] = nil }
   }
 
   /// Between two layers: `done` of `total` layers are behind.

@@ -3,6 +3,9 @@ import OccamGGUF
 import OccamMatmul
 import OccamQuantFormats
 
+/// The widest head that attention computes (`LayerCells`).
+let maximumHeadDimension = 256
+
 /// Takes weights out of a GGUF file by name, type and shape, packs them for the chosen kernels, and gives the mapped
 /// original back to the system tensor by tensor, so that no weight stands in memory twice.
 package final class WeightLoader {
