@@ -28,12 +28,15 @@ package enum Files {
     }
   }
 
-  /// Writes a file whole or not at all: into a temporary neighbour first, then renamed over `path`.
+  /// Writes a file whole or not at all: into a temporary neighbour first, then renamed over `path`. A device or a pipe is
+  /// written where it is, and so is the file behind a symbolic link: a rename would put a plain file in its place.
   package static func write(_ content: [UInt8], to path: String) throws(FileError) {
+    var status = stat()
+    if lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG { return try writeInPlace(content, to: path) }
     let temporary = "\(path).partial-\(getpid())"
     let descriptor = Glibc.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     if descriptor < 0 {
-      // A device or a folder that takes no new file: write in place.
+      // A folder that takes no new file.
       return try writeInPlace(content, to: path)
     }
     do {

@@ -1,4 +1,6 @@
+import Glibc
 import OccamCore
+import OccamImages
 
 public enum OccamVersion {
   public static let text = "0.1.0"
@@ -39,6 +41,18 @@ public enum Number {
   public static func text(_ value: Double, _ digits: Int) -> String { fixed(value, digits) }
 }
 
+/// A photo's file.
+public enum PhotoFile {
+  /// Reads a file and refuses at once what is neither JPEG nor PNG; the pixels are decoded when they are needed.
+  /// - Parameter path: `-` reads standard input.
+  public static func read(_ path: String) throws(OccamError) -> ImageSource {
+    let source = ImageSource.file(path)
+    let bytes = try ImagePipeline.read(source)
+    try translating(source.name) { try checkSignature(bytes, subject: source.name) }
+    return .bytes(bytes, name: source.name)
+  }
+}
+
 /// The photos of a folder.
 public enum PhotoFolder {
   /// Paths of the JPEG and PNG files, sorted by name.
@@ -54,6 +68,13 @@ public enum PhotoFolder {
 /// Facts of this process, for the tools.
 public enum OccamProcess {
   public static var peakResidentBytes: Int { ProcessMemory.peakResidentBytes() }
+
+  /// Starts the measure anew, where the system allows it. - Returns: whether it does.
+  @discardableResult
+  public static func resetPeakResidentBytes() -> Bool { ProcessMemory.resetPeak() }
+
+  /// HOME, if it is set.
+  public static var homeFolder: String? { getenv("HOME").map { String(cString: $0) } }
 
   /// - Parameter path: `-` reads standard input.
   public static func readFile(_ path: String) throws(OccamError) -> [UInt8] {

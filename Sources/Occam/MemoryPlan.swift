@@ -85,12 +85,14 @@ public struct MemoryPlan: Sendable {
   }
 
   /// The plan as lines of text.
-  public var lines: [String] {
+  /// - Parameter visualBudget: visual tokens to plan for beside the unpruned ones.
+  public func lines(visualBudget: Int? = nil) -> [String] {
+    let budget = min(visualBudget ?? 64, visualTokens)
     var lines = [
       "text weights        \(pad(mebibytes(textWeightsBytes), 10)) MiB",
       "vision weights      \(pad(mebibytes(visionWeightsBytes), 10)) MiB",
       "activations         \(pad(mebibytes(activationBytes), 10)) MiB",
-      "KV cells            \(pad(mebibytes(kvBytesPerToken), 10)) MiB a token, \(layers) layers",
+      "KV cells            \(pad(fixed(Double(kvBytesPerToken) / 1024, 1), 10)) KiB a token, \(layers) layers",
     ]
     if visualTokens > 0 {
       let text = 320
@@ -98,7 +100,8 @@ public struct MemoryPlan: Sendable {
         "  one image unpruned\(pad(mebibytes(kvBytes(tokens: visualTokens + text)), 10)) MiB"
           + "  (\(visualTokens) visual + \(text) text tokens)")
       lines.append(
-        "  at a budget of 32 \(pad(mebibytes(kvBytes(tokens: 32 + text)), 10)) MiB  (32 visual + \(text) text tokens)")
+        "  one image pruned  \(pad(mebibytes(kvBytes(tokens: budget + text)), 10)) MiB"
+          + "  (\(budget) visual + \(text) text tokens)")
     }
     lines.append("  context full      \(pad(mebibytes(kvBytes(tokens: contextLength)), 10)) MiB  (\(contextLength))")
     lines.append("total, one image    \(pad(mebibytes(totalBytes), 10)) MiB")

@@ -81,6 +81,9 @@ public final class Session: Sendable {
   /// Forgets the conversation and its images; memory of the KV cells is given back.
   public func clear() { queue.sync { core.clear() } }
 
+  /// Images of the conversation so far.
+  public var imageCount: Int { queue.sync { core.images.count } }
+
   /// An image of the conversation with dropped patches dimmed (stage I grey, stage II tinted), as PNG bytes.
   /// - Parameter image: index in the order the images were shown, from 0.
   public func keepMap(image: Int) throws(OccamError) -> [UInt8] {

@@ -18,7 +18,6 @@ final class SessionCore {
   private var cached: [PromptItem] = []
   private var cacheIsPruned = false
   private var lastWasRaw = false
-  private var notesSaid: Set<String> = []
 
   init(model: VisionLanguageModel, options: SessionOptions) throws(OccamError) {
     self.model = model
@@ -78,6 +77,8 @@ final class SessionCore {
     lastWasRaw = options.raw
     let imagesBefore = images.count
     do throws(OccamError) {
+      // Before the images cost anything.
+      try options.raw ? Prompt.checkMarks(text, images: sources.count) : Prompt.refuseMarks(text)
       try addImages(sources, settings, onEvent, &metrics)
       let user = SessionCore.userMessage(text, images: sources.count)
       let prompt = options.raw ? try rawPrompt(text) : try chatPrompt(user)
@@ -142,7 +143,7 @@ final class SessionCore {
       throw OccamError(
         .mismatch, model.path, "is a text-only model: to show it images, give its projector file with --mmproj")
     }
-    for note in settings?.notes ?? [] where notesSaid.insert(note).inserted { Log.warning(note) }
+    for note in settings?.notes ?? [] { model.notesSaid.warnOnce(note) }
     let pipeline = ImagePipeline(encoder: encoder, projector: projector, compute: compute)
     let stageOne = StageOneSettings(settings)
     var timings = ImagePipeline.Timings()

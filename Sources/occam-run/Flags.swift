@@ -118,7 +118,8 @@ extension Arguments {
   }
 
   func sessionOptions() throws(UsageError) -> SessionOptions {
-    let cells = self[Flags.cellsKey] ?? .f16
+    let keys = isGiven(Flags.cellsKey) ? self[Flags.cellsKey] : nil
+    let cells = keys ?? self[Flags.cellsValue] ?? .f16
     if let values = self[Flags.cellsValue], values != cells {
       throw .invalid("-ctk \(cells.rawValue) and -ctv \(values.rawValue) differ; keys and values share a format")
     }
