@@ -11,6 +11,7 @@ import OccamCommandLine
         return .success
       }
       try Flags.spec.checkOperands(arguments)
+      if try runShape(arguments) { return .success }
       let bench = try Bench(arguments)
       try Terminal.output(try bench.text())
       if let photo = arguments[Flags.image] { try Terminal.output("\n" + (try ImageBench(bench, photo).text())) }
@@ -53,6 +54,7 @@ enum Flags {
     tool: "occam-bench", summary: "Measures prefill, decode and answers about a photo, pruned against unpruned.",
     groups: [
       .init("Model", [model.spec, projector.spec]),
+      ShapeFlags.group,
       .init("Tests", [prefill.spec, decode.spec, image.spec, prompt.spec, repetitions.spec]),
       .init("Pruning", [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, maxVisualTokens.spec]),
       .init("Machine", [threads.spec, cells.spec, encoderType.spec]),
@@ -61,5 +63,6 @@ enum Flags {
     examples: [
       "occam-bench -m model.gguf -p 512 -n 128 -t 2",
       "occam-bench -m model.gguf --image photo.jpg --visual-budget 32 -o json",
+      "occam-bench --shape llava-1.5-7b:Q4_0 -t 2",
     ])
 }
