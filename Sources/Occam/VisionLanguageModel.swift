@@ -58,6 +58,11 @@ public final class VisionLanguageModel: Sendable {
     let loader = WeightLoader(file: files.text, kernels: kernels, team: team) { progress($0 * textShare) }
     let decoder = try translating(path) { try ModelRegistry.textDecoder(loader) }
     let tokenizer = try translating(path) { try Tokenizer(metadata: files.text) }
+    guard tokenizer.vocabularySize <= decoder.shape.vocabulary else {
+      throw OccamError(
+        .invalidModel, path,
+        "names \(tokenizer.vocabularySize) tokens, but its weights hold \(decoder.shape.vocabulary)")
+    }
     var vision: (encoder: any VisionEncoder, projector: any Projector)?
     if let file = files.projector {
       let loader =
