@@ -62,7 +62,7 @@ func translating<R>(_ subject: String, _ body: () throws -> R) throws(OccamError
   } catch let error as ImageError {
     throw OccamError(.invalidImage, "", error.description)
   } catch let error as TokenizerError {
-    throw OccamError(.invalidModel, subject, error.description)
+    throw OccamError(.invalidModel, "", error.description)
   } catch let error as TemplateError {
     throw OccamError(.template, subject, error.description)
   } catch let error as PruningError {

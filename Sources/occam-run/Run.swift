@@ -20,6 +20,7 @@ struct Run {
     let sessionOptions = try arguments.sessionOptions()
     try checkCombinations()
     let prompt = try readPrompt()
+    if let path = arguments[Flags.keepMap] { try TextFile.checkWritable(path) }
     let photos = try arguments.all(Flags.image).map { try PhotoFile.read($0) }
     let model = try VisionLanguageModel(
       path: path, projector: arguments[Flags.projector], options: arguments.modelOptions
