@@ -116,7 +116,7 @@ let package = Package(
       "Models",
       ["OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "Occam"]),
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
-    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures", "OccamModels", "Occam"]),
+    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures", "OccamModels", "Occam", "OccamCommandLine"]),
     tests("Occam", ["Occam", "OccamCommandLine", "OccamCore", "OccamImages"]),
     tests(
       "EndToEnd",

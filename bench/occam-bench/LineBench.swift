@@ -51,6 +51,6 @@ struct LineBench {
     let times = seconds.map { Number.text($0, 6) }.joined(separator: ", ")
     try Terminal.output(
       "{\"test\": \"\(test)\", \"n\": \(n), \"seconds\": [\(times)], \"rss\": \(OccamProcess.peakResidentBytes), "
-        + "\"rss_baseline\": \(bench.baseline)}\n")
+        + "\"rss_baseline\": \(bench.baseline), \"kernel\": \"\(bench.model.kernel)\"}\n")
   }
 }

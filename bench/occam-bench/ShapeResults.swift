@@ -115,7 +115,7 @@ struct ShapeResults {
       let times = seconds.map { Number.text($0, 6) }.joined(separator: ", ")
       return "{\"shape\": \"\(bench.shape.name)\", \"type\": \"\(bench.type.rawValue)\", "
         + "\"emulated\": \(!bench.shape.isExact), \"test\": \"\(test)\", \"n\": \(n), \"seconds\": [\(times)], "
-        + "\"rss\": \(peak), \"rss_baseline\": \(baseline)}\n"
+        + "\"rss\": \(peak), \"rss_baseline\": \(baseline), \"kernel\": \"\(kernel)\"}\n"
     }.joined()
   }
 }

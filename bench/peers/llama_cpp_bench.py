@@ -1,11 +1,14 @@
-"""Times llama.cpp on a model, a mmproj and a photo; one JSON object a line on stdout. README.md explains the rows.
+"""Times llama.cpp and Occam in turn on a model, a mmproj and a photo. README.md explains rows and table.
 
 usage: python llama_cpp_bench.py -m MODEL --mmproj MMPROJ --image PHOTO
-           [-t 2] [-r 3] [-p 512] [-n 64] [--occam "occam-bench ..."]
+           [-t 2] [-r 3] [-p 512] [-n 64] [--occam .build/release/occam-bench] [--budget 32]
+           [--peer-python VENV/bin/python] [--results [FOLDER]]
 
-Needs llama-cpp-python 0.3.36 (llama.cpp 0c1e57098), numpy, Pillow.
+JSON lines on stdout, with --occam the table of both on stderr. Needs llama-cpp-python 0.3.36 (llama.cpp 0c1e57098), numpy,
+Pillow in the interpreter that runs llama.cpp.
 """
 import argparse
+import datetime
 import json
 import resource
 import shlex
@@ -15,7 +18,14 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench/results"))
+from table import OWN, PEER, report, summary  # noqa: E402
+
 QUESTION = "USER: <__media__>\nWhat is in the picture? ASSISTANT:"
+OCCAM_ARGUMENTS = (
+    " -m {model} -mm {mmproj} --image {image} -t {threads} -p {prompt} -n {generate} -r 1 -o jsonl"
+    " --visual-budget {budget}")
 
 
 def peak() -> int:
@@ -28,25 +38,37 @@ def timed(work) -> float:
     return time.perf_counter() - start
 
 
+def instruction_sets(system: str) -> str:
+    """The SIMD part of llama.cpp's system info: "AVX2 = 1 | FMA = 1 | ..." as "AVX2 FMA"."""
+    pairs = (part.split(":")[-1].split("=") for part in system.split("|") if "=" in part)
+    on = [name.strip() for name, value in pairs if value.strip() == "1"]
+    return " ".join(name for name in on if name.startswith(("AVX", "AMX", "NEON", "SVE", "DOTPROD", "MATMUL")))
+
+
 def one_round(options) -> None:
     """All tests once, in this process."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Tests/Goldens/llava"))
+    sys.path.insert(0, str(ROOT / "Tests/Goldens/llava"))
+    import llama_cpp
     import numpy as np
     from mtmd import Pair
     from PIL import Image
 
     image = np.asarray(Image.open(options.image).convert("RGB"))
     baseline = peak()
+    facts = {
+        "version": f'llama-cpp-python {version("llama_cpp_python")}',
+        "build": instruction_sets(llama_cpp.llama_print_system_info().decode()),
+    }
 
-    def report(test: str, n: int, seconds: float):
-        row = {"test": test, "n": n, "seconds": [seconds], "rss": peak(), "rss_baseline": baseline}
+    def emit(test: str, n: int, seconds: float):
+        row = {"test": test, "n": n, "seconds": [seconds], "rss": peak(), "rss_baseline": baseline, **facts}
         print(json.dumps(row), flush=True)
 
     start = time.perf_counter()
     pair = Pair(
         Path(options.model), Path(options.mmproj), threads=options.threads, flash=None,
         context=max(2048, options.prompt + options.generate), batch=512)
-    report("load", 1, time.perf_counter() - start)
+    emit("load", 1, time.perf_counter() - start)
 
     def first_token():
         chunks, _ = pair.tokenize(QUESTION, image)
@@ -55,10 +77,10 @@ def one_round(options) -> None:
         return len(rows)
 
     count = first_token()
-    report("ttft", count, timed(first_token))
+    emit("ttft", count, timed(first_token))
     chunks, keep = pair.tokenize("<__media__>", image)
     chunk = next(c for c in chunks if pair.is_image(c))
-    report("encode", count, timed(lambda: pair.encode(chunk)))
+    emit("encode", count, timed(lambda: pair.encode(chunk)))
     generator = np.random.default_rng(1)
     tokens = [int(t) for t in generator.integers(3, pair.vocabulary, options.prompt)]
 
@@ -75,46 +97,48 @@ def one_round(options) -> None:
             pair.clear()
             pair.decode(tokens[:1])
             pair.clear()
-            report(f"{name}{n}", n, timed(work))
+            emit(f"{name}{n}", n, timed(work))
 
 
 def command_rows(command: list[str]) -> list[dict]:
-    lines = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{")]
+    run = subprocess.run(command, text=True, stdout=subprocess.PIPE)
+    if run.returncode:
+        sys.exit(f"llama_cpp_bench.py: {shlex.join(command)} ended with {run.returncode}")
+    return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
 
 
-def summary(runtime: str, release: str, model: str, threads: int, rounds: list[list[dict]]) -> list[dict]:
+def summarise(runtime: str, rounds: list[list[dict]], facts: dict) -> list[dict]:
     rows = []
     for index, first in enumerate(rounds[0]):
         same = [round[index] for round in rounds]
         assert all(row["test"] == first["test"] for row in same), "rounds differ in their tests"
-        seconds = [s for row in same for s in row["seconds"]]
-        mean = sum(seconds) / len(seconds)
+        timing = summary([s for row in same for s in row["seconds"]])
         rows.append({
-            "runtime": runtime, "version": release, "model": Path(model).name, "threads": threads,
-            "test": first["test"], "n": first["n"], "repetitions": len(seconds), "seconds_mean": mean,
-            "seconds_min": min(seconds), "seconds_max": max(seconds), "tokens_per_s": first["n"] / mean,
+            "runtime": runtime, "version": first.get("version", facts["occam_commit"]),
+            "build": first.get("build", first.get("kernel", "")), **facts, "test": first["test"], "n": first["n"],
+            **timing, "tokens_per_s": first["n"] / timing["seconds_median"],
             "rss": max(row["rss"] for row in same), "rss_baseline": first.get("rss_baseline", 0),
         })
     return rows
 
 
-def table(rows: list[dict]) -> str:
-    """Both runtimes side by side; gain = llama.cpp's seconds over Occam's, a pruned test against the unpruned one."""
-    llama = {row["test"]: row for row in rows if row["runtime"] == "llama.cpp"}
-    lines = [f'{"test":14}{"llama.cpp s":>13}{"occam s":>11}{"gain":>8}{"llama.cpp MiB":>15}{"occam MiB":>11}']
-    for row in rows:
-        other = llama.get(row["test"].removesuffix("-pruned"))
-        if row["runtime"] == "llama.cpp" or not other:
-            continue
-        seconds, theirs = row["seconds_mean"], other["seconds_mean"]
-        memory = [(r["rss"] - r["rss_baseline"]) / 2**20 for r in (other, row)]
-        lines.append(f'{row["test"]:14}{theirs:13.4f}{seconds:11.4f}{theirs / seconds:7.2f}x{memory[0]:15.0f}{memory[1]:11.0f}')
-    return "\n".join(lines)
+def cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith(("model name", "Model")):
+            return line.split(":", 1)[1].strip()
+    return "unknown processor"
+
+
+def commit() -> str:
+    """The checked-out commit; a plus sign marks changes that it does not hold."""
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(ROOT), *words], text=True, stdout=subprocess.PIPE).stdout.strip()
+
+    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Times llama.cpp; see the head of this file.")
+    parser = argparse.ArgumentParser(description="Times llama.cpp and Occam in turn; see the head of this file.")
     parser.add_argument("-m", "--model", required=True)
     parser.add_argument("--mmproj", required=True)
     parser.add_argument("--image", required=True)
@@ -122,29 +146,42 @@ def main():
     parser.add_argument("-r", "--rounds", type=int, default=3)
     parser.add_argument("-p", "--prompt", type=int, default=512)
     parser.add_argument("-n", "--generate", type=int, default=64)
-    parser.add_argument("--occam", help="command to alternate with")
+    parser.add_argument("--budget", type=int, default=32, help="visual tokens that Occam's pruned runs end with")
+    parser.add_argument("--occam", help="occam-bench, or a whole command to alternate with (README.md)")
+    parser.add_argument(
+        "--peer-python", default=sys.executable, help="interpreter that has llama-cpp-python (default: this one)")
+    parser.add_argument(
+        "--results", nargs="?", const=str(ROOT / "bench/results"), help="append the rows to FOLDER/YYYY-MM-DD.jsonl")
     parser.add_argument("--one-round", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     # Generated tokens are taken from the prompt's.
     options.prompt = max(options.prompt, options.generate)
     if options.one_round:
         return one_round(options)
-    own = [sys.executable, __file__, *sys.argv[1:], "--one-round"]
-    values = {name: getattr(options, name) for name in ("model", "mmproj", "image", "threads", "prompt", "generate")}
-    peer = [word.format(**values) for word in shlex.split(options.occam)] if options.occam else None
-    rounds: dict[str, list[list[dict]]] = {"llama.cpp": [], "occam": []}
-    for _ in range(options.rounds):
-        rounds["llama.cpp"].append(command_rows(own))
-        if peer:
-            rounds["occam"].append(command_rows(peer))
-    rows = summary("llama.cpp", f'llama-cpp-python {version("llama_cpp_python")}', options.model, options.threads,
-                   rounds["llama.cpp"])
-    if peer:
-        rows += summary("occam", "", options.model, options.threads, rounds["occam"])
-    for row in rows:
-        print(json.dumps(row))
-    if peer:
-        print(table(rows), file=sys.stderr)
+    commands = {PEER: [options.peer_python, __file__, *sys.argv[1:], "--one-round"]}
+    if options.occam:
+        text = options.occam if "{" in options.occam else options.occam + OCCAM_ARGUMENTS
+        commands[OWN] = [word.format(**vars(options)) for word in shlex.split(text)]
+    rounds: dict[str, list[list[dict]]] = {runtime: [] for runtime in commands}
+    for index in range(options.rounds):
+        # Who goes first changes, so that a drift of the machine's speed meets both.
+        for runtime in list(commands)[:: -1 if index % 2 else 1]:
+            rounds[runtime].append(command_rows(commands[runtime]))
+    facts = {
+        "run": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "cpu": cpu_model(),
+        "occam_commit": commit(), "model": Path(options.model).name, "mmproj": Path(options.mmproj).name,
+        "threads": options.threads,
+    }
+    rows = [row for runtime in commands for row in summarise(runtime, rounds[runtime], facts)]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    print(lines, end="")
+    if options.results:
+        folder = Path(options.results)
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / f'{facts["run"][:10]}.jsonl', "a") as file:
+            file.write(lines)
+    if options.occam:
+        print(report(rows), file=sys.stderr)
 
 
 if __name__ == "__main__":
