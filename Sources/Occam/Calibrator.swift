@@ -111,14 +111,16 @@ public final class Calibrator {
     var plan = RegisterPlan([])
     var after = try sinks(images, options.usesRegister ? plan : nil)
     guard options.usesRegister, finder.outlierCount > 0 else {
-      progress(finder.outlierCount == 0 ? "no outlier patches: the register is a neutral token" : "no register asked for")
+      progress(
+        finder.outlierCount == 0 ? "no outlier patches: the register is a neutral token" : "no register asked for")
       return (plan, before, after)
     }
     for count in options.neuronCounts {
       plan = finder.plan(top: count)
       after = try sinks(images, plan)
       progress(
-        "\(plan.neurons.count) neurons: \(fixed(before.outliers, 2)) -> \(fixed(after.outliers, 2)) outlier patches an image")
+        "\(plan.neurons.count) neurons: \(fixed(before.outliers, 2)) -> \(fixed(after.outliers, 2)) outlier patches an image"
+      )
       if after.outliers <= 0.05 * before.outliers || plan.neurons.count < count { break }
     }
     return (plan, before, after)
@@ -160,7 +162,9 @@ public final class Calibrator {
       relative += tokens.scores.indices.map { tokens.relative($0) }.filter(\.isFinite)
     }
     relative.sort(by: >)
-    guard !relative.isEmpty else { return PruningOptions.defaultLambdas(options.usesRegister ? .register : .mean).lambda1 }
+    guard !relative.isEmpty else {
+      return PruningOptions.defaultLambdas(options.usesRegister ? .register : .mean).lambda1
+    }
     let index = min(Int(Double(relative.count) * options.stageOneShare), relative.count - 1)
     return max(relative[index], 0)
   }

@@ -68,7 +68,9 @@ public final class VisionLanguageModel: Sendable {
       let loader =
         isFused
         ? loader : WeightLoader(file: file, kernels: kernels, team: team) { progress(textShare + $0 * (1 - textShare)) }
-      vision = try translating(path) { try ModelRegistry.vision(loader, layout: options.encoderLayout ?? options.visionLayout.layout) }
+      vision = try translating(path) {
+        try ModelRegistry.vision(loader, layout: options.encoderLayout ?? options.visionLayout.layout)
+      }
     }
     progress(1)
     if let outputs = vision?.projector.outputs, outputs != decoder.shape.hidden {

@@ -14,9 +14,11 @@ import OccamCommandLine
   static let layer = Flag<Int>.integer("--prune-layer", in: 1...1024, help: "text layer of stage II, from 1")
   static let budget = Flag<Int>.integer(
     "--visual-budget", in: 1...(1 << 20), help: "mean kept tokens of the default lambda2 (default: a ninth)")
-  static let noRegister = Flag<Bool>.toggle("--no-register", help: "hold scores against their mean instead of a register")
+  static let noRegister = Flag<Bool>.toggle(
+    "--no-register", help: "hold scores against their mean instead of a register")
   static let limit = Flag<Int>.integer("--limit", in: 1...100_000, default: 100, help: "photos used at most")
-  static let threads = Flag<Int>.integer("-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
+  static let threads = Flag<Int>.integer(
+    "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
   static let help = Flag<Bool>.toggle("-h", "--help", help: "print this help")
 
   static let spec = CommandLineSpec(

@@ -19,9 +19,11 @@ enum Flags {
     "--raw", help: "prompt verbatim, without the chat template; <__media__> marks an image")
 
   static let tokens = Flag<Int>.integer(
-    "-n", "--predict", "--n-predict", in: -1...Int(Int32.max), default: -1, help: "tokens to generate at most, -1: no limit")
+    "-n", "--predict", "--n-predict", in: -1...Int(Int32.max), default: -1,
+    help: "tokens to generate at most, -1: no limit")
   static let context = Flag<Int>.integer(
-    "-c", "--ctx-size", in: 0...Int(Int32.max), default: 0, help: "context positions at most, 0: as trained; a ceiling, not an allocation")
+    "-c", "--ctx-size", in: 0...Int(Int32.max), default: 0,
+    help: "context positions at most, 0: as trained; a ceiling, not an allocation")
   static let temperature = Flag<Float>.number("--temp", in: 0...100, default: 0.8, help: "temperature, 0: greedy")
   static let topK = Flag<Int>.integer("--top-k", in: 0...Int(Int32.max), default: 40, help: "top-k sampling, 0: off")
   static let topP = Flag<Float>.number("--top-p", in: 0...1, default: 0.95, help: "top-p sampling, 1: off")
@@ -38,8 +40,10 @@ enum Flags {
   static let prune = Flag<Prune>.choice("--prune", default: .auto, help: "visual-token pruning by OccamToken")
   static let visualBudget = Flag<Int>.integer(
     "--visual-budget", in: 1...(1 << 20), help: "mean visual tokens an image shall keep (needs a calibration)")
-  static let lambda1 = Flag<Float>.number("--lambda1", in: 0...1e6, help: "stage I threshold, relative to the reference")
-  static let lambda2 = Flag<Float>.number("--lambda2", in: 0...1e6, help: "stage II threshold, relative to the reference")
+  static let lambda1 = Flag<Float>.number(
+    "--lambda1", in: 0...1e6, help: "stage I threshold, relative to the reference")
+  static let lambda2 = Flag<Float>.number(
+    "--lambda2", in: 0...1e6, help: "stage II threshold, relative to the reference")
   static let pruneLayer = Flag<Int>.integer(
     "--prune-layer", in: 1...1024, help: "text layer of stage II, from 1 (default: a third of the depth)")
   static let maxVisualTokens = Flag<Int>.integer(
@@ -49,16 +53,19 @@ enum Flags {
   static let keepMap = Flag<String>.file(
     "--keep-map", value: "OUT.png", help: "write the photo with dropped patches dimmed; further images: OUT-2.png, ...")
   static let visionLayout = Flag<ModelOptions.VisionLayout>.choice(
-    "--vision-layout", default: .reference, help: "reading of a LLaVA projector: as trained, or as llama.cpp computes it")
+    "--vision-layout", default: .reference,
+    help: "reading of a LLaVA projector: as trained, or as llama.cpp computes it")
 
-  static let threads = Flag<Int>.integer("-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
+  static let threads = Flag<Int>.integer(
+    "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
   static let cellsKey = Flag<SessionOptions.CellFormat>.choice(
     "-ctk", "--cache-type-k", default: .f16, help: "KV cell format")
   static let cellsValue = Flag<SessionOptions.CellFormat>.choice(
     "-ctv", "--cache-type-v", help: "the same as -ctk: keys and values share a format")
 
   static let json = Flag<Bool>.toggle("--json", help: "one JSON object a line on stdout: tokens, then a summary")
-  static let logprobs = Flag<Int>.integer("--logprobs", value: "K", in: 0...1000, default: 0, help: "alternatives a token, with --json")
+  static let logprobs = Flag<Int>.integer(
+    "--logprobs", value: "K", in: 0...1000, default: 0, help: "alternatives a token, with --json")
   static let verbose = Flag<Bool>.toggle("-v", "--verbose", help: "say more on stderr")
   static let quiet = Flag<Bool>.toggle("-q", "--quiet", help: "no progress and no footer on stderr")
   static let dryRun = Flag<Bool>.toggle("--dry-run", help: "print the memory plan; load nothing")

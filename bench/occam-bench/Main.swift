@@ -44,17 +44,24 @@ enum Flags {
   static let image = Flag<String>.file("--image", help: "photo: measure encoding and answering, pruned beside unpruned")
   static let prompt = Flag<String>.text(
     "--prompt", default: "What is in the picture? Answer in one sentence.", help: "question about the photo")
-  static let prefill = Flag<Int>.integer("-p", "--n-prompt", in: 0...(1 << 20), default: 512, help: "tokens to prefill; may be repeated")
-  static let decode = Flag<Int>.integer("-n", "--n-gen", in: 0...(1 << 20), default: 128, help: "tokens to generate; may be repeated")
+  static let prefill = Flag<Int>.integer(
+    "-p", "--n-prompt", in: 0...(1 << 20), default: 512, help: "tokens to prefill; may be repeated")
+  static let decode = Flag<Int>.integer(
+    "-n", "--n-gen", in: 0...(1 << 20), default: 128, help: "tokens to generate; may be repeated")
   static let repetitions = Flag<Int>.integer("-r", "--repetitions", in: 1...1000, default: 5, help: "runs of each test")
-  static let threads = Flag<Int>.integer("-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
-  static let cells = Flag<SessionOptions.CellFormat>.choice("-ctk", "--cache-type-k", default: .f16, help: "KV cell format")
-  static let visualBudget = Flag<Int>.integer("--visual-budget", in: 1...(1 << 20), help: "mean visual tokens an image shall keep")
+  static let threads = Flag<Int>.integer(
+    "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
+  static let cells = Flag<SessionOptions.CellFormat>.choice(
+    "-ctk", "--cache-type-k", default: .f16, help: "KV cell format")
+  static let visualBudget = Flag<Int>.integer(
+    "--visual-budget", in: 1...(1 << 20), help: "mean visual tokens an image shall keep")
   static let lambda1 = Flag<Float>.number("--lambda1", in: 0...1e6, help: "stage I threshold")
   static let lambda2 = Flag<Float>.number("--lambda2", in: 0...1e6, help: "stage II threshold")
   static let pruneLayer = Flag<Int>.integer("--prune-layer", in: 1...1024, help: "text layer of stage II, from 1")
-  static let maxVisualTokens = Flag<Int>.integer("--max-visual-tokens", in: 1...(1 << 20), help: "hard cap of visual tokens")
-  static let format = Flag<Format>.choice("-o", "--output", default: .md, help: "format of the results; jsonl: a line a test, as bench/peers reads it")
+  static let maxVisualTokens = Flag<Int>.integer(
+    "--max-visual-tokens", in: 1...(1 << 20), help: "hard cap of visual tokens")
+  static let format = Flag<Format>.choice(
+    "-o", "--output", default: .md, help: "format of the results; jsonl: a line a test, as bench/peers reads it")
   static let help = Flag<Bool>.toggle("-h", "--help", help: "print this help")
 
   static let spec = CommandLineSpec(
