@@ -230,7 +230,7 @@ import Testing
     #expect(try output("--version").hasPrefix("occam-run 0."))
     #expect(try output("--help-env").contains("OCCAM_THREADS"))
     let help = try output("-h")
-    #expect(help.split(separator: "\n").prefix { $0 != "Examples:" }.allSatisfy { $0.count <= 80 })
+    #expect(help.split(separator: "\n").allSatisfy { $0.count <= 80 })
     for flag in [
       "-m", "-mm", "--mmproj", "--image", "-p", "-f", "-sys", "-n", "-c", "--ctx-size", "-t", "--temp", "--top-k",
       "--top-p",
