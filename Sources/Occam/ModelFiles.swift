@@ -27,7 +27,8 @@ struct ModelFiles {
     }
     if text.tensor("token_embd.weight") == nil, fused {
       throw OccamError(
-        .mismatch, path, "is a projector (mmproj) without a text model; give the text model with -m and this with --mmproj")
+        .mismatch, path,
+        "is a projector (mmproj) without a text model; give the text model with -m and this with --mmproj")
     }
   }
 

@@ -16,7 +16,9 @@ package final class Compute {
   package var progress: (Double) -> Void = { _ in }
   private var slots: [Slot: AlignedBuffer<Float>] = [:]
 
-  package enum Slot: Hashable { case residual, normed, query, key, value, mixed, gate, up, patches, hidden, logits, scores }
+  package enum Slot: Hashable {
+    case residual, normed, query, key, value, mixed, gate, up, patches, hidden, logits, scores
+  }
 
   package init(kernels: KernelSet, team: WorkerTeam) {
     self.kernels = kernels
