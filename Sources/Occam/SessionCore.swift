@@ -18,7 +18,6 @@ final class SessionCore {
   private var cached: [PromptItem] = []
   private var cacheIsPruned = false
   private var lastWasRaw = false
-  private var notesSaid: Set<String> = []
 
   init(model: VisionLanguageModel, options: SessionOptions) throws(OccamError) {
     self.model = model
@@ -139,7 +138,7 @@ final class SessionCore {
       throw OccamError(
         .mismatch, model.path, "is a text-only model: to show it images, give its projector file with --mmproj")
     }
-    for note in settings?.notes ?? [] where notesSaid.insert(note).inserted { Log.warning(note) }
+    for note in settings?.notes ?? [] { model.sayOnce(note) }
     let pipeline = ImagePipeline(encoder: encoder, projector: projector, compute: compute)
     let stageOne = StageOneSettings(settings)
     var timings = ImagePipeline.Timings()

@@ -5,6 +5,7 @@ import OccamModels
 import OccamPruning
 import OccamQuantFormats
 import OccamTokenizer
+import Synchronization
 
 /// A loaded model: weights packed for this processor, tokenizer, chat format, calibration. Immutable and shared by any
 /// number of sessions; their forward passes take turns on the model's threads.
@@ -33,6 +34,7 @@ public final class VisionLanguageModel: Sendable {
   let sidecar: Sidecar?
   let kernels: KernelSet
   let team: WorkerTeam
+  private let said = Mutex<Set<String>>([])
 
   /// - Parameters:
   ///   - path: a GGUF text model, or one file that holds both sets of tensors.
@@ -63,7 +65,9 @@ public final class VisionLanguageModel: Sendable {
       let loader =
         isFused
         ? loader : WeightLoader(file: file, kernels: kernels, team: team) { progress(textShare + $0 * (1 - textShare)) }
-      vision = try translating(path) { try ModelRegistry.vision(loader, layout: options.encoderLayout ?? options.visionLayout.layout) }
+      vision = try translating(path) {
+        try ModelRegistry.vision(loader, layout: options.encoderLayout ?? options.visionLayout.layout)
+      }
     }
     progress(1)
     if let outputs = vision?.projector.outputs, outputs != decoder.shape.hidden {
@@ -100,6 +104,11 @@ public final class VisionLanguageModel: Sendable {
 
   public func makeSession(_ options: SessionOptions = SessionOptions()) throws(OccamError) -> Session {
     try Session(model: self, options: options)
+  }
+
+  /// A line to stderr, the first time only, whatever the number of sessions.
+  func sayOnce(_ note: String) {
+    if said.withLock({ $0.insert(note).inserted }) { Log.warning(note) }
   }
 
   private static func threadCount(_ options: ModelOptions) throws(OccamError) -> Int {
