@@ -59,7 +59,8 @@ struct CLIPConfiguration: Sendable {
     }
     guard hidden / heads <= maximumHeadDimension else {
       throw ModelError(
-        .badValue, file.subject, "clip.vision: head size \(hidden / heads) is over the limit of \(maximumHeadDimension)")
+        .badValue, file.subject, "clip.vision: head size \(hidden / heads) is over the limit of \(maximumHeadDimension)"
+      )
     }
     let imageSize = try size("image_size", 4096)
     let patchSize = try size("patch_size", 256)

@@ -27,7 +27,8 @@ struct LlamaConfiguration: Sendable {
     }
     let keyLength = try file.integer(key("attention.key_length"))
     guard keyLength != nil || hidden % heads == 0 else {
-      throw ModelError(.badValue, file.subject, "\(key("attention.head_count")): \(heads) heads do not divide the width \(hidden)")
+      throw ModelError(
+        .badValue, file.subject, "\(key("attention.head_count")): \(heads) heads do not divide the width \(hidden)")
     }
     let headDimension = keyLength ?? hidden / heads
     let valueDimension = try file.integer(key("attention.value_length")) ?? headDimension
@@ -36,7 +37,8 @@ struct LlamaConfiguration: Sendable {
     else {
       throw ModelError(
         .badValue, file.subject,
-        "head size \(headDimension) (values: \(valueDimension)) is not supported: even, 2...\(maximumHeadDimension), both equal")
+        "head size \(headDimension) (values: \(valueDimension)) is not supported: even, 2...\(maximumHeadDimension), both equal"
+      )
     }
     guard try file.integer(key("expert_count")) ?? 0 == 0 else {
       throw ModelError(.unknownArchitecture, file.subject, "mixture-of-experts llama models are not supported")
@@ -52,14 +54,17 @@ struct LlamaConfiguration: Sendable {
       contextLength: try size("context_length", 1 << 30))
     rmsEpsilon = try file.float(key("attention.layer_norm_rms_epsilon")) ?? 1e-5
     guard rmsEpsilon >= 0, rmsEpsilon <= 1 else {
-      throw ModelError(.badValue, file.subject, "\(key("attention.layer_norm_rms_epsilon")) is \(rmsEpsilon), expected 0...1")
+      throw ModelError(
+        .badValue, file.subject, "\(key("attention.layer_norm_rms_epsilon")) is \(rmsEpsilon), expected 0...1")
     }
     ropeDimension = try file.integer(key("rope.dimension_count")) ?? headDimension
     guard ropeDimension >= 2, ropeDimension <= headDimension, ropeDimension % 2 == 0 else {
       throw ModelError(.badValue, file.subject, "\(key("rope.dimension_count")) is \(ropeDimension)")
     }
     ropeBase = try file.float(key("rope.freq_base")) ?? 10_000
-    guard ropeBase > 0, ropeBase.isFinite else { throw ModelError(.badValue, file.subject, "\(key("rope.freq_base")) is \(ropeBase)") }
+    guard ropeBase > 0, ropeBase.isFinite else {
+      throw ModelError(.badValue, file.subject, "\(key("rope.freq_base")) is \(ropeBase)")
+    }
     ropeFrequencyScale = try LlamaConfiguration.frequencyScale(file, prefix)
   }
 

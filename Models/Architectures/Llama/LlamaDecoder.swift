@@ -32,7 +32,8 @@ package final class LlamaDecoder: TextDecoder {
     // Llama 3.1 and later scale the frequencies by a stored factor each.
     let factors = try loader.optionalVector("rope_freqs.weight", count: configuration.ropeDimension / 2)
     guard factors?.buffer.allSatisfy({ $0.isFinite && $0 > 0 }) ?? true else {
-      throw ModelError(.badValue, file.subject, "tensor 'rope_freqs.weight' holds a divisor that is not a positive number")
+      throw ModelError(
+        .badValue, file.subject, "tensor 'rope_freqs.weight' holds a divisor that is not a positive number")
     }
     rotary = RotaryTable(
       dimension: configuration.ropeDimension, base: configuration.ropeBase,
