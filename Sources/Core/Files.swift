@@ -72,6 +72,18 @@ package enum Files {
     }
   }
 
+  /// Refuses a folder, a file or device without permission, and a new file in a folder that is missing or takes none.
+  package static func checkWritable(_ path: String) throws(FileError) {
+    var status = stat()
+    if stat(path, &status) == 0 {
+      if status.st_mode & S_IFMT == S_IFDIR { throw FileError(.write, path, errno: EISDIR) }
+      guard access(path, W_OK) == 0 else { throw FileError(.write, path, errno: errno) }
+      return
+    }
+    let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    guard access(folder, W_OK) == 0 else { throw FileError(.write, path, errno: errno) }
+  }
+
   package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   /// Names in a folder, sorted; empty when it cannot be read.

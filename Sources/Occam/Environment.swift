@@ -27,7 +27,22 @@ public enum TextFile {
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw OccamError(.invalidOption, path == "-" ? "standard input" : path, "is not UTF-8 text")
     }
-    return text.hasSuffix("\n") ? String(text.dropLast()) : text
+    // "\r\n" is one character.
+    return text.last == "\n" || text.last == "\r\n" ? String(text.dropLast()) : text
+  }
+
+  /// The lines of a file that say something, without the spaces round them.
+  public static func lines(_ path: String) throws(OccamError) -> [String] {
+    try read(path).split(whereSeparator: \.isNewline).compactMap { line in
+      let words = line.drop(while: \.isWhitespace)
+      guard let end = words.lastIndex(where: { !$0.isWhitespace }) else { return nil }
+      return String(words[...end])
+    }
+  }
+
+  /// Refuses a file that cannot be written, before the work for it is done.
+  public static func checkWritable(_ path: String) throws(OccamError) {
+    try translating(path) { try Files.checkWritable(path) }
   }
 
   /// Whole or not at all.

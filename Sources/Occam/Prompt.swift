@@ -41,7 +41,9 @@ struct Prompt {
 
   /// As many markers as images.
   static func checkMarks(_ text: String, images: Int) throws(OccamError) {
-    func counted(_ count: Int, _ noun: String) -> String { "\(count == 0 ? "no" : "\(count)") \(noun)\(count == 1 ? "" : "s")" }
+    func counted(_ count: Int, _ noun: String) -> String {
+      "\(count == 0 ? "no" : "\(count)") \(noun)\(count == 1 ? "" : "s")"
+    }
     let marks = split(text).count - 1
     if marks != images {
       throw OccamError(

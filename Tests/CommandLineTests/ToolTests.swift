@@ -154,6 +154,20 @@ import Testing
         """)
   }
 
+  @Test func joinedTablesShareColumnsOfOneKey() {
+    var photo = Table([.init("measure", key: "test", .left), .init("gain")])
+    photo.add([.text("ttft"), .number(2, digits: 1)])
+    #expect(
+      TableTests.table.joined(with: photo).text(.csv) == """
+        test,tokens_per_s,tokens_per_s_stddev,n,x,gain
+        pp 512,12.35,0.50,3,1.5,
+        "a|b,""c""
+        d",,,-1,,
+        ttft,,,,,2.0
+
+        """)
+  }
+
   @Test func json() throws {
     let value = try JSONValue(parsing: TableTests.table.text(.json))
     #expect(
