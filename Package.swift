@@ -94,7 +94,7 @@ let package = Package(
     room("OccamCommandLine", "Sources/CommandLine", ["OccamCore"]),
     tool("occam-run", "Sources/occam-run", ["Occam", "OccamCommandLine"]),
     tool("occam-calibrate", "Sources/occam-calibrate", ["Occam", "OccamCommandLine"]),
-    tool("occam-bench", "bench/occam-bench", ["Occam", "OccamCommandLine"]),
+    tool("occam-bench", "bench/occam-bench", ["Occam", "OccamFixtures", "OccamCommandLine"]),
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
@@ -119,7 +119,7 @@ let package = Package(
         "Occam",
       ]),
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
-    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"]),
+    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures", "OccamModels", "Occam"]),
     tests("Occam", ["Occam", "OccamCommandLine", "OccamCore", "OccamImages"]),
     tests(
       "EndToEnd",

@@ -39,6 +39,9 @@ final class SessionCore {
     }
   }
 
+  /// An image that did not come from a file.
+  func show(_ image: SessionImage) { images.append(image) }
+
   func clear() {
     messages = []
     images = []
@@ -280,7 +283,7 @@ final class SessionCore {
     return logits
   }
 
-  private func finish(
+  func finish(
     _ metrics: inout GenerationMetrics, _ settings: PruningSettings?, _ options: GenerationOptions
   ) {
     let reports = images.enumerated().compactMap { index, image in image.report.map { (index, $0) } }

@@ -43,15 +43,22 @@ public final class VisionLanguageModel: Sendable {
   ///   - path: a GGUF text model, or one file that holds both sets of tensors.
   ///   - projector: the mmproj file; nil looks for `mmproj*.gguf` beside the model.
   ///   - progress: called with the share loaded, 0...1.
-  public init(
+  public convenience init(
     path: String, projector: String? = nil, options: ModelOptions = ModelOptions(),
     progress: @escaping (Double) -> Void = { _ in }
   ) throws(OccamError) {
     let start = Clock.nanoseconds()
+    try self.init(ModelFiles(path: path, projector: projector), options, start, progress)
+  }
+
+  /// - Parameter start: when loading began (`Clock.nanoseconds`).
+  init(
+    _ files: ModelFiles, _ options: ModelOptions, _ start: UInt64, _ progress: @escaping (Double) -> Void
+  ) throws(OccamError) {
+    let path = files.text.subject
     let threads = try VisionLanguageModel.threadCount(options)
     let kernels = try translating(path) { try KernelSet.named(options.kernel) }
     let team = WorkerTeam(threads: threads)
-    let files = try ModelFiles(path: path, projector: projector)
     let isFused = files.projector === files.text
     let textShare = VisionLanguageModel.textShare(files)
     let loader = WeightLoader(file: files.text, kernels: kernels, team: team) { progress($0 * textShare) }

@@ -11,6 +11,7 @@ import OccamCommandLine
         return .success
       }
       try Flags.spec.checkOperands(arguments)
+      if try runShape(arguments) { return .success }
       let photo = try arguments[Flags.image].map { try PhotoFile.read($0) }
       let bench = try Bench(arguments, photo)
       if arguments[Flags.format] == .jsonl {
@@ -70,6 +71,7 @@ enum Flags {
     tool: "occam-bench", summary: "Measures prefill, decode and answers about a photo, pruned against unpruned.",
     groups: [
       .init("Model", [model.spec, projector.spec]),
+      ShapeFlags.group,
       .init("Tests", [prefill.spec, decode.spec, image.spec, prompt.spec, repetitions.spec]),
       .init("Pruning", [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, maxVisualTokens.spec]),
       .init("Machine", [threads.spec, cells.spec, encoderType.spec]),
@@ -78,5 +80,6 @@ enum Flags {
     examples: [
       "occam-bench -m model.gguf -p 512 -n 128 -t 2",
       "occam-bench -m model.gguf --image photo.jpg --visual-budget 32 -o json",
+      "occam-bench --shape llava-1.5-7b:Q4_0 -t 2",
     ])
 }
