@@ -4,9 +4,13 @@ import PackageDescription
 // Every room of the house is one target; the name of a library target carries the prefix Occam.
 // What a target may import is written here and checked again, line by line, in Tests/RepositoryTests.
 
-/// Optimised in every configuration: debug SIMD is several hundred times slower.
+/// Optimised in every configuration: debug SIMD is several hundred times slower. Extern: for the prefetch instruction,
+/// which clang offers as a macro only.
 func kernelSettings(_ clangFlags: [String]) -> [SwiftSetting] {
-  [.unsafeFlags(["-Ounchecked", "-wmo"] + clangFlags.flatMap { ["-Xcc", $0] })]
+  [
+    .unsafeFlags(["-Ounchecked", "-wmo"] + clangFlags.flatMap { ["-Xcc", $0] }),
+    .enableExperimentalFeature("Extern"),
+  ]
 }
 
 func room(_ name: String, _ path: String, _ imports: [String]) -> Target {
@@ -90,7 +94,7 @@ let package = Package(
     room("OccamCommandLine", "Sources/CommandLine", ["OccamCore"]),
     tool("occam-run", "Sources/occam-run", ["Occam", "OccamCommandLine"]),
     tool("occam-calibrate", "Sources/occam-calibrate", ["Occam", "OccamCommandLine"]),
-    tool("occam-bench", "bench/occam-bench", ["Occam", "OccamCommandLine"]),
+    tool("occam-bench", "bench/occam-bench", ["Occam", "OccamFixtures", "OccamCommandLine"]),
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
@@ -110,11 +114,20 @@ let package = Package(
     tests("Pruning", ["OccamCore", "OccamPruning"]),
     tests(
       "Models",
-      ["OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels"]),
+      [
+        "OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "OccamFixtures",
+        "Occam",
+      ]),
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
-    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"]),
-    tests("Occam", ["Occam", "OccamCommandLine"]),
-    tests("EndToEnd", ["Occam", "OccamModels"]),
+    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures", "OccamModels", "Occam"]),
+    tests("Occam", ["Occam", "OccamCommandLine", "OccamCore", "OccamImages"]),
+    tests(
+      "EndToEnd",
+      [
+        "Occam", "OccamModels", "OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors",
+        "OccamTokenizer",
+        "OccamPruning",
+      ]),
     tests("Repository", ["OccamCore"]),
   ],
   swiftLanguageModes: [.v6]

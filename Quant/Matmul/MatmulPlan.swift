@@ -1,7 +1,7 @@
 import OccamKernelContract
 
-/// How one step is cut for the team: each item is a run of panels times a run of tokens, small enough to stay in the
-/// second-level cache while every tile of tokens passes every panel, and small enough to share out evenly.
+/// How one step is cut for the team: each item is a run of panels times a run of tokens. The activations of the tokens
+/// stay in the second-level cache while panel after panel passes them; items are small enough to share out evenly.
 struct MatmulPlan {
   let tokens: Int
   let tileTokens: Int
@@ -12,7 +12,7 @@ struct MatmulPlan {
   /// Bytes of packed weights an item takes.
   private let weightBytes: Int
 
-  private static let cachedWeights = 256 << 10
+  private static let mostWeights = 256 << 10
   private static let leastWeights = 16 << 10
 
   init(_ products: UnsafeBufferPointer<MatmulProduct>, tokens: Int, tileTokens: Int, threads: Int) {
@@ -26,7 +26,7 @@ struct MatmulPlan {
     // About eight items a thread: the last one to finish keeps the others waiting for a few percent at most.
     let wanted = threads == 1 ? 1 : threads * 8
     let even = total * chunks / wanted
-    let weightBytes = max(MatmulPlan.leastWeights, min(MatmulPlan.cachedWeights, even))
+    let weightBytes = max(MatmulPlan.leastWeights, min(MatmulPlan.mostWeights, even))
     self.weightBytes = weightBytes
     let chunks = chunks
     items = products.reduce(0) { $0 + MatmulPlan.runs($1, weightBytes).count * chunks }
@@ -70,15 +70,15 @@ struct MatmulPart {
   ) {
     let weights = product.weights
     let tile = kernels.tile(weights.format)
-    var first = tokens.lowerBound
-    while first < tokens.upperBound {
-      let count = min(tileTokens, tokens.upperBound - first)
-      let group = activations + first / ActivationLayout.tokens * groupStride
-      for panel in panels {
+    for panel in panels {
+      var first = tokens.lowerBound
+      while first < tokens.upperBound {
+        let count = min(tileTokens, tokens.upperBound - first)
+        let group = activations + first / ActivationLayout.tokens * groupStride
         tile(weights.panel(panel), group, groupStride, count, weights.columns, out)
         store(out, product, panel: panel, token: first, count: count)
+        first += count
       }
-      first += count
     }
   }
 

@@ -3,7 +3,6 @@ import OccamGGUF
 import OccamMatmul
 import OccamModels
 import OccamPruning
-import OccamQuantFormats
 import OccamTokenizer
 
 /// A loaded model: weights packed for this processor, tokenizer, chat format, calibration. Immutable and shared by any
@@ -44,15 +43,22 @@ public final class VisionLanguageModel: Sendable {
   ///   - path: a GGUF text model, or one file that holds both sets of tensors.
   ///   - projector: the mmproj file; nil looks for `mmproj*.gguf` beside the model.
   ///   - progress: called with the share loaded, 0...1.
-  public init(
+  public convenience init(
     path: String, projector: String? = nil, options: ModelOptions = ModelOptions(),
     progress: @escaping (Double) -> Void = { _ in }
   ) throws(OccamError) {
     let start = Clock.nanoseconds()
+    try self.init(ModelFiles(path: path, projector: projector), options, start, progress)
+  }
+
+  /// - Parameter start: when loading began (`Clock.nanoseconds`).
+  init(
+    _ files: ModelFiles, _ options: ModelOptions, _ start: UInt64, _ progress: @escaping (Double) -> Void
+  ) throws(OccamError) {
+    let path = files.text.subject
     let threads = try VisionLanguageModel.threadCount(options)
     let kernels = try translating(path) { try KernelSet.named(options.kernel) }
     let team = WorkerTeam(threads: threads)
-    let files = try ModelFiles(path: path, projector: projector)
     let isFused = files.projector === files.text
     let textShare = VisionLanguageModel.textShare(files)
     let loader = WeightLoader(file: files.text, kernels: kernels, team: team) { progress($0 * textShare) }
@@ -68,9 +74,9 @@ public final class VisionLanguageModel: Sendable {
       let loader =
         isFused
         ? loader : WeightLoader(file: file, kernels: kernels, team: team) { progress(textShare + $0 * (1 - textShare)) }
-      vision = try translating(path) {
-        try ModelRegistry.vision(loader, layout: options.encoderLayout ?? options.visionLayout.layout)
-      }
+      loader.requantizesFloats = options.encoderType.format
+      let layout = options.encoderLayout ?? options.visionLayout.layout
+      vision = try translating(path) { try ModelRegistry.vision(loader, layout: layout) }
     }
     progress(1)
     if let outputs = vision?.projector.outputs, outputs != decoder.shape.hidden {
@@ -99,6 +105,7 @@ public final class VisionLanguageModel: Sendable {
   }
 
   public var contextLength: Int { decoder.shape.contextLength }
+  package var textShape: TextShape { decoder.shape }
   public var isCalibrated: Bool { sidecar != nil }
 
   public func makeSession(_ options: SessionOptions = SessionOptions()) throws(OccamError) -> Session {

@@ -47,7 +47,8 @@ package struct Sidecar: Sendable, Equatable {
   package var calibration: String
 
   package init(
-    model: ModelFingerprint, plan: RegisterPlan, reference: ReferenceKind? = nil, lambda1: Float? = nil, lambda2: Float? = nil, textLayer: Int? = nil,
+    model: ModelFingerprint, plan: RegisterPlan, reference: ReferenceKind? = nil, lambda1: Float? = nil,
+    lambda2: Float? = nil, textLayer: Int? = nil,
     curve: BudgetCurve? = nil, calibration: String = ""
   ) {
     self.model = model

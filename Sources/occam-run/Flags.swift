@@ -11,6 +11,9 @@ enum Flags {
   static let sidecar = Flag<String>.file(
     "--sidecar", help: "calibration by occam-calibrate (default: <projector>.occam.json)")
 
+  static let encoderType = Flag<ModelOptions.EncoderType>.choice(
+    "--encoder-type", default: .auto, help: "format of the vision encoder's float weights in memory")
+
   static let image = Flag<String>.file("--image", help: "JPEG or PNG photo, - for standard input; may be repeated")
   static let prompt = Flag<String>.text("-p", "--prompt", help: "the question, - for standard input")
   static let promptFile = Flag<String>.file("-f", "--file", help: "read the question from a file")
@@ -77,7 +80,7 @@ enum Flags {
   static let spec = CommandLineSpec(
     tool: "occam-run", summary: "Answers questions about photos with GGUF vision-language models, on the CPU.",
     groups: [
-      .init("Model", [model.spec, projector.spec, sidecar.spec]),
+      .init("Model", [model.spec, projector.spec, sidecar.spec, encoderType.spec]),
       .init("Prompt", [image.spec, prompt.spec, promptFile.spec, system.spec, raw.spec]),
       .init(
         "Generation",
@@ -110,6 +113,7 @@ extension Arguments {
   var modelOptions: ModelOptions {
     var options = ModelOptions(threads: self[Flags.threads], sidecar: self[Flags.sidecar])
     options.visionLayout = self[Flags.visionLayout] ?? .reference
+    options.encoderType = self[Flags.encoderType] ?? .auto
     return options
   }
 

@@ -35,7 +35,8 @@ struct MatmulTests {
             let found = Double(y[token * rows + row])
             #expect(
               (found - sum).magnitude <= tolerance,
-              "\(set) \(format.name) \(rows) x \(columns), token \(token) of \(tokens), row \(row): \(found), not \(sum)")
+              "\(set) \(format.name) \(rows) x \(columns), token \(token) of \(tokens), row \(row): \(found), not \(sum)"
+            )
           }
         }
       }

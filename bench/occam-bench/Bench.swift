@@ -18,9 +18,10 @@ struct Bench {
     }
     baseline = OccamProcess.peakResidentBytes
     let progress = progress
+    var options = ModelOptions(threads: arguments[Flags.threads])
+    options.encoderType = arguments[Flags.encoderType] ?? .auto
     model = try VisionLanguageModel(
-      path: try arguments.require(Flags.model), projector: arguments[Flags.projector],
-      options: ModelOptions(threads: arguments[Flags.threads])
+      path: try arguments.require(Flags.model), projector: arguments[Flags.projector], options: options
     ) { progress.update("loading", Int($0 * 1000), of: 1000) }
     progress.finish()
     if photo != nil, model.projectorPath == nil {

@@ -11,6 +11,7 @@ import OccamCommandLine
         return .success
       }
       try Flags.spec.checkOperands(arguments)
+      if try runShape(arguments) { return .success }
       let photo = try arguments[Flags.image].map { try PhotoFile.read($0) }
       let bench = try Bench(arguments, photo)
       if arguments[Flags.format] == .jsonl {
@@ -53,6 +54,8 @@ enum Flags {
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
   static let cells = Flag<SessionOptions.CellFormat>.choice(
     "-ctk", "--cache-type-k", default: .f16, help: "KV cell format")
+  static let encoderType = Flag<ModelOptions.EncoderType>.choice(
+    "--encoder-type", default: .auto, help: "format of the encoder's float weights")
   static let visualBudget = Flag<Int>.integer(
     "--visual-budget", in: 1...(1 << 20), help: "mean visual tokens an image shall keep")
   static let lambda1 = Flag<Float>.number("--lambda1", in: 0...1e6, help: "stage I threshold")
@@ -68,13 +71,15 @@ enum Flags {
     tool: "occam-bench", summary: "Measures prefill, decode and answers about a photo, pruned against unpruned.",
     groups: [
       .init("Model", [model.spec, projector.spec]),
+      ShapeFlags.group,
       .init("Tests", [prefill.spec, decode.spec, image.spec, prompt.spec, repetitions.spec]),
       .init("Pruning", [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, maxVisualTokens.spec]),
-      .init("Machine", [threads.spec, cells.spec]),
+      .init("Machine", [threads.spec, cells.spec, encoderType.spec]),
       .init("Output", [format.spec, help.spec]),
     ],
     examples: [
       "occam-bench -m model.gguf -p 512 -n 128 -t 2",
       "occam-bench -m model.gguf --image photo.jpg --visual-budget 32 -o json",
+      "occam-bench --shape llava-1.5-7b:Q4_0 -t 2",
     ])
 }

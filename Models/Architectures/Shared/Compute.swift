@@ -16,7 +16,9 @@ package final class Compute {
   package var progress: (Double) -> Void = { _ in }
   private var slots: [Slot: AlignedBuffer<Float>] = [:]
 
-  package enum Slot: Hashable { case residual, normed, query, key, value, mixed, gate, up, patches, hidden, logits, scores }
+  package enum Slot: Hashable {
+    case residual, normed, query, key, value, mixed, gate, up, patches, hidden, logits, scores
+  }
 
   package init(kernels: KernelSet, team: WorkerTeam) {
     self.kernels = kernels
@@ -36,9 +38,9 @@ package final class Compute {
     return MatrixView(buffer, rows: rows, columns: columns)
   }
 
-  /// Frees buffers larger than decoding one token needs, after a long prefill.
+  /// Frees buffers larger than decoding one token needs, after a long prefill. Logits stay: they are what it was for.
   package func trim(keeping elements: Int = 1 << 20) {
-    for (slot, buffer) in slots where buffer.count > elements { slots[slot] = nil }
+    for (slot, buffer) in slots where buffer.count > elements && slot != .logits { slots[slot] = nil }
   }
 
   /// Between two layers: `done` of `total` layers are behind.

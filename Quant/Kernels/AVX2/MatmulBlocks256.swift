@@ -48,6 +48,7 @@ enum TileQ6_K: TileKernel {
       let block = a.panel + b &* SuperPanel6.bytes
       let x = a.x + b &* (Activation256.bytes &* ActivationLayout.tokens)
       let lines = block + (SuperPanel6.quants &+ pair &* (6 &* PanelLayout.line))
+      if n > 1 { prefetchWeights(lines, lines: 6) }
       let scales = pairs(signed: block + (SuperPanel6.scales &+ 32 &* pair))
       // -32 * scale: the zero point, times the sums of activations.
       totals.add(
@@ -105,8 +106,10 @@ private func affineBlocks<let n: Int>(
     let (b, s) = (index >> 3, index & 7)
     let block = a.panel + b &* SuperPanel.bytes(lines: lines)
     let x = a.x + b &* (Activation256.bytes &* ActivationLayout.tokens)
+    let place = block + (SuperPanel.quants &+ s &* lines &* PanelLayout.line)
+    if n > 1 { prefetchWeights(place, lines: lines) }
     subBlock(
-      block + (SuperPanel.quants &+ s &* lines &* PanelLayout.line), x + (Activation256.quants &+ 32 &* s),
+      place, x + (Activation256.quants &+ 32 &* s),
       twice(block + (SuperPanel.scales &+ 16 &* s)), &totals)
     guard s == 7 else { continue }
     var offsets = Lanes<n>()

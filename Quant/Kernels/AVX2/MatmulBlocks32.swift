@@ -8,6 +8,7 @@ enum TileQ4_0: TileKernel {
     var out = FloatLanes<n>()
     for b in 0..<a.columns / 32 {
       let block = a.panel + b &* BlockPanel.bytes(lines: 4)
+      if n > 1 { prefetchWeights(block, lines: 4) }
       let x = a.x + b &* (Activation32.bytes &* ActivationLayout.tokens)
       var lanes = Lanes<n>()
       for j in 0..<4 {
@@ -39,6 +40,7 @@ enum TileQ8_0: TileKernel {
     let ones = _mm256_set1_epi16(1)
     for b in 0..<a.columns / 32 {
       let block = a.panel + b &* BlockPanel.bytes(lines: 8)
+      if n > 1 { prefetchWeights(block, lines: 8) }
       let x = a.x + b &* (Activation32.bytes &* ActivationLayout.tokens)
       var sums = Lanes<n>()
       for j in 0..<8 {

@@ -39,6 +39,7 @@ enum TileFloats<Format: FloatFormat>: TileKernel {
     var out = FloatLanes<n>()
     for column in 0..<a.columns {
       let place = a.panel + column &* (PanelLayout.rows &* Format.bytes)
+      if n > 1 { prefetchWeights(place, lines: 1) }
       let (low, high) = (Format.eight(place), Format.eight(place + 8 &* Format.bytes))
       for t in 0..<n {
         let x = broadcastFloat(a.x + column &* 16, t &* 4)

@@ -37,7 +37,9 @@ private func affineBlocks<let n: Int>(
     let x = a.x + b &* (Activation256.bytes &* ActivationLayout.tokens)
     var totals = Tile<n, __m512i>(repeating: _mm512_setzero_si512())
     for s in 0..<8 {
-      let quads = unpack(block + (SuperPanel.quants &+ s &* lines &* PanelLayout.line))
+      let place = block + (SuperPanel.quants &+ s &* lines &* PanelLayout.line)
+      if n > 1 { prefetchWeights(place, lines: lines) }
+      let quads = unpack(place)
       let scales = _mm512_cvtepu8_epi32((block + (SuperPanel.scales &+ 16 &* s)).load(as: __m128i.self))
       let x = x + (Activation256.quants &+ 32 &* s)
       totals.update(groups, x, a.groupStride, record: Activation256.bytes) { total, x, _ in
@@ -73,7 +75,9 @@ enum TileQ6_K: TileKernel {
       let x = a.x + b &* (Activation256.bytes &* ActivationLayout.tokens)
       var totals = Tile<n, __m512i>(repeating: _mm512_setzero_si512())
       for pair in 0..<8 {
-        let quads = sixBits(block + (SuperPanel6.quants &+ pair &* (6 &* PanelLayout.line)))
+        let place = block + (SuperPanel6.quants &+ pair &* (6 &* PanelLayout.line))
+        if n > 1 { prefetchWeights(place, lines: 6) }
+        let quads = sixBits(place)
         let both = _mm512_cvtepi8_epi16((block + (SuperPanel6.scales &+ 32 &* pair)).load(as: __m256i.self))
         let scales0 = _mm512_srai_epi32(_mm512_slli_epi32(both, 16), 16)
         let scales1 = _mm512_srai_epi32(both, 16)

@@ -32,6 +32,7 @@ private func blocks32<let n: Int>(
   var sums = Tile<n, __m512>(repeating: _mm512_setzero_ps())
   for b in 0..<a.columns / 32 {
     let block = a.panel + b &* BlockPanel.bytes(lines: lines)
+    if n > 1 { prefetchWeights(block, lines: lines) }
     let scales = floats(halves: block + BlockPanel.scales)
     let quads = unpack(block + BlockPanel.quants)
     let x = a.x + b &* (Activation32.bytes &* ActivationLayout.tokens)

@@ -34,7 +34,9 @@ private func floatTile<let n: Int>(
 ) {
   var sums = Tile<n, __m512>(repeating: _mm512_setzero_ps())
   for column in 0..<a.columns {
-    let w = weights(a.panel + column &* (PanelLayout.rows &* size))
+    let place = a.panel + column &* (PanelLayout.rows &* size)
+    if n > 1 { prefetchWeights(place, lines: 1) }
+    let w = weights(place)
     sums.update(groups, a.x + column &* 16, a.groupStride, record: 4) { sum, x, _ in
       _mm512_fmadd_ps(w, broadcastFloat(x, 0), sum)
     }

@@ -23,16 +23,11 @@ package struct PeakKernels: Sendable {
 @inlinable
 @inline(__always)
 package func readMemory(_ pointer: UnsafeRawPointer, _ bytes: Int) -> Int {
-  var sums = (SIMD8<Int64>(), SIMD8<Int64>(), SIMD8<Int64>(), SIMD8<Int64>())
-  for i in 0..<bytes / 512 {
-    let place = pointer + i &* 512
-    sums.0 &+= place.load(as: SIMD8<Int64>.self) &+ place.load(fromByteOffset: 64, as: SIMD8<Int64>.self)
-    sums.1 &+= place.load(fromByteOffset: 128, as: SIMD8<Int64>.self)
-      &+ place.load(fromByteOffset: 192, as: SIMD8<Int64>.self)
-    sums.2 &+= place.load(fromByteOffset: 256, as: SIMD8<Int64>.self)
-      &+ place.load(fromByteOffset: 320, as: SIMD8<Int64>.self)
-    sums.3 &+= place.load(fromByteOffset: 384, as: SIMD8<Int64>.self)
-      &+ place.load(fromByteOffset: 448, as: SIMD8<Int64>.self)
+  var sums = (SIMD8<Int64>(), SIMD8<Int64>())
+  for i in 0..<bytes / 128 {
+    let place = pointer + i &* 128
+    sums.0 &+= place.load(as: SIMD8<Int64>.self)
+    sums.1 &+= place.load(fromByteOffset: 64, as: SIMD8<Int64>.self)
   }
-  return Int((sums.0 &+ sums.1 &+ sums.2 &+ sums.3).wrappedSum())
+  return Int((sums.0 &+ sums.1).wrappedSum())
 }
