@@ -95,7 +95,7 @@ import Testing
     let model = try TinyModel.load(files.text, files.projector)
     let total = plan.textWeightsBytes + plan.visionWeightsBytes
     #expect(Double(abs(total - model.weightsBytes)) < 0.35 * Double(total))
-    #expect(plan.lines.contains { $0.contains("4 visual") })
+    #expect(plan.lines().contains { $0.contains("4 visual") })
   }
 
   @Test func progressRunsFromNothingToAll() throws {
