@@ -114,14 +114,18 @@ let package = Package(
     tests("Pruning", ["OccamCore", "OccamPruning"]),
     tests(
       "Models",
-      ["OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "Occam"]),
+      [
+        "OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "OccamFixtures",
+        "Occam",
+      ]),
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
     tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures", "OccamModels", "Occam", "OccamCommandLine"]),
     tests("Occam", ["Occam", "OccamCommandLine", "OccamCore", "OccamImages"]),
     tests(
       "EndToEnd",
       [
-        "Occam", "OccamModels", "OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors", "OccamTokenizer",
+        "Occam", "OccamModels", "OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors",
+        "OccamTokenizer",
         "OccamPruning",
       ]),
     tests("Repository", ["OccamCore"]),

@@ -12,4 +12,3 @@ package enum Clock {
   /// Milliseconds since `start`, a value of `nanoseconds()`.
   package static func milliseconds(since start: UInt64) -> Double { Double(nanoseconds() - start) / 1e6 }
 }
-

@@ -44,6 +44,13 @@ public struct OccamError: Error, Sendable, CustomStringConvertible {
   public var description: String { subject.isEmpty ? message : "\(subject): \(message)" }
 }
 
+extension OccamError {
+  /// A text model alone was asked about an image.
+  public static func cannotSee(_ path: String) -> OccamError {
+    OccamError(.mismatch, path, "is a text-only model: to show it images, give its projector file with --mmproj")
+  }
+}
+
 /// Runs `body` and turns the rooms' own errors into `OccamError`.
 func translating<R>(_ subject: String, _ body: () throws -> R) throws(OccamError) -> R {
   do {

@@ -140,8 +140,7 @@ final class SessionCore {
   ) throws(OccamError) {
     guard !sources.isEmpty || !images.isEmpty else { return }
     guard let encoder = model.encoder, let projector = model.projector else {
-      throw OccamError(
-        .mismatch, model.path, "is a text-only model: to show it images, give its projector file with --mmproj")
+      throw OccamError.cannotSee(model.path)
     }
     for note in settings?.notes ?? [] { model.notesSaid.warnOnce(note) }
     let pipeline = ImagePipeline(encoder: encoder, projector: projector, compute: compute)

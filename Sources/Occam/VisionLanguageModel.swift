@@ -67,7 +67,7 @@ public final class VisionLanguageModel: Sendable {
     guard tokenizer.vocabularySize <= decoder.shape.vocabulary else {
       throw OccamError(
         .invalidModel, path,
-        "the tokenizer has \(tokenizer.vocabularySize) tokens, the embedding table \(decoder.shape.vocabulary) rows")
+        "names \(tokenizer.vocabularySize) tokens, but its weights hold \(decoder.shape.vocabulary)")
     }
     var vision: (encoder: any VisionEncoder, projector: any Projector)?
     if let file = files.projector {

@@ -103,9 +103,9 @@ enum Flags {
         ]),
     ],
     examples: [
-      "occam-run -m llava-v1.5-7b-Q4_0.gguf --image photo.jpg -p \"What is on the table?\"",
-      "occam-run -m model.gguf --image photo.jpg --visual-budget 32 --keep-map kept.png -p \"Read the sign.\"",
-      "occam-run -m model.gguf          chat in the terminal: /image FILE, /clear, /quit",
+      "occam-run -m llava-7b-Q4_0.gguf --image photo.jpg -p \"What is on the table?\"",
+      "occam-run -m model.gguf --image photo.jpg --keep-map kept.png -p \"Read it.\"",
+      "occam-run -m model.gguf          a chat: /image FILE, /clear, /quit",
     ])
 }
 

@@ -22,6 +22,7 @@ struct Run {
     let prompt = try readPrompt()
     if let path = arguments[Flags.keepMap] { try TextFile.checkWritable(path) }
     let photos = try arguments.all(Flags.image).map { try PhotoFile.read($0) }
+    if !photos.isEmpty { try checkVision(path) }
     let model = try VisionLanguageModel(
       path: path, projector: arguments[Flags.projector], options: arguments.modelOptions
     ) { share in update("loading", share) }
@@ -56,6 +57,13 @@ struct Run {
     if arguments.isGiven(Flags.keepMap) {
       if arguments[Flags.prune] == .off { throw .invalid("--keep-map shows what pruning kept; --prune is off") }
       if images.isEmpty, !isChat { throw .invalid("--keep-map needs an --image") }
+    }
+  }
+
+  /// The files' headers tell whether the model can see.
+  private func checkVision(_ path: String) throws {
+    if try MemoryPlan(path: path, projector: arguments[Flags.projector]).visualTokens == 0 {
+      throw OccamError.cannotSee(path)
     }
   }
 

@@ -52,7 +52,9 @@ import Testing
       #expect(images.count == 2)
       #expect(images.allSatisfy { $0.kept == 1 }, "\(lambda1) \(lambda2)")
       if lambda1 == 0 { #expect(images.allSatisfy { $0.stage1 == $0.total }) }
-      #expect(try session.logits(raw: prompt.text, images: prompt.images, continuation: [], pruning: pruning)[0].allSatisfy(\.isFinite))
+      #expect(
+        try session.logits(raw: prompt.text, images: prompt.images, continuation: [], pruning: pruning)[0].allSatisfy(
+          \.isFinite))
     }
   }
 

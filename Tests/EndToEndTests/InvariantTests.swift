@@ -10,9 +10,8 @@ import Testing
   private static let continuation: [Int32] = [300, 301, 302]
 
   /// 1. Off is off: the same bits with and without a sidecar, and as a prefill that knows nothing of pruning.
-  @Test(arguments: ["g1", "g3"], [1, 2]) func offIsBitIdentical(fixture: String, photos: Int) throws {
-    let plain = PrunedCase(fixture: fixture, hasRegister: false, layers: 0)
-    let calibrated = PrunedCase(fixture: fixture, hasRegister: true, layers: 0)
+  @Test(arguments: [0, 2], [1, 2]) func offIsBitIdentical(first: Int, photos: Int) throws {
+    let (plain, calibrated) = (PrunedCase.all[first], PrunedCase.all[first + 1])
     #expect(try calibrated.model().isCalibrated && !plain.model().isCalibrated)
     let prompt = PrunedCase.prompt(photos: photos)
     func logits(_ item: PrunedCase) throws -> [[Float]] {

@@ -12,11 +12,16 @@ struct PrunedCase: Sendable, CustomStringConvertible {
   let hasRegister: Bool
   /// Text layers of the fixture.
   let layers: Int
+  /// Thresholds at which these random models drop tokens in both stages, and keep some.
+  let lambda1: Float
+  let lambda2: Float
 
-  /// With and without a class token, register and mean.
+  /// With and without a class token (g1, g3), register and mean.
   static let all = [
-    PrunedCase(fixture: "g1", hasRegister: false, layers: 4), PrunedCase(fixture: "g1", hasRegister: true, layers: 4),
-    PrunedCase(fixture: "g3", hasRegister: false, layers: 5), PrunedCase(fixture: "g3", hasRegister: true, layers: 5),
+    PrunedCase(fixture: "g1", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
+    PrunedCase(fixture: "g1", hasRegister: true, layers: 4, lambda1: 0.5, lambda2: 1.2),
+    PrunedCase(fixture: "g3", hasRegister: false, layers: 5, lambda1: 0.7, lambda2: 0.9),
+    PrunedCase(fixture: "g3", hasRegister: true, layers: 5, lambda1: 0.9, lambda2: 5),
   ]
 
   var description: String { "\(fixture) \(hasRegister ? "register" : "mean")" }
@@ -39,10 +44,6 @@ struct PrunedCase: Sendable, CustomStringConvertible {
     hasRegister
       ? RegisterPlan((0..<2).flatMap { layer in [3, 100, 501].map { .init(layer: layer, channel: $0) } }) : nil
   }
-
-  /// Thresholds at which these random models drop tokens in both stages, and keep some.
-  var lambda1: Float { hasRegister ? 0.5 : 0.7 }
-  var lambda2: Float { hasRegister ? 1.2 : 0.9 }
 
   func pruning(layer: Int = 2) -> GenerationOptions.Pruning {
     var pruning = GenerationOptions.Pruning()
@@ -92,7 +93,9 @@ struct PrunedCase: Sendable, CustomStringConvertible {
 
 extension Session {
   /// A raw prompt's prefill alone, and what pruning did.
-  func prefill(_ prompt: String, _ images: [ImageSource], _ pruning: GenerationOptions.Pruning) throws -> GenerationMetrics {
+  func prefill(_ prompt: String, _ images: [ImageSource], _ pruning: GenerationOptions.Pruning) throws
+    -> GenerationMetrics
+  {
     try respond(to: prompt, images: images, options: .greedy(0, raw: true, pruning))
   }
 }
