@@ -119,7 +119,11 @@ let package = Package(
         "Occam",
       ]),
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
-    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures", "OccamModels", "Occam", "OccamCommandLine"]),
+    tests(
+      "Fixtures",
+      [
+        "OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures", "OccamModels", "Occam", "OccamCommandLine",
+      ]),
     tests("Occam", ["Occam", "OccamCommandLine", "OccamCore", "OccamImages"]),
     tests(
       "EndToEnd",
