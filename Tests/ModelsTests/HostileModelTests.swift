@@ -125,7 +125,7 @@ import Testing
     #expect(loadingError(try edited.write(), files.projector)?.message.contains("token_embd.weight") == true)
     edited.set("llama.vocab_size", .uint32(UInt32(rows)))
     let error = loadingError(try edited.write(), files.projector)
-    #expect(error?.code == .invalidModel && error?.message.contains("\(rows) rows") == true)
+    #expect(error?.code == .invalidModel && error?.message.contains("weights hold \(rows)") == true)
   }
 
   /// The table may be longer (padded); a padding row that wins is a token without text.
