@@ -87,7 +87,9 @@ final class SessionCore {
       let logits = try prefill(prompt, settings, onEvent, &metrics)
       let generator = Generator(core: self, options: options, start: start)
       try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)
-      if !options.raw { messages += [user, ChatMessage(role: "assistant", text: metrics.text)] }
+      // An answer that spells the marker shows no image: it would be counted as one in every later turn.
+      let answer = Prompt.split(metrics.text).joined()
+      if !options.raw { messages += [user, ChatMessage(role: "assistant", text: answer)] }
     } catch {
       images.removeSubrange(imagesBefore...)
       dropCache()
