@@ -94,7 +94,7 @@ let package = Package(
     room("OccamCommandLine", "Sources/CommandLine", ["OccamCore"]),
     tool("occam-run", "Sources/occam-run", ["Occam", "OccamCommandLine"]),
     tool("occam-calibrate", "Sources/occam-calibrate", ["Occam", "OccamCommandLine"]),
-    tool("occam-bench", "bench/occam-bench", ["Occam", "OccamCommandLine"]),
+    tool("occam-bench", "bench/occam-bench", ["Occam", "OccamFixtures", "OccamCommandLine"]),
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
@@ -115,11 +115,20 @@ let package = Package(
     tests("Pruning", ["OccamCore", "OccamPruning"]),
     tests(
       "Models",
-      ["OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels"]),
+      [
+        "OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "OccamFixtures",
+        "Occam",
+      ]),
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
-    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"]),
-    tests("Occam", ["Occam", "OccamCommandLine"]),
-    tests("EndToEnd", ["Occam", "OccamModels"]),
+    tests("Fixtures", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures", "OccamModels", "Occam"]),
+    tests("Occam", ["Occam", "OccamCommandLine", "OccamCore", "OccamImages"]),
+    tests(
+      "EndToEnd",
+      [
+        "Occam", "OccamModels", "OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors",
+        "OccamTokenizer",
+        "OccamPruning",
+      ]),
     tests("Repository", ["OccamCore"]),
   ],
   swiftLanguageModes: [.v6]

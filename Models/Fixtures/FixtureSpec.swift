@@ -33,6 +33,8 @@ package struct FixtureSpec: Sendable {
     package var epsilon: Float = 1e-5
     /// Whether `ffn_down` names the first matrix and `ffn_up` the second, as in the published LLaVA files.
     package var hasSwappedFeedForwardNames = false
+    /// Width between the projector's two matrices; that of the text model if nil.
+    package var projectorWidth: Int?
 
     package var patches: Int { (imageSize / patchSize) * (imageSize / patchSize) }
     /// Rows the encoder works on: the patches, and CLS if there is one.
@@ -57,7 +59,9 @@ package struct FixtureSpec: Sendable {
 
 extension FixtureSpec {
   /// The fixture of that name with its usual seed; nil when there is none.
-  package static func named(_ name: String) -> FixtureSpec? { all.first { $0.name == name } }
+  package static func named(_ name: String) -> FixtureSpec? {
+    all.first { $0.name == name } ?? ModelShape.all.first { $0.name == name && $0.isExact }?.spec
+  }
 
   package static let all: [FixtureSpec] = [demo, g1, g2, g3, bench1b]
 

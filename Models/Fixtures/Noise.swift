@@ -12,6 +12,11 @@ package struct Noise: Sendable {
     generator = SeededGenerator(seed: hash &+ seed &* 0x9E37_79B9_7F4A_7C15)
   }
 
+  /// Noise of one row, where rows are made in any order.
+  init(seed: UInt64, tensor: String, row: Int) {
+    self.init(seed: seed &+ UInt64(row + 1) &* 0xD1B5_4A32_D192_ED03, tensor: tensor)
+  }
+
   /// Bell-shaped, mean 0, deviation 1, within +-3.47: four 16-bit uniform numbers of one draw, summed as integers.
   package mutating func normal() -> Float {
     let bits = generator.next()

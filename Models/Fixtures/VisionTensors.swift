@@ -4,6 +4,7 @@ extension FixtureSpec.Vision {
   /// Tensors of the encoder and of the projector into `textWidth`, in file order.
   package func tensors(textWidth: Int) -> [TensorPlan] {
     var plans: [TensorPlan] = []
+    let middle = projectorWidth ?? textWidth
     if hasClassToken { plans.append(.noise("v.class_embd", [width], .vector, deviation: 1)) }
     plans += [
       patchKernel(),
@@ -14,9 +15,9 @@ extension FixtureSpec.Vision {
     for layer in 0..<layers { plans += layerTensors(layer) }
     plans += [
       // The hidden state is not normed before the projector, and has a deviation of about 2.
-      .matrix("mm.0.weight", width, textWidth, .visionMatrix, gain: 0.7),
-      .bias("mm.0.bias", textWidth),
-      .matrix("mm.2.weight", textWidth, textWidth, .visionMatrix, gain: 1.2),
+      .matrix("mm.0.weight", width, middle, .visionMatrix, gain: 0.7),
+      .bias("mm.0.bias", middle),
+      .matrix("mm.2.weight", middle, textWidth, .visionMatrix, gain: 1.2),
       .bias("mm.2.bias", textWidth),
     ]
     return plans

@@ -5,7 +5,7 @@ extension CommandLineSpec {
   /// - Parameter width: columns of the terminal; at least 40 are used.
   package func help(width: Int) -> String {
     let width = max(width, 40)
-    var text = "\(summary)\n\nUsage: \(tool)"
+    var text = wrap(summary, to: width).map { $0 + "\n" }.joined() + "\nUsage: \(tool)"
     if !groups.allSatisfy({ $0.flags.isEmpty }) { text += " [flags]" }
     for operand in operands {
       let name = operand.repeats ? "\(operand.name)..." : operand.name

@@ -1,7 +1,8 @@
 import OccamCore
 import Synchronization
 
-/// Shows how far a long step is: one line that is drawn over and over on a terminal, plain lines otherwise.
+/// Shows how far a long step is: one line that is drawn over and over on a terminal; otherwise a plain line when the step
+/// is done, and one every few seconds until then.
 ///
 /// May be called from any thread. A step begins with its first `update` and ends with `finish`.
 package final class ProgressReporter: Sendable {
@@ -46,8 +47,8 @@ package final class ProgressReporter: Sendable {
       guard var current = step else { return }
       guard isNew || time - current.shown >= pause || (terminal && done >= total) else { return }
       current.shown = time
-      let text = terminal ? bar(name, done, total) : "\(name) \(percent(done, total))%\n"
-      if text != current.text { write(terminal ? "\r\u{1B}[K" + text : isNew ? "\(name)...\n" : text) }
+      let text = terminal ? bar(name, done, total) : "\(name): \(percent(done, total))%\n"
+      if terminal || !isNew, text != current.text { write(terminal ? "\r\u{1B}[K" + text : text) }
       current.text = text
       step = current
     }

@@ -40,6 +40,17 @@ package struct Table: Sendable {
     rows.append(row)
   }
 
+  /// The rows of both under the columns of both; columns with the same key are one.
+  package func joined(with other: Table) -> Table {
+    let known = Set(columns.map(\.key))
+    var result = Table(columns + other.columns.filter { !known.contains($0.key) })
+    for table in [self, other] {
+      let places = result.columns.map { column in table.columns.firstIndex { $0.key == column.key } }
+      for row in table.rows { result.add(places.map { $0.map { row[$0] } ?? .missing }) }
+    }
+    return result
+  }
+
   package func text(_ format: Format) -> String {
     switch format {
     case .md: markdown()

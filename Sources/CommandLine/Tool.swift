@@ -11,11 +11,12 @@ package enum ExitCode: Int32, Sendable {
   case interrupted = 130
 }
 
-/// The frame of every command-line tool: signals, error messages, exit codes.
+/// The frame of every command-line tool: signals, error messages, exit codes. Ctrl-C ends a tool at once with 130; one that
+/// has something to keep calls `Interrupt.install` before the work in question.
 package enum Tool {
   /// Runs a tool to its end. Every error becomes one line on stderr, `name: message`.
   package static func run(_ name: String, _ body: () throws -> ExitCode) -> Never {
-    start()
+    start(name)
     do {
       finish(try body())
     } catch {
@@ -24,7 +25,7 @@ package enum Tool {
   }
 
   package static func run(_ name: String, _ body: () async throws -> ExitCode) async -> Never {
-    start()
+    start(name)
     do {
       finish(try await body())
     } catch {
@@ -49,9 +50,9 @@ package enum Tool {
     }
   }
 
-  private static func start() {
+  private static func start(_ name: String) {
     Interrupt.ignoreBrokenPipes()
-    Interrupt.install()
+    Interrupt.endProcess(as: name)
   }
 
   private static func finish(_ code: ExitCode) -> Never { exit(code.rawValue) }

@@ -28,10 +28,10 @@ package enum UsageError: Error, Equatable, CustomStringConvertible {
 }
 
 /// Finds what a mistyped name was meant to be.
-enum NearestName {
+package enum NearestName {
   /// The candidate with the fewest edits, if they are few for the name's length (of equals one as long as the name,
   /// then the first); else one that the name begins.
-  static func find(_ name: String, among candidates: [String]) -> String? {
+  package static func find(_ name: String, among candidates: [String]) -> String? {
     let wanted = letters(name)
     guard !wanted.isEmpty, wanted.count <= 64 else { return nil }
     var best: (distance: Int, resize: Int, name: String)?

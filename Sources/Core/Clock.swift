@@ -12,12 +12,3 @@ package enum Clock {
   /// Milliseconds since `start`, a value of `nanoseconds()`.
   package static func milliseconds(since start: UInt64) -> Double { Double(nanoseconds() - start) / 1e6 }
 }
-
-package enum ProcessMemory {
-  /// Largest resident set so far, bytes (getrusage, kilobytes on Linux).
-  package static func peakResidentBytes() -> Int {
-    var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return usage.ru_maxrss * 1024
-  }
-}

@@ -28,12 +28,15 @@ package enum Files {
     }
   }
 
-  /// Writes a file whole or not at all: into a temporary neighbour first, then renamed over `path`.
+  /// Writes a file whole or not at all: into a temporary neighbour first, then renamed over `path`. A device or a pipe is
+  /// written where it is, and so is the file behind a symbolic link: a rename would put a plain file in its place.
   package static func write(_ content: [UInt8], to path: String) throws(FileError) {
+    var status = stat()
+    if lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG { return try writeInPlace(content, to: path) }
     let temporary = "\(path).partial-\(getpid())"
     let descriptor = Glibc.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     if descriptor < 0 {
-      // A device or a folder that takes no new file: write in place.
+      // A folder that takes no new file.
       return try writeInPlace(content, to: path)
     }
     do {
@@ -67,6 +70,18 @@ package enum Files {
       }
       written += count
     }
+  }
+
+  /// Refuses a folder, a file or device without permission, and a new file in a folder that is missing or takes none.
+  package static func checkWritable(_ path: String) throws(FileError) {
+    var status = stat()
+    if stat(path, &status) == 0 {
+      if status.st_mode & S_IFMT == S_IFDIR { throw FileError(.write, path, errno: EISDIR) }
+      guard access(path, W_OK) == 0 else { throw FileError(.write, path, errno: errno) }
+      return
+    }
+    let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    guard access(folder, W_OK) == 0 else { throw FileError(.write, path, errno: errno) }
   }
 
   package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }

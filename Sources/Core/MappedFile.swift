@@ -15,7 +15,10 @@ package final class MappedFile: @unchecked Sendable {
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw FileError(.open, path, errno: errno) }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw FileError(.open, path, reason: "not a regular file") }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      let isFolder = status.st_mode & S_IFMT == S_IFDIR
+      throw FileError(.open, path, reason: isFolder ? "is a directory" : "not a regular file")
+    }
     self.path = path
     guard status.st_size > 0 else {
       bytes = UnsafeRawBufferPointer(start: nil, count: 0)

@@ -38,11 +38,14 @@ package final class GGUFFile: Sendable {
   private enum Storage: Sendable {
     case mapped(MappedFile)
     case memory(AlignedBuffer<UInt8>)
+    /// No file: the tensors' bytes are made when they are asked for.
+    case generated(any TensorGenerator)
 
     var bytes: UnsafeRawBufferPointer {
       switch self {
       case .mapped(let file): file.bytes
       case .memory(let buffer): UnsafeRawBufferPointer(buffer.buffer)
+      case .generated: UnsafeRawBufferPointer(start: nil, count: 0)
       }
     }
   }
@@ -88,6 +91,44 @@ package final class GGUFFile: Sendable {
     indices.reserveCapacity(parser.tensors.count)
     for (index, tensor) in parser.tensors.enumerated() { indices[tensor.name] = index }
     self.indices = indices
+  }
+
+  /// A file that does not exist: its header, and what makes the bytes of its tensors.
+  /// - Throws: for shapes that the type cannot hold, and names or keys that come twice.
+  package init(
+    subject: String, metadata entries: [(key: String, value: GGUFValue)],
+    tensors: [(name: String, dimensions: [Int], type: GGMLType)], generator: any TensorGenerator
+  ) throws(GGUFError) {
+    var metadata = GGUFMetadata()
+    for (key, value) in entries {
+      guard metadata[key] == nil else { throw GGUFError(subject, .key(key), .duplicate) }
+      metadata.append(key, value)
+    }
+    var table: [GGUFTensorInfo] = []
+    var indices: [String: Int] = [:]
+    var offset = 0
+    for (name, dimensions, type) in tensors {
+      guard let size = type.byteCount(dimensions: dimensions), size > 0,
+        case let (end, false) = offset.addingReportingOverflow(size), end <= Int.max - GGUFFile.defaultAlignment
+      else { throw GGUFError(subject, .tensor(name), .sizeOverflow) }
+      guard indices.updateValue(table.count, forKey: name) == nil else {
+        throw GGUFError(subject, .tensor(name), .duplicate)
+      }
+      table.append(GGUFTensorInfo(name: name, dimensions: dimensions, type: type, byteRange: offset..<end))
+      offset = (end + GGUFFile.defaultAlignment - 1) & ~(GGUFFile.defaultAlignment - 1)
+    }
+    storage = .generated(generator)
+    self.subject = subject
+    version = 3
+    alignment = GGUFFile.defaultAlignment
+    self.metadata = metadata
+    self.tensors = table
+    self.indices = indices
+  }
+
+  /// What makes the tensors' bytes, when they stand in no file; `bytes` must then not be asked.
+  package var generator: (any TensorGenerator)? {
+    if case .generated(let generator) = storage { generator } else { nil }
   }
 
   package var path: String { subject }

@@ -34,6 +34,15 @@ package func decodeImage(
   }
 }
 
+/// Refuses what `decodeImage` would refuse by its first bytes, without decoding anything.
+package func checkSignature(_ bytes: [UInt8], subject: String) throws(ImageError) {
+  try bytes.withUnsafeBufferPointer { buffer throws(ImageError) in
+    do throws(ImageFault) { _ = try sniff(ByteSource(UnsafeRawBufferPointer(buffer))) } catch {
+      throw error.about(subject)
+    }
+  }
+}
+
 private enum Format { case jpeg, png }
 
 private func sniff(_ data: ByteSource) throws(ImageFault) -> Format {

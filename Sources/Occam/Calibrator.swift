@@ -7,7 +7,8 @@ import OccamPruning
 /// register neurons, lambda1, and the curve lambda2 -> mean kept tokens at that lambda1. Nothing is trained.
 public final class Calibrator {
   public struct Options: Sendable {
-    /// Tried in turn until at most a twentieth of the outlier patches is left; Jiang et al. needed 10 to 100.
+    /// Tried in turn until at most a twentieth of the outlier patches is left; the best of them is taken. Jiang et al.
+    /// needed 10 to 100.
     public var neuronCounts = [10, 25, 50, 100, 200]
     /// Share of the visual tokens stage I is to keep on average; the paper's 200-300 of 576.
     public var stageOneShare = 0.45
@@ -116,12 +117,14 @@ public final class Calibrator {
       return (plan, before, after)
     }
     for count in options.neuronCounts {
-      plan = finder.plan(top: count)
-      after = try sinks(images, plan)
+      let candidate = finder.plan(top: count)
+      let outcome = try sinks(images, candidate)
       progress(
-        "\(plan.neurons.count) neurons: \(fixed(before.outliers, 2)) -> \(fixed(after.outliers, 2)) outlier patches an image"
+        "\(candidate.neurons.count) neurons: \(fixed(before.outliers, 2)) -> \(fixed(outcome.outliers, 2)) outlier patches an image"
       )
-      if after.outliers <= 0.05 * before.outliers || plan.neurons.count < count { break }
+      // More neurons than the outliers have only disturb the encoder.
+      if outcome.outliers < after.outliers { (plan, after) = (candidate, outcome) }
+      if after.outliers <= 0.05 * before.outliers || candidate.neurons.count < count { break }
     }
     return (plan, before, after)
   }

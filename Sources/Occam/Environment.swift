@@ -1,4 +1,6 @@
+import Glibc
 import OccamCore
+import OccamImages
 
 public enum OccamVersion {
   public static let text = "0.1.0"
@@ -25,7 +27,22 @@ public enum TextFile {
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw OccamError(.invalidOption, path == "-" ? "standard input" : path, "is not UTF-8 text")
     }
-    return text.hasSuffix("\n") ? String(text.dropLast()) : text
+    // "\r\n" is one character.
+    return text.last == "\n" || text.last == "\r\n" ? String(text.dropLast()) : text
+  }
+
+  /// The lines of a file that say something, without the spaces round them.
+  public static func lines(_ path: String) throws(OccamError) -> [String] {
+    try read(path).split(whereSeparator: \.isNewline).compactMap { line in
+      let words = line.drop(while: \.isWhitespace)
+      guard let end = words.lastIndex(where: { !$0.isWhitespace }) else { return nil }
+      return String(words[...end])
+    }
+  }
+
+  /// Refuses a file that cannot be written, before the work for it is done.
+  public static func checkWritable(_ path: String) throws(OccamError) {
+    try translating(path) { try Files.checkWritable(path) }
   }
 
   /// Whole or not at all.
@@ -37,6 +54,18 @@ public enum TextFile {
 public enum Number {
   /// Decimal text with exactly `digits` places.
   public static func text(_ value: Double, _ digits: Int) -> String { fixed(value, digits) }
+}
+
+/// A photo's file.
+public enum PhotoFile {
+  /// Reads a file and refuses at once what is neither JPEG nor PNG; the pixels are decoded when they are needed.
+  /// - Parameter path: `-` reads standard input.
+  public static func read(_ path: String) throws(OccamError) -> ImageSource {
+    let source = ImageSource.file(path)
+    let bytes = try ImagePipeline.read(source)
+    try translating(source.name) { try checkSignature(bytes, subject: source.name) }
+    return .bytes(bytes, name: source.name)
+  }
 }
 
 /// The photos of a folder.
@@ -54,6 +83,13 @@ public enum PhotoFolder {
 /// Facts of this process, for the tools.
 public enum OccamProcess {
   public static var peakResidentBytes: Int { ProcessMemory.peakResidentBytes() }
+
+  /// Starts the measure anew, where the system allows it. - Returns: whether it does.
+  @discardableResult
+  public static func resetPeakResidentBytes() -> Bool { ProcessMemory.resetPeak() }
+
+  /// HOME, if it is set.
+  public static var homeFolder: String? { getenv("HOME").map { String(cString: $0) } }
 
   /// - Parameter path: `-` reads standard input.
   public static func readFile(_ path: String) throws(OccamError) -> [UInt8] {

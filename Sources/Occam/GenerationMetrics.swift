@@ -1,4 +1,5 @@
-/// One generated token.
+/// One generated token; the texts of all of them together are the reply. The token that ends a reply comes too, with what
+/// text was held back until then.
 public struct GeneratedToken: Sendable {
   public struct Alternative: Sendable {
     public let id: Int32
@@ -6,7 +7,7 @@ public struct GeneratedToken: Sendable {
     public let logprob: Float
   }
 
-  /// -1 for text that was held back and belongs to no single token, at the end of a reply.
+  /// -1 for text that was held back when a reply was cancelled or the context was full.
   public let id: Int32
   /// Text that became complete with this token; often empty while a character's bytes are still coming.
   public let text: String

@@ -25,7 +25,8 @@ public struct GenerationOptions: Sendable {
   /// Alternatives reported a token, with log-probabilities; nil: neither is computed.
   public var logprobs: Int?
   public var pruning = Pruning()
-  /// The prompt is taken verbatim: no chat template, `<__media__>` marks each image.
+  /// The prompt is taken verbatim: no chat template, `<__media__>` marks each image. Such a prompt is a conversation of
+  /// its own: earlier turns and their images are forgotten.
   public var raw = false
 
   public init() {}

@@ -34,26 +34,27 @@ struct Generator {
       metrics.generatedTokens += 1
       if tokenizer.isEndOfGeneration(id), !options.ignoresEndOfText {
         metrics.stop = .eos
+        emit(id, rest(&decoder, &stops), row, &metrics, onEvent)
         break
       }
-      let text = stops.push(decoder.append(tokenizer.bytes(of: id, special: false)))
+      var text = stops.push(decoder.append(tokenizer.bytes(of: id, special: false)))
+      let isLast = metrics.generatedTokens == limit
+      // What was held back belongs to the last token.
+      if isLast, stops.found == nil { text += rest(&decoder, &stops) }
+      if stops.found != nil { metrics.stop = .stop }
       emit(id, text, row, &metrics, onEvent)
-      if stops.found != nil {
-        metrics.stop = .stop
-        break
-      }
+      if isLast || stops.found != nil { break }
       sampler.accept(id)
-      if metrics.generatedTokens == limit { break }
       do throws(OccamError) {
         logits = try core.decode(id, position: metrics.promptTokens + metrics.generatedTokens - 1)
       } catch {
         // What was said so far stays said; a full context is an error all the same.
+        flush(&decoder, &stops, &metrics, onEvent)
         if error.code != .cancelled { throw error }
         metrics.stop = .cancelled
         break
       }
     }
-    if metrics.stop != .stop { flush(&decoder, &stops, &metrics, onEvent) }
     if decodeStart > 0 {
       metrics.timings.decode = Clock.milliseconds(since: decodeStart)
       // The first token came out of prefill.
@@ -93,12 +94,17 @@ struct Generator {
   }
 
   /// Bytes of an unfinished character and text held back for a stop string belong to the reply after all.
+  private func rest(_ decoder: inout StreamingDecoder, _ stops: inout StopStrings) -> String {
+    let last = stops.push(decoder.finish())
+    return stops.found == nil ? last + stops.finish() : last
+  }
+
+  /// The same as an event of its own, where no token follows any more.
   private func flush(
     _ decoder: inout StreamingDecoder, _ stops: inout StopStrings, _ metrics: inout GenerationMetrics,
     _ onEvent: (GenerationEvent) -> Void
   ) {
-    let last = stops.push(decoder.finish())
-    let rest = stops.found == nil ? last + stops.finish() : last
+    let rest = rest(&decoder, &stops)
     guard !rest.isEmpty else { return }
     metrics.text += rest
     onEvent(.token(GeneratedToken(id: -1, text: rest, logprob: nil, top: [])))

@@ -1,6 +1,7 @@
 import OccamCore
 import OccamGGUF
 import OccamModels
+import OccamQuantFormats
 
 /// What a model will need, computed from its files' headers alone; nothing is loaded.
 public struct MemoryPlan: Sendable {
@@ -18,9 +19,17 @@ public struct MemoryPlan: Sendable {
   public let availableBytes: Int?
 
   public init(
-    path: String, projector: String? = nil, session: SessionOptions = SessionOptions()
+    path: String, projector: String? = nil, session: SessionOptions = SessionOptions(),
+    encoderType: ModelOptions.EncoderType = .auto
   ) throws(OccamError) {
-    let files = try ModelFiles(path: path, projector: projector)
+    try self.init(ModelFiles(path: path, projector: projector), session, encoderType)
+  }
+
+  /// - Parameter visualTokens: of the images planned for; nil: one a patch of one image.
+  init(
+    _ files: ModelFiles, _ session: SessionOptions, _ encoderType: ModelOptions.EncoderType, visualTokens: Int? = nil
+  ) throws(OccamError) {
+    let path = files.text.subject
     let text = try translating(path) { try ModelRegistry.textShape(files.text) }
     let vision = try files.projector.map { file throws(OccamError) in
       try translating(path) { try ModelRegistry.visionShape(file, layout: .reference) }
@@ -30,7 +39,9 @@ public struct MemoryPlan: Sendable {
     }
     let isVision: (String) -> Bool = { $0.hasPrefix("v.") || $0.hasPrefix("mm.") }
     textWeightsBytes = bytes(files.text) { !isVision($0) }
-    visionWeightsBytes = files.projector.map { bytes($0, isVision) } ?? 0
+    visionWeightsBytes = (files.projector?.tensors ?? []).reduce(0) {
+      $0 + (isVision($1.name) ? MemoryPlan.loadedBytes($1, encoderType.format) : 0)
+    }
     let cellValues = text.kvHeads * text.headDimension * 2
     let perLayer =
       switch session.cells {
@@ -40,13 +51,29 @@ public struct MemoryPlan: Sendable {
       }
     kvBytesPerToken = perLayer * text.layers
     layers = text.layers
-    visualTokens = vision?.patches ?? 0
+    let visualTokens = visualTokens ?? vision?.patches ?? 0
+    self.visualTokens = visualTokens
     contextLength = min(session.contextLength ?? text.contextLength, text.contextLength)
     let rows = visualTokens + 64
     let decoder = rows * (2 * text.hidden + 2 * text.heads * text.headDimension) + min(rows, 512) * 2 * text.feedForward
-    let encoder = vision.map { ($0.patches + 2) * (6 * $0.hidden + $0.feedForward) } ?? 0
+    let encoder =
+      vision.map { vision in
+        // Without a class token stage I reads the attention of every patch.
+        let scores = vision.hasClassToken ? vision.patches : vision.patches * vision.patches
+        return (vision.patches + 2) * (6 * vision.hidden + vision.feedForward) + scores
+      } ?? 0
     activationBytes = 4 * max(decoder, encoder)
     availableBytes = MemoryPlan.available()
+  }
+
+  /// Bytes of a vision tensor in memory: float matrices whose rows hold whole blocks of `format` take that.
+  private static func loadedBytes(_ tensor: GGUFTensorInfo, _ format: QuantFormat?) -> Int {
+    let stored = tensor.byteRange.count
+    guard let format, let type = QuantFormat(rawValue: tensor.type.rawValue), !type.isQuantized,
+      tensor.dimensions.count > 1, tensor.name != "v.position_embd.weight", let rows = tensor.dimensions.last,
+      tensor.elementCount / rows % format.blockSize == 0
+    else { return stored }
+    return format.byteCount(elements: tensor.elementCount) ?? stored
   }
 
   /// KV bytes of a conversation whose layers hold `tokens` tokens each.
@@ -58,12 +85,14 @@ public struct MemoryPlan: Sendable {
   }
 
   /// The plan as lines of text.
-  public var lines: [String] {
+  /// - Parameter visualBudget: visual tokens to plan for beside the unpruned ones.
+  public func lines(visualBudget: Int? = nil) -> [String] {
+    let budget = min(visualBudget ?? 64, visualTokens)
     var lines = [
       "text weights        \(pad(mebibytes(textWeightsBytes), 10)) MiB",
       "vision weights      \(pad(mebibytes(visionWeightsBytes), 10)) MiB",
       "activations         \(pad(mebibytes(activationBytes), 10)) MiB",
-      "KV cells            \(pad(mebibytes(kvBytesPerToken), 10)) MiB a token, \(layers) layers",
+      "KV cells            \(pad(fixed(Double(kvBytesPerToken) / 1024, 1), 10)) KiB a token, \(layers) layers",
     ]
     if visualTokens > 0 {
       let text = 320
@@ -71,7 +100,8 @@ public struct MemoryPlan: Sendable {
         "  one image unpruned\(pad(mebibytes(kvBytes(tokens: visualTokens + text)), 10)) MiB"
           + "  (\(visualTokens) visual + \(text) text tokens)")
       lines.append(
-        "  at a budget of 32 \(pad(mebibytes(kvBytes(tokens: 32 + text)), 10)) MiB  (32 visual + \(text) text tokens)")
+        "  one image pruned  \(pad(mebibytes(kvBytes(tokens: budget + text)), 10)) MiB"
+          + "  (\(budget) visual + \(text) text tokens)")
     }
     lines.append("  context full      \(pad(mebibytes(kvBytes(tokens: contextLength)), 10)) MiB  (\(contextLength))")
     lines.append("total, one image    \(pad(mebibytes(totalBytes), 10)) MiB")

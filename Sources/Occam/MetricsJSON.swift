@@ -25,7 +25,7 @@ extension GenerationMetrics {
   package var json: JSONValue {
     [
       "type": "summary", "stop": .string(stop.rawValue), "prompt_tokens": .integer(promptTokens),
-      "cached_tokens": .integer(cachedTokens), "generated_tokens": .integer(generatedTokens),
+      "generated_tokens": .integer(generatedTokens),
       "timings": timings.json, "pruning": .array(pruning.map(\.json)),
       "memory": [
         "kv_bytes": .integer(kvBytes), "kv_bytes_unpruned": .integer(kvBytesUnpruned),

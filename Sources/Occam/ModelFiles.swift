@@ -9,6 +9,13 @@ struct ModelFiles {
   /// The projector was found, not given: worth a line to the user.
   let found: String?
 
+  /// A pair at hand.
+  init(text: GGUFFile, projector: GGUFFile?) {
+    self.text = text
+    self.projector = projector
+    found = nil
+  }
+
   init(path: String, projector: String?) throws(OccamError) {
     text = try ModelFiles.open(path)
     let fused = ModelRegistry.hasVision(text)

@@ -44,6 +44,13 @@ public struct OccamError: Error, Sendable, CustomStringConvertible {
   public var description: String { subject.isEmpty ? message : "\(subject): \(message)" }
 }
 
+extension OccamError {
+  /// A text model alone was asked about an image.
+  public static func cannotSee(_ path: String) -> OccamError {
+    OccamError(.mismatch, path, "is a text-only model: to show it images, give its projector file with --mmproj")
+  }
+}
+
 /// Runs `body` and turns the rooms' own errors into `OccamError`.
 func translating<R>(_ subject: String, _ body: () throws -> R) throws(OccamError) -> R {
   do {
@@ -62,7 +69,7 @@ func translating<R>(_ subject: String, _ body: () throws -> R) throws(OccamError
   } catch let error as ImageError {
     throw OccamError(.invalidImage, "", error.description)
   } catch let error as TokenizerError {
-    throw OccamError(.invalidModel, subject, error.description)
+    throw OccamError(.invalidModel, "", error.description)
   } catch let error as TemplateError {
     throw OccamError(.template, subject, error.description)
   } catch let error as PruningError {

@@ -21,17 +21,33 @@ struct Prompt {
   /// Tokenises `text`; its i-th marker stands for image `images[i]`. Each text part is tokenised alone and with special
   /// tokens parsed, BOS comes once, before everything (as llama.cpp's mtmd does).
   init(_ text: String, images: [Int], tokenizer: Tokenizer) throws(OccamError) {
+    try Prompt.checkMarks(text, images: images.count)
     let parts = Prompt.split(text)
-    guard parts.count - 1 == images.count else {
-      throw OccamError(
-        .invalidOption, "prompt", "has \(parts.count - 1) image marks \(Prompt.imageMarker) for \(images.count) images")
-    }
     if tokenizer.addBOS, let bos = tokenizer.bos { items.append(.token(bos)) }
     for (index, part) in parts.enumerated() {
       if index > 0 { items.append(.image(images[index - 1])) }
       if !part.isEmpty {
         items += tokenizer.encode(part, addSpecial: false, parseSpecial: true).map { .token($0) }
       }
+    }
+  }
+
+  /// In a chat the template places the images.
+  static func refuseMarks(_ text: String) throws(OccamError) {
+    if split(text).count > 1 {
+      throw OccamError(.invalidOption, "prompt", "\(imageMarker) marks an image in raw prompts only")
+    }
+  }
+
+  /// As many markers as images.
+  static func checkMarks(_ text: String, images: Int) throws(OccamError) {
+    func counted(_ count: Int, _ noun: String) -> String {
+      "\(count == 0 ? "no" : "\(count)") \(noun)\(count == 1 ? "" : "s")"
+    }
+    let marks = split(text).count - 1
+    if marks != images {
+      throw OccamError(
+        .invalidOption, "prompt", "has \(counted(marks, "image mark")) \(imageMarker) for \(counted(images, "image"))")
     }
   }
 

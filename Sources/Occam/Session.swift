@@ -10,7 +10,10 @@ public final class Session: Sendable {
   // Touched on `queue` only.
   nonisolated(unsafe) private let core: SessionCore
   private let queue = DispatchQueue(label: "occam.session", qos: .userInitiated)
-  private let cancelling = Atomic<Bool>(false)
+  // Replies are numbered when they are asked for; cancelling ends all up to a number, so that one that has not begun to
+  // compute is ended too.
+  private let asked = Atomic<Int>(0)
+  private let cancelled = Atomic<Int>(0)
 
   init(model: VisionLanguageModel, options: SessionOptions) throws(OccamError) {
     self.model = model
@@ -26,12 +29,13 @@ public final class Session: Sendable {
   ) -> TokenStream {
     let (stream, continuation) = AsyncThrowingStream<GeneratedToken, any Error>.makeStream()
     let result = MetricsBox()
-    continuation.onTermination = { [weak self] reason in
-      if case .cancelled = reason { self?.cancel() }
+    let ticket = makeTicket()
+    continuation.onTermination = { reason in
+      if case .cancelled = reason { ticket.drop() }
     }
     queue.async {
       do {
-        let metrics = try self.run(prompt, images, options) { event in
+        let metrics = try self.run(ticket, prompt, images, options) { event in
           if case .token(let token) = event { continuation.yield(token) }
         }
         result.store(metrics)
@@ -40,7 +44,7 @@ public final class Session: Sendable {
         continuation.finish(throwing: error)
       }
     }
-    return TokenStream(stream: stream, result: result)
+    return TokenStream(stream: stream, result: result, ticket: ticket)
   }
 
   /// The same, on the calling thread, for programs without concurrency. Blocks until the reply is complete: never call it
@@ -53,24 +57,32 @@ public final class Session: Sendable {
     to prompt: String, images: [ImageSource] = [], options: GenerationOptions = GenerationOptions(),
     onEvent: (GenerationEvent) -> Void = { _ in }
   ) throws(OccamError) -> GenerationMetrics {
-    try measured { _ throws(OccamError) in try run(prompt, images, options, onEvent) }
+    let ticket = makeTicket()
+    return try measured { _ throws(OccamError) in try run(ticket, prompt, images, options, onEvent) }
   }
 
   private func run(
-    _ prompt: String, _ images: [ImageSource], _ options: GenerationOptions, _ onEvent: (GenerationEvent) -> Void
+    _ ticket: ReplyTicket, _ prompt: String, _ images: [ImageSource], _ options: GenerationOptions,
+    _ onEvent: (GenerationEvent) -> Void
   ) throws(OccamError) -> GenerationMetrics {
-    cancelling.store(false, ordering: .relaxed)
-    return try core.reply(prompt, images, options, onEvent) { self.cancelling.load(ordering: .relaxed) }
+    try core.reply(prompt, images, options, onEvent) {
+      ticket.isDropped || ticket.number <= self.cancelled.load(ordering: .relaxed)
+    }
   }
 
-  /// Stops the reply in progress between two layers. Safe from any thread.
-  public func cancel() { cancelling.store(true, ordering: .relaxed) }
+  private func makeTicket() -> ReplyTicket { ReplyTicket(number: asked.add(1, ordering: .relaxed).newValue) }
+
+  /// Stops every reply asked for so far, the one in progress between two layers. Safe from any thread.
+  public func cancel() { cancelled.store(asked.load(ordering: .relaxed), ordering: .relaxed) }
 
   /// The text every conversation starts with, as the chat template's system turn.
   public func setSystemPrompt(_ text: String?) { queue.sync { core.systemPrompt = text } }
 
   /// Forgets the conversation and its images; memory of the KV cells is given back.
   public func clear() { queue.sync { core.clear() } }
+
+  /// Images of the conversation so far.
+  public var imageCount: Int { queue.sync { core.images.count } }
 
   /// An image of the conversation with dropped patches dimmed (stage I grey, stage II tinted), as PNG bytes.
   /// - Parameter image: index in the order the images were shown, from 0.
@@ -93,6 +105,9 @@ public final class Session: Sendable {
     try measured { core throws(OccamError) in try core.logits(prompt, images, continuation, pruning) }
   }
 
+  /// KV cells that each text layer holds: for checking what pruning leaves.
+  package var cellCounts: [Int] { queue.sync { core.cells.map(\.count) } }
+
   /// The projected embeddings [tokens x width] of an unpruned image: for comparing numerics.
   package func imageEmbeddings(_ source: ImageSource) throws(OccamError) -> [[Float]] {
     try measured { core throws(OccamError) in try core.imageEmbeddings(source) }
@@ -104,13 +119,44 @@ public struct TokenStream: AsyncSequence, Sendable {
   public typealias Element = GeneratedToken
   let stream: AsyncThrowingStream<GeneratedToken, any Error>
   let result: MetricsBox
+  let ticket: ReplyTicket
 
   /// The figures of the reply; nil until the sequence has ended.
   public var metrics: GenerationMetrics? { result.value }
 
-  public func makeAsyncIterator() -> AsyncThrowingStream<GeneratedToken, any Error>.Iterator {
-    stream.makeAsyncIterator()
+  public func makeAsyncIterator() -> AsyncIterator {
+    AsyncIterator(base: stream.makeAsyncIterator(), end: IterationEnd(ticket))
   }
+
+  public struct AsyncIterator: AsyncIteratorProtocol {
+    var base: AsyncThrowingStream<GeneratedToken, any Error>.Iterator
+    let end: IterationEnd
+
+    public mutating func next(isolation actor: isolated (any Actor)?) async throws -> GeneratedToken? {
+      try await base.next(isolation: actor)
+    }
+
+    public mutating func next() async throws -> GeneratedToken? { try await base.next() }
+  }
+}
+
+/// One reply that somebody asked for.
+final class ReplyTicket: Sendable {
+  let number: Int
+  private let dropped = Atomic<Bool>(false)
+
+  init(number: Int) { self.number = number }
+
+  /// Whether nobody waits for its tokens any more.
+  var isDropped: Bool { dropped.load(ordering: .relaxed) }
+  func drop() { dropped.store(true, ordering: .relaxed) }
+}
+
+/// Goes with the last copy of an iterator: a loop that was left drops its reply, even while its stream is still held.
+final class IterationEnd: Sendable {
+  private let ticket: ReplyTicket
+  init(_ ticket: ReplyTicket) { self.ticket = ticket }
+  deinit { ticket.drop() }
 }
 
 final class MetricsBox: Sendable {

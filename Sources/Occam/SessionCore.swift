@@ -17,7 +17,7 @@ final class SessionCore {
   /// Prompt items whose keys and values `cells` hold, and whether any of their tokens was pruned away.
   private var cached: [PromptItem] = []
   private var cacheIsPruned = false
-  private var notesSaid: Set<String> = []
+  private var lastWasRaw = false
   /// The position of the token being decoded: an array once, not once a token.
   private var decodePosition: [Int32] = [0]
 
@@ -41,8 +41,20 @@ final class SessionCore {
     }
   }
 
+  /// An image that did not come from a file.
+  func show(_ image: SessionImage) { images.append(image) }
+
   func clear() {
     messages = []
+    images = []
+    lastWasRaw = false
+    dropCache()
+  }
+
+  /// Like `clear`, but the cells of a text stay for a prompt that begins alike.
+  private func forgetTurns() {
+    messages = []
+    guard !images.isEmpty else { return }
     images = []
     dropCache()
   }
@@ -62,11 +74,16 @@ final class SessionCore {
     compute.isCancelled = isCancelled
     defer { compute.isCancelled = { false } }
     let settings = try pruningSettings(options.pruning)
+    // A raw prompt is a conversation of its own: no turn before or after it knows its images.
+    if options.raw || lastWasRaw { forgetTurns() }
+    lastWasRaw = options.raw
     let imagesBefore = images.count
     do throws(OccamError) {
+      // Before the images cost anything.
+      try options.raw ? Prompt.checkMarks(text, images: sources.count) : Prompt.refuseMarks(text)
       try addImages(sources, settings, onEvent, &metrics)
       let user = SessionCore.userMessage(text, images: sources.count)
-      let prompt = options.raw ? try rawPrompt(text, imagesBefore) : try chatPrompt(user)
+      let prompt = options.raw ? try rawPrompt(text) : try chatPrompt(user)
       let logits = try prefill(prompt, settings, onEvent, &metrics)
       let generator = Generator(core: self, options: options, start: start)
       try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)
@@ -82,9 +99,8 @@ final class SessionCore {
 
   // MARK: Prompt
 
-  /// Raw prompts know no turns: the conversation is the text alone.
-  private func rawPrompt(_ text: String, _ imagesBefore: Int) throws(OccamError) -> Prompt {
-    try Prompt(text, images: Array(imagesBefore..<images.count), tokenizer: model.tokenizer)
+  private func rawPrompt(_ text: String) throws(OccamError) -> Prompt {
+    try Prompt(text, images: Array(images.indices), tokenizer: model.tokenizer)
   }
 
   /// Images first, then the question.
@@ -126,10 +142,9 @@ final class SessionCore {
   ) throws(OccamError) {
     guard !sources.isEmpty || !images.isEmpty else { return }
     guard let encoder = model.encoder, let projector = model.projector else {
-      throw OccamError(
-        .mismatch, model.path, "is a text-only model: to show it images, give its projector file with --mmproj")
+      throw OccamError.cannotSee(model.path)
     }
-    for note in settings?.notes ?? [] where notesSaid.insert(note).inserted { Log.warning(note) }
+    for note in settings?.notes ?? [] { model.notesSaid.warnOnce(note) }
     let pipeline = ImagePipeline(encoder: encoder, projector: projector, compute: compute)
     let stageOne = StageOneSettings(settings)
     var timings = ImagePipeline.Timings()
@@ -274,7 +289,7 @@ final class SessionCore {
     return logits
   }
 
-  private func finish(
+  func finish(
     _ metrics: inout GenerationMetrics, _ settings: PruningSettings?, _ options: GenerationOptions
   ) {
     let reports = images.enumerated().compactMap { index, image in image.report.map { (index, $0) } }
@@ -327,7 +342,8 @@ final class SessionCore {
     let settings = try pruningSettings(pruning)
     var metrics = GenerationMetrics()
     try addImages(sources, settings, { _ in }, &metrics)
-    let prompt = try rawPrompt(text, 0)
+    let prompt = try rawPrompt(text)
+    lastWasRaw = true
     var rows = [copy(try prefill(prompt, settings, { _ in }, &metrics))]
     for (index, token) in continuation.enumerated() {
       rows.append(copy(try decode(token, position: metrics.promptTokens + index)))
@@ -340,6 +356,7 @@ final class SessionCore {
     var metrics = GenerationMetrics()
     try addImages([source], nil, { _ in }, &metrics)
     let image = images[0]
+    clear()
     let view = MatrixView(image.embeddings, rows: image.stageOne.total, columns: model.decoder.shape.hidden)
     return (0..<view.rows).map { copy(view.slice(rows: $0..<($0 + 1))) }
   }

@@ -23,7 +23,7 @@ struct SessionImage {
 /// What decides stage I's outcome.
 struct StageOneSettings: Equatable {
   let isPruned: Bool
-  let lambda1: Float
+  var lambda1: Float
   let plan: RegisterPlan?
 
   init(_ settings: PruningSettings?) {
@@ -74,7 +74,7 @@ struct ImagePipeline {
   }
 
   /// Stage I, then only what survives it through the projector.
-  private func project(
+  func project(
     _ encoded: EncodedImage, name: String, bytes: [UInt8], grid: PatchGrid, settings: StageOneSettings
   ) -> SessionImage {
     let keep = stageOne(encoded, settings)

@@ -22,36 +22,53 @@ public final class VisionLanguageModel: Sendable {
   /// What a user should hear once, e.g. that the projector was found beside the model.
   public let notes: [String]
 
-  let decoder: any TextDecoder
-  let encoder: (any VisionEncoder)?
-  let projector: (any Projector)?
-  let tokenizer: Tokenizer
-  let chat: ChatFormat
+  /// Behind one reference, so that the size of an instance, which is compiled into every program that makes one, does not
+  /// follow the layout of inner types: incremental builds do not see such a change.
+  private let parts: ModelParts
+  /// What was said to the user once.
+  let notesSaid = SaidOnce()
+
+  var decoder: any TextDecoder { parts.decoder }
+  var encoder: (any VisionEncoder)? { parts.encoder }
+  var projector: (any Projector)? { parts.projector }
+  var tokenizer: Tokenizer { parts.tokenizer }
+  var chat: ChatFormat { parts.chat }
   /// Texts that end a reply of this chat format.
-  let chatStops: [String]
-  let sidecar: Sidecar?
-  let kernels: KernelSet
-  let team: WorkerTeam
+  var chatStops: [String] { parts.chatStops }
+  var sidecar: Sidecar? { parts.sidecar }
+  var kernels: KernelSet { parts.kernels }
+  var team: WorkerTeam { parts.team }
 
   /// - Parameters:
   ///   - path: a GGUF text model, or one file that holds both sets of tensors.
   ///   - projector: the mmproj file; nil looks for `mmproj*.gguf` beside the model.
   ///   - progress: called with the share loaded, 0...1.
-  public init(
+  public convenience init(
     path: String, projector: String? = nil, options: ModelOptions = ModelOptions(),
     progress: @escaping (Double) -> Void = { _ in }
   ) throws(OccamError) {
     let start = Clock.nanoseconds()
+    try self.init(ModelFiles(path: path, projector: projector), options, start, progress)
+  }
+
+  /// - Parameter start: when loading began (`Clock.nanoseconds`).
+  init(
+    _ files: ModelFiles, _ options: ModelOptions, _ start: UInt64, _ progress: @escaping (Double) -> Void
+  ) throws(OccamError) {
+    let path = files.text.subject
     let threads = try VisionLanguageModel.threadCount(options)
     let kernels = try translating(path) { try KernelSet.named(options.kernel) }
     let team = WorkerTeam(threads: threads)
-    let files = try ModelFiles(path: path, projector: projector)
     let isFused = files.projector === files.text
     let textShare = VisionLanguageModel.textShare(files)
     let loader = WeightLoader(file: files.text, kernels: kernels, team: team) { progress($0 * textShare) }
     let decoder = try translating(path) { try ModelRegistry.textDecoder(loader) }
     let tokenizer = try translating(path) { try Tokenizer(metadata: files.text) }
-    self.tokenizer = tokenizer
+    guard tokenizer.vocabularySize <= decoder.shape.vocabulary else {
+      throw OccamError(
+        .invalidModel, path,
+        "names \(tokenizer.vocabularySize) tokens, but its weights hold \(decoder.shape.vocabulary)")
+    }
     var vision: (encoder: any VisionEncoder, projector: any Projector)?
     if let file = files.projector {
       let loader =
@@ -71,26 +88,24 @@ public final class VisionLanguageModel: Sendable {
     projectorPath = files.projector.map { $0 === files.text ? path : $0.subject }
     var notes: [String] = []
     if let found = files.found { notes.append("using projector \(found)") }
-    sidecar = try VisionLanguageModel.readSidecar(options, files, vision?.encoder.shape)
-    chat = try translating(path) {
+    let sidecar = try VisionLanguageModel.readSidecar(options, files, vision?.encoder.shape)
+    let chat = try translating(path) {
       try VisionLanguageModel.chatFormat(files.text, hasVision: vision != nil, tokenizer)
     }
     // A model trained on Vicuna's turns sometimes goes on with the next question instead of ending its answer.
     let isVicuna = vision != nil && files.text.metadata["tokenizer.chat_template"] == nil
-    chatStops = isVicuna ? ["USER:"] : []
     self.notes = notes
-    self.decoder = decoder
-    encoder = vision?.encoder
-    self.projector = vision?.projector
+    parts = ModelParts(
+      decoder: decoder, encoder: vision?.encoder, projector: vision?.projector, tokenizer: tokenizer, chat: chat,
+      chatStops: isVicuna ? ["USER:"] : [], sidecar: sidecar, kernels: kernels, team: team)
     weightsBytes = decoder.weightBytes + (vision.map { $0.encoder.weightBytes + $0.projector.weightBytes } ?? 0)
-    self.kernels = kernels
-    self.team = team
     kernel = kernels.name
     self.threads = team.threads
     loadMilliseconds = Clock.milliseconds(since: start)
   }
 
   public var contextLength: Int { decoder.shape.contextLength }
+  package var textShape: TextShape { decoder.shape }
   public var isCalibrated: Bool { sidecar != nil }
 
   public func makeSession(_ options: SessionOptions = SessionOptions()) throws(OccamError) -> Session {

@@ -47,7 +47,10 @@ import OccamCommandLine
   private static func calibrate(_ arguments: Arguments) throws -> ExitCode {
     let folder = try arguments.require(images)
     let photos = Array(try PhotoFolder.list(folder).prefix(arguments[limit] ?? 100))
-    let lines = try TextFile.read(try arguments.require(questions)).split(separator: "\n").map(String.init)
+    let questionFile = try arguments.require(questions)
+    let lines = try TextFile.lines(questionFile)
+    if lines.isEmpty { throw OccamError(.invalidOption, questionFile, "holds no question") }
+    if let path = arguments[output] { try TextFile.checkWritable(path) }
     let progress = ProgressReporter()
     let model = try VisionLanguageModel(
       path: try arguments.require(model), projector: arguments[projector],
@@ -55,17 +58,15 @@ import OccamCommandLine
     ) { progress.update("loading", Int($0 * 1000), of: 1000) }
     progress.finish()
     let calibrator = try Calibrator(model: model)
+    let path = arguments[output] ?? calibrator.sidecarPath
+    try TextFile.checkWritable(path)
     var options = Calibrator.Options()
     options.lambda1 = arguments[lambda1]
     options.stageOneShare = Double(arguments[share] ?? 0.45)
     options.layer = arguments[layer]
     options.visualBudget = arguments[budget]
     options.usesRegister = !arguments[noRegister]
-    let report = try calibrator.run(images: photos, questions: lines, options: options) { line in
-      if Interrupt.isRequested { Terminal.error("occam-calibrate: Ctrl-C again ends it\n") }
-      Terminal.error("\(line)\n")
-    }
-    let path = arguments[output] ?? calibrator.sidecarPath
+    let report = try calibrator.run(images: photos, questions: lines, options: options) { Terminal.error("\($0)\n") }
     try TextFile.write(Array(report.json.utf8), to: path)
     try Terminal.output(text(report, path))
     return .success

@@ -12,7 +12,7 @@ enum Flags {
     "--sidecar", help: "calibration by occam-calibrate (default: <projector>.occam.json)")
 
   static let encoderType = Flag<ModelOptions.EncoderType>.choice(
-    "--encoder-type", default: .stored, help: "format of the vision encoder's float weights in memory")
+    "--encoder-type", default: .auto, help: "format of the vision encoder's float weights in memory")
 
   static let image = Flag<String>.file("--image", help: "JPEG or PNG photo, - for standard input; may be repeated")
   static let prompt = Flag<String>.text("-p", "--prompt", help: "the question, - for standard input")
@@ -103,9 +103,9 @@ enum Flags {
         ]),
     ],
     examples: [
-      "occam-run -m llava-v1.5-7b-Q4_0.gguf --image photo.jpg -p \"What is on the table?\"",
-      "occam-run -m model.gguf --image photo.jpg --visual-budget 32 --keep-map kept.png -p \"Read the sign.\"",
-      "occam-run -m model.gguf          chat in the terminal: /image FILE, /clear, /quit",
+      "occam-run -m llava-7b-Q4_0.gguf --image photo.jpg -p \"What is on the table?\"",
+      "occam-run -m model.gguf --image photo.jpg --keep-map kept.png -p \"Read it.\"",
+      "occam-run -m model.gguf          a chat: /image FILE, /clear, /quit",
     ])
 }
 
@@ -113,12 +113,13 @@ extension Arguments {
   var modelOptions: ModelOptions {
     var options = ModelOptions(threads: self[Flags.threads], sidecar: self[Flags.sidecar])
     options.visionLayout = self[Flags.visionLayout] ?? .reference
-    options.encoderType = self[Flags.encoderType] ?? .stored
+    options.encoderType = self[Flags.encoderType] ?? .auto
     return options
   }
 
   func sessionOptions() throws(UsageError) -> SessionOptions {
-    let cells = self[Flags.cellsKey] ?? .f16
+    let keys = isGiven(Flags.cellsKey) ? self[Flags.cellsKey] : nil
+    let cells = keys ?? self[Flags.cellsValue] ?? .f16
     if let values = self[Flags.cellsValue], values != cells {
       throw .invalid("-ctk \(cells.rawValue) and -ctv \(values.rawValue) differ; keys and values share a format")
     }

@@ -19,14 +19,15 @@ import OccamCommandLine
       }
       try Flags.spec.checkOperands(arguments)
       if let path = arguments[Flags.inspect] {
-        for line in try Inspection.lines(path: path) { try Terminal.output(line + "\n") }
+        try Terminal.output(try Inspection.lines(path: path).map { $0 + "\n" }.joined())
         return .success
       }
       if arguments[Flags.dryRun] {
         let plan = try MemoryPlan(
           path: try arguments.require(Flags.model), projector: arguments[Flags.projector],
           session: try arguments.sessionOptions())
-        for line in plan.lines { try Terminal.output(line + "\n") }
+        let budget = arguments[Flags.visualBudget] ?? arguments[Flags.maxVisualTokens]
+        try Terminal.output(plan.lines(visualBudget: budget).map { $0 + "\n" }.joined())
         return .success
       }
       return try Run(arguments).start()

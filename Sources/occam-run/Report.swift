@@ -3,20 +3,24 @@ import OccamCommandLine
 
 /// What stands on stderr beside the answer.
 enum Report {
-  /// One line: image tokens 576 -> 41 | encode 1.20 s | ...
+  /// One line: image tokens 576 -> 41 (stage I 230) | encode 1.20 s | ...
   static func footer(_ metrics: GenerationMetrics) -> String {
     var parts: [String] = []
     if !metrics.pruning.isEmpty {
       let total = metrics.pruning.reduce(0) { $0 + $1.total }
       let stage1 = metrics.pruning.reduce(0) { $0 + $1.stage1 }
       let kept = metrics.pruning.reduce(0) { $0 + $1.kept }
-      parts.append("image tokens \(total) -> \(stage1) -> \(kept)")
+      parts.append("image tokens \(total) -> \(kept) (stage I \(stage1))")
+    } else if metrics.meanVisualTokensPerLayer > 0 {
+      parts.append("image tokens \(Int(metrics.meanVisualTokensPerLayer))")
     }
     let timings = metrics.timings
     if timings.imageEncode > 0 { parts.append("encode \(Number.text(timings.imageEncode / 1000, 2)) s") }
     parts.append("prefill \(Number.text(timings.prefillTokensPerSecond, 1)) tok/s")
     if metrics.generatedTokens > 1 { parts.append("decode \(Number.text(timings.decodeTokensPerSecond, 1)) tok/s") }
-    parts.append("first token \(Number.text(timings.timeToFirstToken / 1000, 2)) s")
+    if metrics.generatedTokens > 0 {
+      parts.append("first token \(Number.text(timings.timeToFirstToken / 1000, 2)) s")
+    }
     let unpruned = metrics.kvBytes < metrics.kvBytesUnpruned ? " of \(mebibytes(metrics.kvBytesUnpruned))" : ""
     parts.append("KV \(mebibytes(metrics.kvBytes))\(unpruned) MiB")
     parts.append("peak RSS \(mebibytes(metrics.peakResidentBytes)) MiB")

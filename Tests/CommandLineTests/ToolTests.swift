@@ -102,13 +102,13 @@ import Testing
     let recorder = Recorder()
     let progress = recorder.reporter(terminal: false)
     progress.update("encode", 0, of: 24)
-    #expect(recorder.take() == "encode...\n")
+    #expect(recorder.take() == "")
     recorder.advance(4_999)
     progress.update("encode", 12, of: 24)
     #expect(recorder.take() == "")
     recorder.advance(1)
     progress.update("encode", 18, of: 24)
-    #expect(recorder.take() == "encode 75%\n")
+    #expect(recorder.take() == "encode: 75%\n")
     recorder.advance(250)
     progress.finish()
     #expect(recorder.take() == "encode: 5.25 s\n")
@@ -150,6 +150,20 @@ import Testing
         pp 512,12.35,0.50,3,1.5
         "a|b,""c""
         d",,,-1,
+
+        """)
+  }
+
+  @Test func joinedTablesShareColumnsOfOneKey() {
+    var photo = Table([.init("measure", key: "test", .left), .init("gain")])
+    photo.add([.text("ttft"), .number(2, digits: 1)])
+    #expect(
+      TableTests.table.joined(with: photo).text(.csv) == """
+        test,tokens_per_s,tokens_per_s_stddev,n,x,gain
+        pp 512,12.35,0.50,3,1.5,
+        "a|b,""c""
+        d",,,-1,,
+        ttft,,,,,2.0
 
         """)
   }

@@ -57,6 +57,7 @@ enum GoldenSession {
   static func make(_ golden: LlavaGolden, kernel: String? = nil, threads: Int = 2) throws -> Session {
     let files = try golden.files()
     var options = ModelOptions(threads: threads, kernel: kernel)
+    options.encoderType = .stored
     options.encoderLayout = EncoderLayout(classTokenIsLast: golden.reading == .asIs, skipsLastLayer: true)
     let model = try VisionLanguageModel(path: files.text, projector: files.projector, options: options)
     return try model.makeSession()

@@ -4,6 +4,7 @@
 # A target is a file Tests/Fuzz/*/TARGET.swift that defines LLVMFuzzerTestOneInput. Comments in it say what it needs:
 #   // fuzz-module: NAME FOLDER     a module compiled from FOLDER, in the order of their imports
 #   // fuzz-corpus: PATTERN         files to start from, relative to the package
+#   // fuzz-words: FILE              libFuzzer dictionary
 # Everything is compiled with libFuzzer and the address sanitizer, optimised but with all of Swift's checks. Findings and the
 # grown corpus stay in .build/fuzz/TARGET.
 set -euo pipefail
@@ -28,6 +29,7 @@ swiftc "${flags[@]}" -wmo -module-name FuzzTarget "$harness" "${objects[@]}" -o 
 for pattern in $(sed -n 's|^// fuzz-corpus: ||p' "$harness"); do
   cp -- $pattern "$build/seeds/"
 done
+words=$(sed -n 's|^// fuzz-words: ||p' "$harness")
 # Leaks are not looked for: Swift's lazily made globals live for ever.
 ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=0 exec "$build/fuzzer" -max_total_time="$seconds" -max_len=8192 -timeout=10 \
-  -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$build/findings/" "$@" "$build/corpus" "$build/seeds"
+  -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$build/findings/" ${words:+-dict="$words"} "$@" "$build/corpus" "$build/seeds"

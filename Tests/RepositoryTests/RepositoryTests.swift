@@ -53,7 +53,7 @@ import Testing
     ("Sources/CommandLine", ["Glibc", "Dispatch", "Synchronization", "OccamCore"]),
     ("Sources/occam-run", ["Glibc", "Dispatch", "Synchronization", "Occam", "OccamCommandLine"]),
     ("Sources/occam-calibrate", ["Glibc", "Synchronization", "Occam", "OccamCommandLine"]),
-    ("bench/occam-bench", ["Glibc", "Occam", "OccamCommandLine"]),
+    ("bench/occam-bench", ["Glibc", "Occam", "OccamFixtures", "OccamCommandLine"]),
   ]
 
   @Test(arguments: allowed.map(\.folder)) func importsFollowTheDesign(folder: String) throws {

@@ -5,17 +5,28 @@ import OccamCommandLine
 struct Bench {
   let arguments: Arguments
   let model: VisionLanguageModel
+  let photo: ImageSource?
   let progress = ProgressReporter()
+  /// Peak resident bytes before the model was loaded.
+  let baseline: Int
 
-  init(_ arguments: Arguments) throws {
+  init(_ arguments: Arguments, _ photo: ImageSource?) throws {
     self.arguments = arguments
+    self.photo = photo
+    if photo == nil, arguments[Flags.prefill] == 0, arguments[Flags.decode] == 0 {
+      throw UsageError.invalid("nothing to measure: -p 0, -n 0 and no --image")
+    }
+    baseline = OccamProcess.peakResidentBytes
     let progress = progress
     var options = ModelOptions(threads: arguments[Flags.threads])
-    options.encoderType = arguments[Flags.encoderType] ?? .stored
+    options.encoderType = arguments[Flags.encoderType] ?? .auto
     model = try VisionLanguageModel(
       path: try arguments.require(Flags.model), projector: arguments[Flags.projector], options: options
     ) { progress.update("loading", Int($0 * 1000), of: 1000) }
     progress.finish()
+    if photo != nil, model.projectorPath == nil {
+      throw UsageError.invalid("--image needs a projector: none was given with --mmproj or found beside the model")
+    }
   }
 
   var repetitions: Int { arguments[Flags.repetitions] ?? 5 }
@@ -30,29 +41,44 @@ struct Bench {
     return (given.isEmpty ? [flag.fallback ?? 0] : given).filter { $0 > 0 }
   }
 
-  func text() throws -> String {
+  func table() throws -> Table {
     var table = Table([
       .init("model", .left), .init("weights MiB", key: "weights_mib"), .init("kernel", .left), .init("threads"),
       .init("test", .left), .init("tok/s", key: "tokens_per_s"), .init("best tok/s", key: "best_tokens_per_s"),
       .init("peak RSS MiB", key: "peak_rss_mib"),
     ])
+    try forEachRate { test, count, seconds in table.add(row(test, seconds.map { Double(count) / $0 })) }
+    return table
+  }
+
+  /// Hands every pp and tg test's name, tokens and seconds to `body`, each when it is done.
+  func forEachRate(_ body: (String, Int, [Double]) throws -> Void) throws {
     let session = try makeSession()
     for count in counts(Flags.prefill) {
-      let seconds = try samples("pp\(count)") { try session.secondsToPrefill(tokens: count) }
-      table.add(row("pp\(count)", seconds.map { Double(count) / $0 }))
+      try body("pp\(count)", count, try samples("pp\(count)") { try session.secondsToPrefill(tokens: count) })
     }
     for count in counts(Flags.decode) {
-      let seconds = try samples("tg\(count)") { try session.secondsToDecode(tokens: count) }
-      table.add(row("tg\(count)", seconds.map { Double(count) / $0 }))
+      try body("tg\(count)", count, try samples("tg\(count)") { try session.secondsToDecode(tokens: count) })
     }
-    return table.rows.isEmpty ? "" : table.text(format)
   }
+
+  /// The user's wishes for the pruned runs.
+  var pruning: GenerationOptions.Pruning {
+    var options = GenerationOptions.Pruning()
+    options.visualBudget = arguments[Flags.visualBudget]
+    options.lambda1 = arguments[Flags.lambda1]
+    options.lambda2 = arguments[Flags.lambda2]
+    options.layer = arguments[Flags.pruneLayer]
+    options.maxVisualTokens = arguments[Flags.maxVisualTokens]
+    return options
+  }
+
+  var fileName: String { model.path.split(separator: "/").last.map(String.init) ?? model.path }
 
   /// One warm-up, then the repetitions.
   func samples(_ name: String, _ body: () throws -> Double) throws -> [Double] {
     var result: [Double] = []
     for run in 0...repetitions {
-      if Interrupt.isRequested { throw Interrupted() }
       progress.update(name, run, of: repetitions)
       let value = try body()
       if run > 0 { result.append(value) }
@@ -62,9 +88,8 @@ struct Bench {
   }
 
   private func row(_ test: String, _ rates: [Double]) -> [Table.Cell] {
-    let name = model.path.split(separator: "/").last.map(String.init) ?? model.path
-    return [
-      .text(name), .number(Double(model.weightsBytes) / 1_048_576, digits: 1), .text(model.kernel),
+    [
+      .text(fileName), .number(Double(model.weightsBytes) / 1_048_576, digits: 1), .text(model.kernel),
       .integer(model.threads), .text(test), .spread(Statistics.mean(rates), Statistics.deviation(rates), digits: 2),
       .number(rates.max() ?? 0, digits: 2), .number(Double(OccamProcess.peakResidentBytes) / 1_048_576, digits: 1),
     ]

@@ -6,9 +6,9 @@ struct ImageBench {
   let bench: Bench
   let photo: ImageSource
 
-  init(_ bench: Bench, _ path: String) throws {
+  init(_ bench: Bench, _ photo: ImageSource) {
     self.bench = bench
-    photo = .bytes(try OccamProcess.readFile(path), name: path)
+    self.photo = photo
   }
 
   private struct Measure: Sendable {
@@ -37,6 +37,9 @@ struct ImageBench {
     Measure(name: "KV cells, MiB", key: "kv_mib", digits: 2, largerIsBetter: false) {
       Double($0.kvBytes) / 1_048_576
     },
+    Measure(name: "peak RSS, MiB", key: "peak_rss_mib", digits: 1, largerIsBetter: false) {
+      Double($0.peakResidentBytes) / 1_048_576
+    },
     Measure(name: "visual tokens, final", key: "visual_tokens", digits: 1, largerIsBetter: false) { metrics in
       metrics.pruning.isEmpty
         ? metrics.meanVisualTokensPerLayer : Double(metrics.pruning.reduce(0) { $0 + $1.kept })
@@ -46,40 +49,32 @@ struct ImageBench {
     },
   ]
 
-  func text() throws -> String {
+  func table() throws -> Table {
     var unpruned: [GenerationMetrics] = []
     var pruned: [GenerationMetrics] = []
     for run in 0...bench.repetitions {
       bench.progress.update("photo", run, of: bench.repetitions)
-      let pair = try [GenerationOptions.Pruning.off, pruning].map { try answer($0) }
+      let pair = try [GenerationOptions.Pruning.off, bench.pruning].map { try answer($0) }
       if run == 0 { continue }
       unpruned.append(pair[0])
       pruned.append(pair[1])
     }
     bench.progress.finish()
-    var table = Table([
-      .init("measure", .left), .init("unpruned"), .init("pruned"), .init("gain, times", key: "gain"),
-    ])
+    let isForPeople = bench.format == .md
+    var table = Table(
+      (isForPeople ? [] : [.init("model", .left), .init("kernel", .left), .init("threads")])
+        + [.init("measure", key: "test", .left), .init("unpruned"), .init("pruned"), .init("gain, times", key: "gain")])
     for measure in ImageBench.measures {
       let before = Statistics.median(unpruned.map(measure.value))
       let after = Statistics.median(pruned.map(measure.value))
       let gain = measure.largerIsBetter ? after / before : before / after
-      table.add([
-        .text(bench.format == .md ? measure.name : measure.key), .number(before, digits: measure.digits),
-        .number(after, digits: measure.digits), gain.isFinite ? .number(gain, digits: 2) : .missing,
-      ])
+      table.add(
+        (isForPeople ? [] : [.text(bench.fileName), .text(bench.model.kernel), .integer(bench.model.threads)]) + [
+          .text(isForPeople ? measure.name : measure.key), .number(before, digits: measure.digits),
+          .number(after, digits: measure.digits), gain.isFinite ? .number(gain, digits: 2) : .missing,
+        ])
     }
-    return table.text(bench.format)
-  }
-
-  private var pruning: GenerationOptions.Pruning {
-    var options = GenerationOptions.Pruning()
-    options.visualBudget = bench.arguments[Flags.visualBudget]
-    options.lambda1 = bench.arguments[Flags.lambda1]
-    options.lambda2 = bench.arguments[Flags.lambda2]
-    options.layer = bench.arguments[Flags.pruneLayer]
-    options.maxVisualTokens = bench.arguments[Flags.maxVisualTokens]
-    return options
+    return table
   }
 
   /// A session of its own each time, so that nothing is cached.
@@ -90,8 +85,8 @@ struct ImageBench {
     options.maxTokens = 32
     options.ignoresEndOfText = true
     options.pruning = pruning
-    return try session.respond(to: bench.arguments[Flags.prompt] ?? "", images: [photo], options: options) { _ in
-      if Interrupt.isRequested { session.cancel() }
-    }
+    // Each run's own peak, where the system can start it anew; otherwise that of the process so far.
+    OccamProcess.resetPeakResidentBytes()
+    return try session.respond(to: bench.arguments[Flags.prompt] ?? "", images: [photo], options: options)
   }
 }

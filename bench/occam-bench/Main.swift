@@ -11,17 +11,34 @@ import OccamCommandLine
         return .success
       }
       try Flags.spec.checkOperands(arguments)
-      let bench = try Bench(arguments)
-      try Terminal.output(try bench.text())
-      if let photo = arguments[Flags.image] { try Terminal.output("\n" + (try ImageBench(bench, photo).text())) }
+      if try runShape(arguments) { return .success }
+      let photo = try arguments[Flags.image].map { try PhotoFile.read($0) }
+      let bench = try Bench(arguments, photo)
+      if arguments[Flags.format] == .jsonl {
+        try LineBench(bench).run()
+      } else {
+        try Terminal.output(try text(bench))
+      }
       OccamEnvironment.printTimings()
       return .success
     }
   }
 }
 
+extension Main {
+  /// Two tables in Markdown; in the other formats one, so that a parser reads it in one go.
+  private static func text(_ bench: Bench) throws -> String {
+    let format = bench.format
+    let rates = try bench.table()
+    guard let photo = bench.photo else { return rates.text(format) }
+    let answers = try ImageBench(bench, photo).table()
+    if format != .md { return rates.joined(with: answers).text(format) }
+    return (rates.rows.isEmpty ? "" : rates.text(format) + "\n") + answers.text(format)
+  }
+}
+
 enum Flags {
-  enum Format: String, CaseIterable, Sendable { case md, csv, json }
+  enum Format: String, CaseIterable, Sendable { case md, csv, json, jsonl }
 
   static let model = Flag<String>.file("-m", "--model", help: "GGUF text model, or one file with both sets of tensors")
   static let projector = Flag<String>.file("-mm", "--mmproj", help: "GGUF vision projector")
@@ -38,7 +55,7 @@ enum Flags {
   static let cells = Flag<SessionOptions.CellFormat>.choice(
     "-ctk", "--cache-type-k", default: .f16, help: "KV cell format")
   static let encoderType = Flag<ModelOptions.EncoderType>.choice(
-    "--encoder-type", default: .stored, help: "format of the encoder's float weights")
+    "--encoder-type", default: .auto, help: "format of the encoder's float weights")
   static let visualBudget = Flag<Int>.integer(
     "--visual-budget", in: 1...(1 << 20), help: "mean visual tokens an image shall keep")
   static let lambda1 = Flag<Float>.number("--lambda1", in: 0...1e6, help: "stage I threshold")
@@ -46,13 +63,15 @@ enum Flags {
   static let pruneLayer = Flag<Int>.integer("--prune-layer", in: 1...1024, help: "text layer of stage II, from 1")
   static let maxVisualTokens = Flag<Int>.integer(
     "--max-visual-tokens", in: 1...(1 << 20), help: "hard cap of visual tokens")
-  static let format = Flag<Format>.choice("-o", "--output", default: .md, help: "format of the results")
+  static let format = Flag<Format>.choice(
+    "-o", "--output", default: .md, help: "format of the results; jsonl: a line a test, as bench/peers reads it")
   static let help = Flag<Bool>.toggle("-h", "--help", help: "print this help")
 
   static let spec = CommandLineSpec(
     tool: "occam-bench", summary: "Measures prefill, decode and answers about a photo, pruned against unpruned.",
     groups: [
       .init("Model", [model.spec, projector.spec]),
+      ShapeFlags.group,
       .init("Tests", [prefill.spec, decode.spec, image.spec, prompt.spec, repetitions.spec]),
       .init("Pruning", [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, maxVisualTokens.spec]),
       .init("Machine", [threads.spec, cells.spec, encoderType.spec]),
@@ -61,5 +80,6 @@ enum Flags {
     examples: [
       "occam-bench -m model.gguf -p 512 -n 128 -t 2",
       "occam-bench -m model.gguf --image photo.jpg --visual-budget 32 -o json",
+      "occam-bench --shape llava-1.5-7b:Q4_0 -t 2",
     ])
 }

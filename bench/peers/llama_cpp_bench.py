@@ -99,6 +99,20 @@ def summary(runtime: str, release: str, model: str, threads: int, rounds: list[l
     return rows
 
 
+def table(rows: list[dict]) -> str:
+    """Both runtimes side by side; gain = llama.cpp's seconds over Occam's, a pruned test against the unpruned one."""
+    llama = {row["test"]: row for row in rows if row["runtime"] == "llama.cpp"}
+    lines = [f'{"test":14}{"llama.cpp s":>13}{"occam s":>11}{"gain":>8}{"llama.cpp MiB":>15}{"occam MiB":>11}']
+    for row in rows:
+        other = llama.get(row["test"].removesuffix("-pruned"))
+        if row["runtime"] == "llama.cpp" or not other:
+            continue
+        seconds, theirs = row["seconds_mean"], other["seconds_mean"]
+        memory = [(r["rss"] - r["rss_baseline"]) / 2**20 for r in (other, row)]
+        lines.append(f'{row["test"]:14}{theirs:13.4f}{seconds:11.4f}{theirs / seconds:7.2f}x{memory[0]:15.0f}{memory[1]:11.0f}')
+    return "\n".join(lines)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Times llama.cpp; see the head of this file.")
     parser.add_argument("-m", "--model", required=True)
@@ -129,6 +143,8 @@ def main():
         rows += summary("occam", "", options.model, options.threads, rounds["occam"])
     for row in rows:
         print(json.dumps(row))
+    if peer:
+        print(table(rows), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ struct CLIPConfiguration: Sendable {
   let activation: Activation
   let layout: EncoderLayout
 
+  /// Bounds what one image may cost: without a class token stage I asks for patches x patches scores.
+  private static let maximumPatches = 1 << 14
+
   init(_ file: GGUFFile, layout: EncoderLayout) throws {
     func size(_ name: String, _ limit: Int) throws -> Int {
       let key = "clip.vision.\(name)"
@@ -54,10 +57,21 @@ struct CLIPConfiguration: Sendable {
     guard hidden % heads == 0 else {
       throw ModelError(.badValue, file.subject, "clip.vision: \(heads) heads do not divide the width \(hidden)")
     }
+    guard hidden / heads <= maximumHeadDimension else {
+      throw ModelError(
+        .badValue, file.subject, "clip.vision: head size \(hidden / heads) is over the limit of \(maximumHeadDimension)"
+      )
+    }
     let imageSize = try size("image_size", 4096)
     let patchSize = try size("patch_size", 256)
     guard imageSize >= patchSize else {
       throw ModelError(.badValue, file.subject, "clip.vision: image_size \(imageSize) is below patch_size \(patchSize)")
+    }
+    let side = imageSize / patchSize
+    guard side * side <= CLIPConfiguration.maximumPatches else {
+      throw ModelError(
+        .badValue, file.subject,
+        "clip.vision: \(side) x \(side) patches are over the limit of \(CLIPConfiguration.maximumPatches)")
     }
     let deviation = try channels("image_std")
     guard deviation.min() > 0 else {
@@ -69,9 +83,16 @@ struct CLIPConfiguration: Sendable {
       layers: try CLIPConfiguration.layersToRun(file, stored: storedLayers, layout),
       hasClassToken: file.tensor("v.class_embd") != nil, mean: try channels("image_mean"), deviation: deviation)
     epsilon = try file.float("clip.vision.attention.layer_norm_epsilon") ?? 1e-5
+    guard epsilon >= 0, epsilon <= 1 else {
+      throw ModelError(
+        .badValue, file.subject, "clip.vision.attention.layer_norm_epsilon is \(epsilon), expected 0...1")
+    }
     // llama.cpp's keys: use_gelu is the tanh form, use_silu SiLU, neither is CLIP's own x * sigmoid(1.702 x).
     let gelu = try file.bool("clip.use_gelu") ?? false
     let silu = try file.bool("clip.use_silu") ?? false
+    guard !(gelu && silu) else {
+      throw ModelError(.badValue, file.subject, "clip.use_gelu and clip.use_silu exclude each other")
+    }
     activation = gelu ? .gelu : silu ? .silu : .geluQuick
   }
 
@@ -79,7 +100,11 @@ struct CLIPConfiguration: Sendable {
   private static func layersToRun(_ file: GGUFFile, stored: Int, _ layout: EncoderLayout) throws -> Int {
     let key = "clip.vision.feature_layer"
     guard let features = try file.integers(key), !features.isEmpty else {
-      return layout.skipsLastLayer ? max(stored - 1, 0) : stored
+      let layers = layout.skipsLastLayer ? stored - 1 : stored
+      guard layers >= 1 else {
+        throw ModelError(.badValue, file.subject, "clip.vision.block_count is \(stored): no layer would run")
+      }
+      return layers
     }
     guard features.count == 1, let layer = features.first, layer >= 1, layer <= stored else {
       throw ModelError(.badValue, file.subject, "\(key) is \(features); one layer in 1...\(stored) is supported")

@@ -31,8 +31,8 @@ package final class CLIPEncoder: VisionEncoder {
     classEmbedding = try loader.optionalVector("v.class_embd", count: shape.hidden)
     positions = try loader.table(
       "v.position_embd.weight", rows: shape.patches + (shape.hasClassToken ? 1 : 0), columns: shape.hidden)
-    preNorm = loader.has("v.pre_ln.weight") ? try LayerNormWeights(loader, "v.pre_ln", shape.hidden) : nil
-    postNorm = loader.has("v.post_ln.weight") ? try LayerNormWeights(loader, "v.post_ln", shape.hidden) : nil
+    preNorm = try LayerNormWeights(optional: loader, "v.pre_ln", shape.hidden)
+    postNorm = try LayerNormWeights(optional: loader, "v.post_ln", shape.hidden)
     layers = try (0..<shape.layers).map { try CLIPLayer(loader, $0, shape) }
     weightBytes = loader.bytes - before
   }

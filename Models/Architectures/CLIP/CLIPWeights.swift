@@ -10,6 +10,12 @@ struct LayerNormWeights: Sendable {
     weight = try loader.vector(name + ".weight", count: count)
     bias = try loader.vector(name + ".bias", count: count)
   }
+
+  /// nil where the file holds neither of the two; half a norm is an error.
+  init?(optional loader: WeightLoader, _ name: String, _ count: Int) throws {
+    guard loader.has(name + ".weight") || loader.has(name + ".bias") else { return nil }
+    try self.init(loader, name, count)
+  }
 }
 
 /// A linear layer [outputs x inputs] with an optional bias [outputs].

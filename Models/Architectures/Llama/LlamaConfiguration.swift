@@ -25,12 +25,20 @@ struct LlamaConfiguration: Sendable {
       throw ModelError(
         .badValue, file.subject, "\(key("attention.head_count_kv")) \(kvHeads) does not divide the \(heads) heads")
     }
-    let headDimension = try file.integer(key("attention.key_length")) ?? hidden / heads
+    let keyLength = try file.integer(key("attention.key_length"))
+    guard keyLength != nil || hidden % heads == 0 else {
+      throw ModelError(
+        .badValue, file.subject, "\(key("attention.head_count")): \(heads) heads do not divide the width \(hidden)")
+    }
+    let headDimension = keyLength ?? hidden / heads
     let valueDimension = try file.integer(key("attention.value_length")) ?? headDimension
-    guard headDimension >= 2, headDimension <= 512, headDimension % 2 == 0, valueDimension == headDimension else {
+    guard headDimension >= 2, headDimension <= maximumHeadDimension, headDimension % 2 == 0,
+      valueDimension == headDimension
+    else {
       throw ModelError(
         .badValue, file.subject,
-        "head size \(headDimension) (values: \(valueDimension)) is not supported: even, 2...512, both equal")
+        "head size \(headDimension) (values: \(valueDimension)) is not supported: even, 2...\(maximumHeadDimension), both equal"
+      )
     }
     guard try file.integer(key("expert_count")) ?? 0 == 0 else {
       throw ModelError(.unknownArchitecture, file.subject, "mixture-of-experts llama models are not supported")
@@ -45,12 +53,18 @@ struct LlamaConfiguration: Sendable {
       headDimension: headDimension, feedForward: try size("feed_forward_length", 1 << 20), vocabulary: vocabulary,
       contextLength: try size("context_length", 1 << 30))
     rmsEpsilon = try file.float(key("attention.layer_norm_rms_epsilon")) ?? 1e-5
+    guard rmsEpsilon >= 0, rmsEpsilon <= 1 else {
+      throw ModelError(
+        .badValue, file.subject, "\(key("attention.layer_norm_rms_epsilon")) is \(rmsEpsilon), expected 0...1")
+    }
     ropeDimension = try file.integer(key("rope.dimension_count")) ?? headDimension
     guard ropeDimension >= 2, ropeDimension <= headDimension, ropeDimension % 2 == 0 else {
       throw ModelError(.badValue, file.subject, "\(key("rope.dimension_count")) is \(ropeDimension)")
     }
     ropeBase = try file.float(key("rope.freq_base")) ?? 10_000
-    guard ropeBase > 0 else { throw ModelError(.badValue, file.subject, "\(key("rope.freq_base")) is \(ropeBase)") }
+    guard ropeBase > 0, ropeBase.isFinite else {
+      throw ModelError(.badValue, file.subject, "\(key("rope.freq_base")) is \(ropeBase)")
+    }
     ropeFrequencyScale = try LlamaConfiguration.frequencyScale(file, prefix)
   }
 
@@ -62,7 +76,9 @@ struct LlamaConfiguration: Sendable {
     switch kind {
     case "none": return 1
     case "linear":
-      guard factor > 0 else { throw ModelError(.badValue, file.subject, "\(prefix).rope.scaling.factor is \(factor)") }
+      guard factor > 0, factor.isFinite, (1 / factor).isFinite else {
+        throw ModelError(.badValue, file.subject, "\(prefix).rope.scaling.factor is \(factor)")
+      }
       return 1 / factor
     default:
       throw ModelError(.badValue, file.subject, "\(prefix).rope.scaling.type '\(kind)' is not supported")

@@ -31,6 +31,10 @@ package final class LlamaDecoder: TextDecoder {
     outputHead = try loader.matrix(head, rows: shape.vocabulary, columns: shape.hidden)
     // Llama 3.1 and later scale the frequencies by a stored factor each.
     let factors = try loader.optionalVector("rope_freqs.weight", count: configuration.ropeDimension / 2)
+    guard factors?.buffer.allSatisfy({ $0.isFinite && $0 > 0 }) ?? true else {
+      throw ModelError(
+        .badValue, file.subject, "tensor 'rope_freqs.weight' holds a divisor that is not a positive number")
+    }
     rotary = RotaryTable(
       dimension: configuration.ropeDimension, base: configuration.ropeBase,
       frequencyScale: configuration.ropeFrequencyScale, frequencyFactors: factors.map { Array($0.buffer) },

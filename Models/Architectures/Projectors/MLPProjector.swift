@@ -18,6 +18,10 @@ package final class MLPProjector: Projector {
       let missing = loader.has("mm.0.weight") ? "mm.2.weight" : "mm.0.weight"
       throw ModelError(.missingTensor, loader.file.subject, "projector tensor '\(missing)' is missing or not a matrix")
     }
+    // The Yi variant has the same projector type and norms between its layers.
+    guard !loader.has("mm.3.weight") else {
+      throw ModelError(.unknownProjector, loader.file.subject, "unknown projector 'mlp' with mm.3.weight (mlp_norm)")
+    }
     self.inputs = inputs
     self.outputs = outputs
     first = try LinearWeights(loader, "mm.0", outputs: middle, inputs: inputs)

@@ -38,9 +38,11 @@ package final class Compute {
     return MatrixView(buffer, rows: rows, columns: columns)
   }
 
-  /// Frees buffers larger than decoding one token needs, after a long prefill.
+  /// Frees buffers larger than decoding one token needs, after a long prefill. Logits stay: they are what it was for.
   package func trim(keeping elements: Int = 1 << 20) {
-    for slot in slots.indices where (slots[slot]?.count ?? 0) > elements { slots[slot] = nil }
+    for slot in Slot.allCases where slot != .logits {
+      if let buffer = slots[slot.rawValue], buffer.count > elements { slots[slot.rawValue] = nil }
+    }
   }
 
   /// Between two layers: `done` of `total` layers are behind.

@@ -34,6 +34,15 @@ package struct EncodedImage: Sendable {
   /// layer's attention over all patches and the register (mutual scoring).
   package let scores: [Float]?
 
+  /// - Parameters: features and scores: of the patches, then of the register if there is one.
+  package init(features: AlignedBuffer<Float>, patches: Int, hidden: Int, hasRegister: Bool, scores: [Float]?) {
+    self.features = features
+    self.patches = patches
+    self.hidden = hidden
+    self.hasRegister = hasRegister
+    self.scores = scores
+  }
+
   package var rows: MatrixView<Float> {
     MatrixView(features, rows: patches + (hasRegister ? 1 : 0), columns: hidden)
   }

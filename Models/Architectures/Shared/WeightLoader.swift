@@ -3,6 +3,9 @@ import OccamGGUF
 import OccamMatmul
 import OccamQuantFormats
 
+/// The widest head that attention computes (`LayerCells`).
+let maximumHeadDimension = 256
+
 /// Takes weights out of a GGUF file by name, type and shape, packs them for the chosen kernels, and gives the mapped
 /// original back to the system tensor by tensor, so that no weight stands in memory twice.
 package final class WeightLoader {
@@ -44,27 +47,38 @@ package final class WeightLoader {
   }
 
   private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {
-    let packed: PackedMatrix
-    if let target = requantizesFloats, !format.isQuantized, columns % target.blockSize == 0 {
-      let blocks = requantized(info, format, to: target, rows: rows, columns: columns)
-      packed = try PackedMatrix(
-        rows: rows, columns: columns, format: target, source: UnsafeRawBufferPointer(blocks.buffer), kernels: kernels,
-        team: team)
-    } else {
-      packed = try PackedMatrix(
-        rows: rows, columns: columns, format: format, source: file.bytes(info), kernels: kernels, team: team)
+    let packed = try withBytes(info) { stored in
+      if let target = requantizesFloats, !format.isQuantized, columns % target.blockSize == 0 {
+        let blocks = requantized(stored, format, to: target, rows: rows, columns: columns)
+        return try PackedMatrix(
+          rows: rows, columns: columns, format: target, source: UnsafeRawBufferPointer(blocks.buffer), kernels: kernels,
+          team: team)
+      }
+      return try PackedMatrix(
+        rows: rows, columns: columns, format: format, source: stored, kernels: kernels, team: team)
     }
     account(info, packed.byteCount)
     return packed
   }
 
+  /// The tensor's stored bytes, which are valid during `body`: the mapped file's, or made for the occasion.
+  private func withBytes<R>(_ info: GGUFTensorInfo, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    guard let generator = file.generator else { return try body(file.bytes(info)) }
+    let made = AlignedBuffer<UInt8>(count: info.byteRange.count, zeroed: false)
+    let rowBytes = info.bytesPerRow
+    team.parallel(info.rowCount, grain: max(1, (1 << 18) / rowBytes)) { rows, _ in
+      generator.write(info, rows: rows, into: UnsafeMutableRawPointer(made.pointer) + rows.lowerBound * rowBytes)
+    }
+    return try body(UnsafeRawBufferPointer(made.buffer))
+  }
+
   /// [rows x columns] of a float format in blocks of `target`.
   private func requantized(
-    _ info: GGUFTensorInfo, _ format: QuantFormat, to target: QuantFormat, rows: Int, columns: Int
+    _ stored: UnsafeRawBufferPointer, _ format: QuantFormat, to target: QuantFormat, rows: Int, columns: Int
   ) -> AlignedBuffer<UInt8> {
     let rowBytes = columns / target.blockSize * target.blockBytes
     let blocks = AlignedBuffer<UInt8>(count: rows * rowBytes, zeroed: false)
-    guard let source = file.bytes(info).baseAddress else { return blocks }
+    guard let source = stored.baseAddress else { return blocks }
     let scratch = AlignedBuffer<Float>(count: team.threads * columns, zeroed: false)
     team.parallel(rows, grain: 16) { range, worker in
       let floats = scratch.pointer + worker * columns
@@ -101,7 +115,9 @@ package final class WeightLoader {
 
   private func decoded(_ info: GGUFTensorInfo, _ format: QuantFormat, _ count: Int) -> AlignedBuffer<Float> {
     let buffer = AlignedBuffer<Float>(count: count, zeroed: false)
-    if let source = file.bytes(info).baseAddress { format.decode(source, count: count, into: buffer.pointer) }
+    withBytes(info) { stored in
+      if let source = stored.baseAddress { format.decode(source, count: count, into: buffer.pointer) }
+    }
     account(info, buffer.byteCount)
     return buffer
   }
@@ -157,6 +173,13 @@ package final class EmbeddingTable: Sendable {
   /// Decodes row `index` into `columns` floats. The caller guarantees 0 <= index < rows.
   package func decode(_ index: Int, into target: UnsafeMutablePointer<Float>) {
     precondition(index >= 0 && index < rows, "EmbeddingTable: row out of range")
+    if let generator = file.generator {
+      return withUnsafeTemporaryAllocation(byteCount: info.bytesPerRow, alignment: 8) { row in
+        guard let base = row.baseAddress else { return }
+        generator.write(info, rows: index..<index + 1, into: base)
+        format.decode(base, count: columns, into: target)
+      }
+    }
     guard let base = file.bytes(info).baseAddress else { return }
     format.decodeRow(index, of: base, columns: columns, into: target)
   }

@@ -37,7 +37,7 @@ writer.write_kv_data_to_file()
 writer.write_tensors_to_file()
 writer.close()
 
-# A small vocabulary, from which the fuzzer starts (Tests/Fuzz/run-gguf.sh).
+# A small vocabulary, from which the fuzzer starts (Tests/Fuzz/run.sh gguf).
 seeds = os.path.join(os.path.dirname(path), "..", "..", "Fuzz", "GGUF", "seeds")
 os.makedirs(seeds, exist_ok=True)
 writer = GGUFWriter(os.path.join(seeds, "vocabulary.gguf"), "llama")

@@ -1,3 +1,9 @@
+// fuzz-module: OccamCore Sources/Core
+// fuzz-module: OccamGGUF Sources/GGUF
+// fuzz-module: OccamTokenizer Sources/Tokenizer
+// fuzz-corpus: Tests/Goldens/gguf/sample.gguf
+// fuzz-corpus: Tests/Fuzz/GGUF/seeds/*
+// fuzz-words: Tests/Fuzz/GGUF/gguf.dict
 import OccamCore
 import OccamGGUF
 import OccamTokenizer

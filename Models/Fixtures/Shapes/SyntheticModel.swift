@@ -1,0 +1,72 @@
+import OccamGGUF
+import OccamQuantFormats
+
+/// A pair that is never written: headers as the files would have them, and weights made when they are loaded.
+package struct SyntheticModel: Sendable {
+  package let text: GGUFFile
+  package let projector: GGUFFile
+  /// What loading needs for a moment beside the packed weights.
+  package let largestTensorBytes: Int
+}
+
+extension FixtureSpec {
+  /// The pair `write` would make, in memory. Weights have the same distribution, but not the same bytes: rows must not
+  /// depend on each other.
+  package func synthesize(type: FixtureType, projectorType: FixtureType) throws(GGUFError) -> SyntheticModel {
+    let vocabulary = try VocabularyMetadata(self.vocabulary)
+    let textPlans = text.tensors(vocabularySize: vocabulary.count, rowScale: vocabulary.rowScale)
+    let text = try file(name, textMetadata(type) + vocabulary.entries, textPlans, type)
+    let visionPlans = vision.tensors(textWidth: self.text.width)
+    let projector = try file("mmproj-\(name)", visionMetadata(projectorType), visionPlans, projectorType)
+    let largest = (text.tensors + projector.tensors).map(\.byteRange.count).max() ?? 0
+    return SyntheticModel(text: text, projector: projector, largestTensorBytes: largest)
+  }
+
+  private func file(
+    _ subject: String, _ metadata: Entries, _ plans: [TensorPlan], _ type: FixtureType
+  ) throws(GGUFError) -> GGUFFile {
+    var table: [(name: String, dimensions: [Int], type: GGMLType)] = []
+    for plan in plans {
+      let format = type.format(of: plan, textLayers: text.layers, isTied: text.isTied)
+      guard let stored = GGMLType(rawValue: format.rawValue) else {
+        throw GGUFError(name, .tensor(plan.name), .unknownTensorType(format.rawValue))
+      }
+      table.append((plan.name, plan.shape, stored))
+    }
+    return try GGUFFile(
+      subject: subject, metadata: metadata, tensors: table, generator: PlannedTensors(seed: seed, plans: plans))
+  }
+}
+
+/// Rows of planned tensors: random blocks where only time counts, else encoded noise.
+private struct PlannedTensors: TensorGenerator {
+  let seed: UInt64
+  private let plans: [String: TensorPlan]
+
+  init(seed: UInt64, plans: [TensorPlan]) {
+    self.seed = seed
+    self.plans = Dictionary(plans.map { ($0.name, $0) }) { first, _ in first }
+  }
+
+  func write(_ tensor: GGUFTensorInfo, rows: Range<Int>, into bytes: UnsafeMutableRawPointer) {
+    guard let plan = plans[tensor.name], let format = QuantFormat(rawValue: tensor.type.rawValue) else {
+      preconditionFailure("PlannedTensors: '\(tensor.name)' is of another model")
+    }
+    let size = tensor.bytesPerRow
+    if let blocks = RandomBlocks(format, deviation: plan.deviation) {
+      for row in rows {
+        var noise = Noise(seed: seed, tensor: plan.name, row: row)
+        blocks.fill(bytes + (row - rows.lowerBound) * size, count: size, &noise)
+      }
+      return
+    }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: plan.rowLength) { floats in
+      guard let source = floats.baseAddress else { return }
+      for row in rows {
+        var noise = Noise(seed: seed, tensor: plan.name, row: row)
+        plan.fill(row, &noise, floats)
+        format.encode(source, count: plan.rowLength, into: bytes + (row - rows.lowerBound) * size)
+      }
+    }
+  }
+}

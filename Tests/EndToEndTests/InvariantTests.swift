@@ -1,0 +1,155 @@
+import Occam
+import OccamCore
+import OccamPruning
+import OccamTestSupport
+import Testing
+
+/// What pruning promises, whatever the model: nine invariants, most of them held against a prefill written down once
+/// more without any of the library's pruning code (`ReferenceRun`).
+@Suite(.serialized) struct InvariantTests {
+  private static let continuation: [Int32] = [300, 301, 302]
+
+  /// 1. Off is off: the same bits with and without a sidecar, and as a prefill that knows nothing of pruning.
+  @Test(arguments: [0, 2], [1, 2]) func offIsBitIdentical(first: Int, photos: Int) throws {
+    let (plain, calibrated) = (PrunedCase.all[first], PrunedCase.all[first + 1])
+    #expect(try calibrated.model().isCalibrated && !plain.model().isCalibrated)
+    let prompt = PrunedCase.prompt(photos: photos)
+    func logits(_ item: PrunedCase) throws -> [[Float]] {
+      try item.session().logits(
+        raw: prompt.text, images: prompt.images, continuation: InvariantTests.continuation, pruning: .off)
+    }
+    var settings = ReferenceRun.Settings()
+    settings.prunes = false
+    let reference = try ReferenceRun(plain.files())
+      .run(prompt.text, photos: prompt.photos, continuation: InvariantTests.continuation, settings)
+    #expect(try logits(plain) == reference.logits)
+    #expect(try logits(calibrated) == reference.logits)
+    let metrics = try calibrated.session().prefill(prompt.text, prompt.images, .off)
+    #expect(metrics.pruning.isEmpty && metrics.kvBytes == metrics.kvBytesUnpruned)
+    // No extra token: a register would take a position or a cell.
+    let session = try calibrated.session()
+    _ = try session.prefill(prompt.text, prompt.images, .off)
+    #expect(session.cellCounts.allSatisfy { $0 == metrics.promptTokens })
+  }
+
+  /// 2. Thresholds of zero keep everything: the run with the register inserted (if there is one) and nothing else.
+  @Test(arguments: PrunedCase.all, [1, 2]) func zeroThresholdsKeepEverything(item: PrunedCase, photos: Int) throws {
+    let prompt = PrunedCase.prompt(photos: photos)
+    var pruning = item.pruning()
+    pruning.lambda1 = 0
+    pruning.lambda2 = 0
+    let session = try item.session()
+    let found = try session.logits(
+      raw: prompt.text, images: prompt.images, continuation: InvariantTests.continuation, pruning: pruning)
+    var settings = item.reference()
+    settings.lambda1 = 0
+    settings.hasStageTwo = false
+    let reference = try ReferenceRun(item.files())
+      .run(prompt.text, photos: prompt.photos, continuation: InvariantTests.continuation, settings)
+    #expect(found == reference.logits)
+    let metrics = try session.prefill(prompt.text, prompt.images, pruning)
+    #expect(metrics.pruning.count == photos)
+    #expect(metrics.pruning.allSatisfy { $0.kept == $0.total && $0.stage1 == $0.total })
+    // Without a register nothing at all is different from a run without pruning.
+    let off = try session.logits(
+      raw: prompt.text, images: prompt.images, continuation: InvariantTests.continuation, pruning: .off)
+    #expect((off == found) == !item.hasRegister)
+  }
+
+  /// 3. Text is never pruned; survivors keep their positions and the text behind them stands where it stood.
+  @Test(arguments: PrunedCase.all) func positionsStayOriginal(item: PrunedCase) throws {
+    let prompt = PrunedCase.prompt(photos: 2)
+    let session = try item.session()
+    let found = try session.logits(
+      raw: prompt.text, images: prompt.images, continuation: InvariantTests.continuation, pruning: item.pruning())
+    let reference = try ReferenceRun(item.files())
+    var settings = item.reference()
+    let expected = try reference.run(
+      prompt.text, photos: prompt.photos, continuation: InvariantTests.continuation, settings)
+    #expect(found == expected.logits)
+    // The prompt's last position is that of the unpruned sequence, and something was dropped in between.
+    let metrics = try session.prefill(prompt.text, prompt.images, item.pruning())
+    #expect(expected.positions.last == Int32(metrics.promptTokens - 1))
+    #expect(expected.positions.count < metrics.promptTokens)
+    // Renumbering changes the logits by far more than any rounding: the comparison above is not blind.
+    settings.renumbers = true
+    let renumbered = try reference.run(
+      prompt.text, photos: prompt.photos, continuation: InvariantTests.continuation, settings)
+    #expect(error(of: renumbered.logits[0], from: found[0]) > 0.02)
+  }
+
+  /// The split behind the first and behind the last layer.
+  @Test(arguments: PrunedCase.all) func firstAndLastLayer(item: PrunedCase) throws {
+    let prompt = PrunedCase.prompt(photos: 2)
+    let reference = try ReferenceRun(item.files())
+    for layer in [1, item.layers] {
+      let session = try item.session()
+      let found = try session.logits(
+        raw: prompt.text, images: prompt.images, continuation: InvariantTests.continuation,
+        pruning: item.pruning(layer: layer))
+      let expected = try reference.run(
+        prompt.text, photos: prompt.photos, continuation: InvariantTests.continuation, item.reference(layer: layer))
+      #expect(found == expected.logits, "layer \(layer)")
+      #expect(session.cellCounts == expected.cellCounts, "layer \(layer)")
+    }
+  }
+
+  /// 4 and 5. Dropped tokens are gone: from the hidden rows, and from the cells of layers 1...l unless these are to stay.
+  @Test(arguments: PrunedCase.all, GenerationOptions.KVCellPolicy.allCases)
+  func tokensAreRemoved(item: PrunedCase, policy: GenerationOptions.KVCellPolicy) throws {
+    let prompt = PrunedCase.prompt(photos: 2)
+    var pruning = item.pruning()
+    pruning.kvPolicy = policy
+    var settings = item.reference()
+    settings.evicts = policy == .compact
+    let session = try item.session()
+    let found = try session.logits(
+      raw: prompt.text, images: prompt.images, continuation: InvariantTests.continuation, pruning: pruning)
+    let counts = session.cellCounts
+    let expected = try ReferenceRun(item.files())
+      .run(prompt.text, photos: prompt.photos, continuation: InvariantTests.continuation, settings)
+    #expect(found == expected.logits)
+    #expect(counts == expected.cellCounts)
+
+    let metrics = try session.prefill(prompt.text, prompt.images, pruning)
+    #expect(metrics.pruning.map(\.stage1Indices) == expected.stage1)
+    #expect(metrics.pruning.map(\.keptIndices) == expected.kept)
+    // Both stages dropped something and left something, or the rest of this test would be empty.
+    for image in metrics.pruning { #expect(1 < image.kept && image.kept < image.stage1 && image.stage1 < image.total) }
+    let text = metrics.promptTokens - metrics.pruning.reduce(0) { $0 + $1.total }
+    let registers = item.hasRegister ? 2 : 0
+    let stage1 = text + registers + metrics.pruning.reduce(0) { $0 + $1.stage1 }
+    let kept = text + registers + metrics.pruning.reduce(0) { $0 + $1.kept }
+    let first = policy == .compact ? kept : stage1
+    #expect(session.cellCounts == [first, first] + Array(repeating: kept, count: item.layers - 2))
+    #expect(counts == session.cellCounts.map { $0 + InvariantTests.continuation.count })
+    let mean = (2 * Double(stage1 - text - registers) + Double(item.layers - 2) * Double(kept - text - registers))
+    #expect(abs(metrics.meanVisualTokensPerLayer - mean / Double(item.layers)) < 1e-9)
+  }
+
+  /// 5. What the policy leaves behind is seen by later tokens in layers 1...l only: the prompt's own logits agree, those
+  /// of the continuation do not.
+  @Test(arguments: PrunedCase.all) func evictedCellsAreNotRead(item: PrunedCase) throws {
+    let prompt = PrunedCase.prompt(photos: 1)
+    func logits(_ policy: GenerationOptions.KVCellPolicy) throws -> [[Float]] {
+      var pruning = item.pruning()
+      pruning.kvPolicy = policy
+      return try item.session().logits(
+        raw: prompt.text, images: prompt.images, continuation: InvariantTests.continuation, pruning: pruning)
+    }
+    let (compact, keep) = (try logits(.compact), try logits(.keep))
+    #expect(compact[0] == keep[0])
+    #expect(compact[1] != keep[1])
+  }
+
+  /// 8. The same tokens for any number of threads, in every run.
+  @Test(arguments: PrunedCase.all) func keepSetsAreDeterministic(item: PrunedCase) throws {
+    let prompt = PrunedCase.prompt(photos: 2)
+    let first = try item.session(threads: 1).prefill(prompt.text, prompt.images, item.pruning()).pruning
+    for threads in [1, 2, 3, 2] {
+      let again = try item.session(threads: threads).prefill(prompt.text, prompt.images, item.pruning()).pruning
+      #expect(again.map(\.keptIndices) == first.map(\.keptIndices), "\(threads) threads")
+      #expect(again.map(\.stage1Indices) == first.map(\.stage1Indices), "\(threads) threads")
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import Occam
+import OccamCore
+import OccamGGUF
+import OccamModels
+import OccamPruning
+import OccamTestSupport
+import Synchronization
+
+/// A generated pair with what its pruning is held against, and the settings the tests of the invariants use with it.
+struct PrunedCase: Sendable, CustomStringConvertible {
+  let fixture: String
+  let hasRegister: Bool
+  /// Text layers of the fixture.
+  let layers: Int
+  /// Thresholds at which these random models drop tokens in both stages, and keep some.
+  let lambda1: Float
+  let lambda2: Float
+
+  /// With and without a class token (g1, g3), register and mean.
+  static let all = [
+    PrunedCase(fixture: "g1", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
+    PrunedCase(fixture: "g1", hasRegister: true, layers: 4, lambda1: 0.5, lambda2: 1.2),
+    PrunedCase(fixture: "g3", hasRegister: false, layers: 5, lambda1: 0.7, lambda2: 0.9),
+    PrunedCase(fixture: "g3", hasRegister: true, layers: 5, lambda1: 0.9, lambda2: 5),
+  ]
+
+  var description: String { "\(fixture) \(hasRegister ? "register" : "mean")" }
+
+  static let photos = ["cat.jpg", "cup.jpg"].map { "\(Locations.photos)/\($0)" }
+  static let images = photos.map { ImageSource.file($0) }
+  static let onePhoto = "USER: <__media__>\nWhat is on the table? ASSISTANT:"
+  static let twoPhotos = "USER: Look at <__media__> and then at <__media__>\nWhich one shows a cat? ASSISTANT:"
+
+  /// The prompt and its photos: one, or two.
+  static func prompt(photos count: Int) -> (text: String, images: [ImageSource], photos: [String]) {
+    count == 1
+      ? (onePhoto, Array(images.prefix(1)), Array(photos.prefix(1))) : (twoPhotos, images, photos)
+  }
+
+  func files() throws -> (text: String, projector: String) { try Fixture.make(fixture, "Q8_0") }
+
+  /// Register neurons that exist in every fixture: three channels in each of the first two layers.
+  var plan: RegisterPlan? {
+    hasRegister
+      ? RegisterPlan((0..<2).flatMap { layer in [3, 100, 501].map { .init(layer: layer, channel: $0) } }) : nil
+  }
+
+  func pruning(layer: Int = 2) -> GenerationOptions.Pruning {
+    var pruning = GenerationOptions.Pruning()
+    pruning.lambda1 = lambda1
+    pruning.lambda2 = lambda2
+    pruning.layer = layer
+    return pruning
+  }
+
+  func reference(layer: Int = 2) -> ReferenceRun.Settings {
+    var settings = ReferenceRun.Settings()
+    settings.register = plan
+    settings.lambda1 = lambda1
+    settings.lambda2 = lambda2
+    settings.layer = layer
+    return settings
+  }
+
+  func session(threads: Int = 2, _ options: SessionOptions = SessionOptions()) throws -> Session {
+    try model(threads: threads).makeSession(options)
+  }
+
+  func model(threads: Int = 2) throws -> VisionLanguageModel {
+    let files = try files()
+    let key = "\(self) \(threads)"
+    return try Self.models.withLock { models in
+      if let model = models[key] { return model }
+      let options = ModelOptions(threads: threads, sidecar: try sidecar(files.projector))
+      let model = try VisionLanguageModel(path: files.text, projector: files.projector, options: options)
+      models[key] = model
+      return model
+    }
+  }
+
+  private static let models = Mutex<[String: VisionLanguageModel]>([:])
+
+  /// Path of a sidecar with `plan`, for the cases that have one.
+  func sidecar(_ projector: String) throws -> String? {
+    guard let plan else { return nil }
+    let file = try GGUFFile(path: projector)
+    let shape = try ModelRegistry.visionShape(file, layout: .reference)
+    let path = "\(TemporaryFolder.make())/sidecar.json"
+    try Sidecar(model: VisionLanguageModel.fingerprint(file, shape), plan: plan, reference: .register).write(to: path)
+    return path
+  }
+}
+
+extension Session {
+  /// A raw prompt's prefill alone, and what pruning did.
+  func prefill(_ prompt: String, _ images: [ImageSource], _ pruning: GenerationOptions.Pruning) throws
+    -> GenerationMetrics
+  {
+    try respond(to: prompt, images: images, options: .greedy(0, raw: true, pruning))
+  }
+}
+
+extension GenerationOptions {
+  static func greedy(_ tokens: Int, raw: Bool = false, _ pruning: Pruning = Pruning()) -> GenerationOptions {
+    var options = GenerationOptions()
+    options.temperature = 0
+    options.maxTokens = tokens
+    options.ignoresEndOfText = true
+    options.raw = raw
+    options.pruning = pruning
+    return options
+  }
+}

@@ -1,0 +1,60 @@
+import Occam
+import OccamCore
+import OccamTestSupport
+import Synchronization
+
+/// Small models of generated weights, loaded once.
+enum TestModel {
+  private static let loaded = Mutex<[String: VisionLanguageModel]>([:])
+
+  static func pair() throws -> VisionLanguageModel { try model("pair") { (try Fixture.make("g1", "Q8_0"), true) } }
+
+  /// The same text model without its projector.
+  static func textOnly() throws -> VisionLanguageModel {
+    try model("text") {
+      let source = try Fixture.make("g1", "Q8_0").text
+      let path = "\(TemporaryFolder.make())/text.gguf"
+      try Files.write(try Files.read(source), to: path)
+      return ((path, ""), false)
+    }
+  }
+
+  private static func model(
+    _ key: String, _ files: () throws -> (pair: (text: String, projector: String), hasVision: Bool)
+  ) throws -> VisionLanguageModel {
+    try loaded.withLock { loaded in
+      if let model = loaded[key] { return model }
+      let (files, hasVision) = try files()
+      let model = try VisionLanguageModel(
+        path: files.text, projector: hasVision ? files.projector : nil, options: ModelOptions(threads: 2))
+      loaded[key] = model
+      return model
+    }
+  }
+
+  static let cat = ImageSource.file("\(Locations.photos)/cat.jpg")
+  static let cup = ImageSource.file("\(Locations.photos)/cup.png")
+}
+
+extension GenerationOptions {
+  static func greedy(_ tokens: Int?, raw: Bool = false) -> GenerationOptions {
+    var options = GenerationOptions()
+    options.temperature = 0
+    options.maxTokens = tokens
+    options.ignoresEndOfText = true
+    options.raw = raw
+    return options
+  }
+}
+
+/// Code of the error that `body` throws; nil when it throws none.
+func code(_ body: () throws -> Void) -> OccamError.Code? { failure(body)?.code }
+
+func failure(_ body: () throws -> Void) -> OccamError? {
+  do {
+    try body()
+    return nil
+  } catch {
+    return error as? OccamError
+  }
+}
