@@ -2,7 +2,7 @@
 ///
 /// A closure would have to escape to reach other threads, which costs a heap box a step; a step stays where the caller
 /// has it, and the threads are handed its address and its type.
-package protocol TeamStep {
+package protocol TeamStep: ~Copyable {
   /// Computes the indices `range`. Runs at the same time on all threads; calls write to disjoint memory.
   /// - Parameter worker: 0..<threads and fixed during one call: it may index scratch memory.
   func run(_ range: Range<Int>, worker: Int)
@@ -34,7 +34,7 @@ package final class WorkerTeam: Sendable {
 
   /// Runs `step` over 0..<count in blocks of `grain` indices, each block on whichever thread is free, and returns when
   /// all are done. Allocates nothing.
-  package func parallel<Step: TeamStep>(_ count: Int, grain: Int = 1, _ step: Step) {
+  package func parallel<Step: TeamStep & ~Copyable>(_ count: Int, grain: Int = 1, _ step: borrowing Step) {
     guard count > 0 else { return }
     let grain = max(grain, 1)
     if threads == 1 || count <= grain {
@@ -62,14 +62,16 @@ private struct ClosureStep: TeamStep {
 /// A step on its way to the threads. Whoever makes it keeps `step` alive until all are done.
 struct TeamTask {
   let step: UnsafeRawPointer
-  let type: any TeamStep.Type
+  let type: any (TeamStep & ~Copyable).Type
   let count: Int
   let grain: Int
 
   func run(_ range: Range<Int>, worker: Int) { type.run(at: step, range, worker) }
 }
 
-extension TeamStep {
+// Without the promise that steps can be copied, threads cannot but use the caller's: a copy a block would count references
+// up and down on cache lines that all threads share.
+extension TeamStep where Self: ~Copyable {
   fileprivate static func run(at step: UnsafeRawPointer, _ range: Range<Int>, _ worker: Int) {
     step.assumingMemoryBound(to: Self.self).pointee.run(range, worker: worker)
   }

@@ -32,9 +32,7 @@ package final class Compute {
   /// invalidates earlier views.
   package func view(_ slot: Slot, rows: Int, columns: Int) -> MatrixView<Float> {
     let needed = rows * columns
-    if let buffer = slots[slot.rawValue], buffer.count >= needed {
-      return MatrixView(buffer, rows: rows, columns: columns)
-    }
+    if let buffer = slots[slot.rawValue], buffer.count >= needed { return MatrixView(buffer, rows: rows, columns: columns) }
     let buffer = AlignedBuffer<Float>(count: needed)
     slots[slot.rawValue] = buffer
     return MatrixView(buffer, rows: rows, columns: columns)
@@ -42,8 +40,8 @@ package final class Compute {
 
   /// Frees buffers larger than decoding one token needs, after a long prefill. Logits stay: they are what it was for.
   package func trim(keeping elements: Int = 1 << 20) {
-    for slot in slots.indices where slot != Slot.logits.rawValue && (slots[slot]?.count ?? 0) > elements {
-      slots[slot] = nil
+    for slot in Slot.allCases where slot != .logits {
+      if let buffer = slots[slot.rawValue], buffer.count > elements { slots[slot.rawValue] = nil }
     }
   }
 
