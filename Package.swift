@@ -98,6 +98,7 @@ let package = Package(
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
+    tool("count-bench", "bench/count-bench", ["Occam"]),
     tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantizer"]),
     tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures"]),
 

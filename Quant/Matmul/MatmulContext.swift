@@ -30,7 +30,7 @@ package final class MatmulContext {
   private let kernels: KernelSet
   private let team: WorkerTeam
   private var x: MatrixView<Float>?
-  private var scratch: [AlignedBuffer<UInt8>?] = [nil, nil, nil]
+  private var forms = InputForms()
   private var packed = [false, false, false]
   /// One tile for each worker.
   private let tiles: AlignedBuffer<Float>
@@ -57,8 +57,8 @@ package final class MatmulContext {
   }
 
   /// Several products of the same x in one parallel step (query, key and value; gate and up).
-  package func multiply(_ products: [MatmulProduct]) {
-    products.withUnsafeBufferPointer { multiply($0) }
+  package func multiply<let count: Int>(_ products: InlineArray<count, MatmulProduct>) {
+    products.span.withUnsafeBufferPointer { multiply($0) }
   }
 
   private func multiply(_ products: UnsafeBufferPointer<MatmulProduct>) {
@@ -71,26 +71,29 @@ package final class MatmulContext {
     guard x.rows > 0 else { return }
     for product in products { prepare(ActivationKind(product.weights.format), x) }
     let plan = MatmulPlan(products, tokens: x.rows, tileTokens: kernels.matmul.tileTokens, threads: team.threads)
-    let matmul = kernels.matmul
-    let (floats, blocks32, blocks256) = (scratch[0], scratch[1], scratch[2])
-    nonisolated(unsafe) let products = products
-    let tiles = tiles
-    team.parallel(plan.items) { range, worker in
-      let tile = tiles.pointer + worker * matmul.tileTokens * PanelLayout.rows
+    team.parallel(
+      plan.items,
+      MultiplyStep(plan: plan, products: products, kernels: kernels.matmul, forms: forms, tiles: tiles.pointer))
+  }
+
+  /// Item by item one part of the plan.
+  private struct MultiplyStep: TeamStep {
+    let plan: MatmulPlan
+    let products: UnsafeBufferPointer<MatmulProduct>
+    let kernels: MatmulKernels
+    let forms: InputForms
+    let tiles: UnsafeMutablePointer<Float>
+
+    func run(_ range: Range<Int>, worker: Int) {
+      let tile = tiles + worker * kernels.tileTokens * PanelLayout.rows
       for item in range {
         let part = plan.part(item, products)
         let product = products[part.product]
         let kind = ActivationKind(product.weights.format)
-        let buffer =
-          switch kind {
-          case .floats: floats
-          case .blocks32: blocks32
-          case .blocks256: blocks256
-          }
-        guard let buffer, let stride = ActivationLayout.groupBytes(kind, columns: product.weights.columns) else {
-          continue
-        }
-        part.run(product, matmul, UnsafeRawPointer(buffer.pointer), groupStride: stride, out: tile)
+        guard let input = forms[kind],
+          let stride = ActivationLayout.groupBytes(kind, columns: product.weights.columns)
+        else { continue }
+        part.run(product, kernels, UnsafeRawPointer(input.pointer), groupStride: stride, out: tile)
       }
     }
   }
@@ -104,21 +107,57 @@ package final class MatmulContext {
       case let (bytes, false) = stride.multipliedReportingOverflow(by: groups)
     else { preconditionFailure("MatmulContext: x is too large") }
     let buffer: AlignedBuffer<UInt8>
-    if let held = scratch[kind.rawValue], held.count >= bytes {
+    if let held = forms[kind], held.count >= bytes {
       buffer = held
     } else {
       buffer = AlignedBuffer(count: bytes)
-      scratch[kind.rawValue] = buffer
+      forms[kind] = buffer
     }
     let pack = kernels.matmul.pack(kind)
     // A waking helper costs more than quantizing a few thousand numbers.
     let grain = max(1, 16_384 / max(1, x.columns * ActivationLayout.tokens))
-    team.parallel(groups, grain: grain) { range, _ in
+    team.parallel(
+      groups, grain: grain,
+      PackStep(x: x, pack: pack, target: UnsafeMutableRawPointer(buffer.pointer), groupStride: stride))
+  }
+
+  /// Item by item one group of tokens.
+  private struct PackStep: TeamStep {
+    let x: MatrixView<Float>
+    let pack: MatmulKernels.Pack
+    let target: UnsafeMutableRawPointer
+    let groupStride: Int
+
+    func run(_ range: Range<Int>, worker: Int) {
       for group in range {
         let first = group * ActivationLayout.tokens
         pack(
           x.row(first), x.stride, min(ActivationLayout.tokens, x.rows - first), x.columns,
-          UnsafeMutableRawPointer(buffer.pointer) + group * stride)
+          target + group * groupStride)
+      }
+    }
+  }
+}
+
+/// The input in the forms that the formats of weights multiply with, as far as they were needed.
+private struct InputForms {
+  private var floats: AlignedBuffer<UInt8>?
+  private var blocks32: AlignedBuffer<UInt8>?
+  private var blocks256: AlignedBuffer<UInt8>?
+
+  subscript(kind: ActivationKind) -> AlignedBuffer<UInt8>? {
+    get {
+      switch kind {
+      case .floats: floats
+      case .blocks32: blocks32
+      case .blocks256: blocks256
+      }
+    }
+    set {
+      switch kind {
+      case .floats: floats = newValue
+      case .blocks32: blocks32 = newValue
+      case .blocks256: blocks256 = newValue
       }
     }
   }

@@ -44,11 +44,12 @@ package final class TimingTable: Sendable {
 /// - Parameters: operations: multiplies plus adds; bytes: memory that must be read at least.
 @inline(__always)
 package func timed<R, E: Error>(
-  _ name: StaticString, operations: Double = 0, bytes: Double = 0, _ body: () throws(E) -> R
+  _ name: StaticString, operations: @autoclosure () -> Double = 0, bytes: @autoclosure () -> Double = 0,
+  _ body: () throws(E) -> R
 ) throws(E) -> R {
   guard let table = TimingTable.shared else { return try body() }
   let start = Clock.nanoseconds()
   let result = try body()
-  table.add("\(name)", nanoseconds: Clock.nanoseconds() - start, operations: operations, bytes: bytes)
+  table.add("\(name)", nanoseconds: Clock.nanoseconds() - start, operations: operations(), bytes: bytes())
   return result
 }

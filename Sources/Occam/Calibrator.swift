@@ -212,7 +212,7 @@ public final class Calibrator {
 
   private func fingerprint() throws(OccamError) -> ModelFingerprint {
     let file = try ModelFiles.open(model.projectorPath ?? model.path)
-    return VisionLanguageModel.fingerprint(file, encoder.shape)
+    return try VisionLanguageModel.fingerprint(file)
   }
 }
 

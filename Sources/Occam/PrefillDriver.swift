@@ -54,7 +54,7 @@ struct PrefillDriver {
 
   /// Text rows take token embeddings, image rows the projected features of stage I's survivors.
   private func fill(_ x: MatrixView<Float>, _ rows: PrefillRows, _ images: [SessionImage]) {
-    for (row, id) in rows.tokens { decoder.embed([id], into: x.slice(rows: row..<(row + 1))) }
+    for (row, id) in rows.tokens { decoder.embed(id, into: x.row(row)) }
     for span in rows.spans {
       let embeddings = images[span.image].embeddings
       let count = span.visual.count + (span.register == nil ? 0 : 1)

@@ -18,6 +18,8 @@ final class SessionCore {
   private var cached: [PromptItem] = []
   private var cacheIsPruned = false
   private var lastWasRaw = false
+  /// The position of the token being decoded: an array once, not once a token.
+  private var decodePosition: [Int32] = [0]
 
   init(model: VisionLanguageModel, options: SessionOptions) throws(OccamError) {
     self.model = model
@@ -85,7 +87,9 @@ final class SessionCore {
       let logits = try prefill(prompt, settings, onEvent, &metrics)
       let generator = Generator(core: self, options: options, start: start)
       try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)
-      if !options.raw { messages += [user, ChatMessage(role: "assistant", text: metrics.text)] }
+      // An answer that spells the marker shows no image: it would be counted as one in every later turn.
+      let answer = Prompt.split(metrics.text).joined()
+      if !options.raw { messages += [user, ChatMessage(role: "assistant", text: answer)] }
     } catch {
       images.removeSubrange(imagesBefore...)
       dropCache()
@@ -226,6 +230,7 @@ final class SessionCore {
       }
     }
     cached = prompt.items
+    cached.reserveCapacity(contextLength)
     cacheIsPruned = settings != nil && !rows.spans.isEmpty
     if let settings { record(rows, outcome.keep, settings) }
     let elapsed = Clock.milliseconds(since: start)
@@ -270,11 +275,14 @@ final class SessionCore {
     let shape = model.decoder.shape
     let hidden = compute.view(.residual, rows: 1, columns: shape.hidden)
     let logits = compute.view(.logits, rows: 1, columns: shape.vocabulary)
+    decodePosition[0] = Int32(position)
+    // Between passes, so that no pass allocates: every 64 tokens each layer takes another block.
+    for layer in cells { layer.reserve(layer.count + 1) }
     try translating("decode") {
       try compute.team.pass {
-        model.decoder.embed([token], into: hidden)
+        model.decoder.embed(token, into: hidden.row(0))
         try model.decoder.forward(
-          layers: 0..<shape.layers, hidden: hidden, positions: [Int32(position)], cells: cells, compute: compute,
+          layers: 0..<shape.layers, hidden: hidden, positions: decodePosition, cells: cells, compute: compute,
           scores: nil, lastRowOnly: true)
         model.decoder.logits(hidden, into: logits, compute: compute)
       }

@@ -82,13 +82,14 @@ public final class VisionLanguageModel: Sendable {
     if let outputs = vision?.projector.outputs, outputs != decoder.shape.hidden {
       throw OccamError(
         .mismatch, files.projector?.subject ?? path,
-        "projects to width \(outputs), but the text model '\(path)' has width \(decoder.shape.hidden)")
+        "projects to width \(outputs), but the text model '\(path)' has width \(decoder.shape.hidden)"
+          + (files.found == nil ? "" : "; it was found beside the model, --mmproj gives another"))
     }
     self.path = path
     projectorPath = files.projector.map { $0 === files.text ? path : $0.subject }
     var notes: [String] = []
     if let found = files.found { notes.append("using projector \(found)") }
-    let sidecar = try VisionLanguageModel.readSidecar(options, files, vision?.encoder.shape)
+    let sidecar = try VisionLanguageModel.readSidecar(options, files)
     let chat = try translating(path) {
       try VisionLanguageModel.chatFormat(files.text, hasVision: vision != nil, tokenizer)
     }
@@ -148,14 +149,15 @@ public final class VisionLanguageModel: Sendable {
 extension VisionLanguageModel {
   /// The sidecar given, or the one beside the projector if it is there. One of another model is refused.
   private static func readSidecar(
-    _ options: ModelOptions, _ files: ModelFiles, _ shape: VisionShape?
+    _ options: ModelOptions, _ files: ModelFiles
   ) throws(OccamError) -> Sidecar? {
-    guard let file = files.projector, let shape else { return nil }
+    guard let file = files.projector else { return nil }
     let path = options.sidecar ?? Sidecar.path(forModel: file.subject)
     guard options.sidecar != nil || Files.exists(path) else { return nil }
+    let fingerprint = try fingerprint(file)
     do throws(SidecarError) {
       let sidecar = try Sidecar(path: path)
-      try sidecar.check(fingerprint(file, shape), path: path)
+      try sidecar.check(fingerprint, path: path)
       return sidecar
     } catch {
       if case .mismatch = error { throw OccamError(.mismatch, "", error.description) }
@@ -163,8 +165,10 @@ extension VisionLanguageModel {
     }
   }
 
-  /// What ties a calibration to its encoder: size and the names of the vision tensors.
-  package static func fingerprint(_ file: GGUFFile, _ shape: VisionShape) -> ModelFingerprint {
+  /// What ties a calibration to its encoder: size and the names of the vision tensors. The same for both readings of the
+  /// file's layout, so that a calibrated model can be compared with llama.cpp.
+  package static func fingerprint(_ file: GGUFFile) throws(OccamError) -> ModelFingerprint {
+    let shape = try translating(file.subject) { try ModelRegistry.visionShape(file, layout: .reference) }
     let names = file.tensors.map(\.name).filter { $0.hasPrefix("v.") }.sorted()
     return ModelFingerprint(
       architecture: "clip", layers: shape.layers, hiddenSize: shape.hidden, tensorHash: ModelFingerprint.hash(names))

@@ -84,14 +84,29 @@ struct Attention {
       let size = AttentionTileSize(
         rows: positions * group, dimension: dimension, paddedDimension: layout.paddedDimension)
       let memory = scratch.tiles(size, workers: ops.team.threads)
-      ops.team.parallel(tiles * cells.kvHeads) { range, worker in
-        for item in range {
-          // Late tiles see the most cells: started first, they leave no long end.
-          let tile = tiles - 1 - item / cells.kvHeads
-          let rows = tileRows(tile, positions)
-          compute(rows, head: item % cells.kvHeads, blocks: 0..<blocks, memory[worker])
-          store(rows, head: item % cells.kvHeads, memory[worker], into: out)
-        }
+      ops.team.parallel(
+        tiles * cells.kvHeads,
+        TileStep(attention: self, positions: positions, tiles: tiles, blocks: blocks, memory: memory, out: out))
+    }
+  }
+
+  /// Item by item one tile of one KV head.
+  private struct TileStep: TeamStep {
+    let attention: Attention
+    let positions: Int
+    let tiles: Int
+    let blocks: Int
+    let memory: AttentionTiles
+    let out: MatrixView<Float>
+
+    func run(_ range: Range<Int>, worker: Int) {
+      let memory = memory[worker]
+      let kvHeads = attention.cells.kvHeads
+      for item in range {
+        // Late tiles see the most cells: started first, they leave no long end.
+        let rows = attention.tileRows(tiles - 1 - item / kvHeads, positions)
+        attention.compute(rows, head: item % kvHeads, blocks: 0..<blocks, memory)
+        attention.store(rows, head: item % kvHeads, memory, into: out)
       }
     }
   }
@@ -205,33 +220,69 @@ struct Attention {
     let size = AttentionTileSize(rows: positions * group, dimension: dimension, paddedDimension: layout.paddedDimension)
     let memory = scratch.tiles(size, workers: ops.team.threads)
     let rowFloats = layout.paddedDimension + 2
-    let splitFloats = q.rows * heads * rowFloats
-    let partials = scratch.partials(splits * splitFloats)
-    ops.team.parallel(tiles * cells.kvHeads * splits) { range, worker in
+    let partials = AttentionPartials(
+      first: scratch.partials(splits * q.rows * heads * rowFloats), splits: splits, rowFloats: rowFloats,
+      splitFloats: q.rows * heads * rowFloats)
+    ops.team.parallel(
+      tiles * cells.kvHeads * splits,
+      SplitStep(attention: self, positions: positions, tiles: tiles, memory: memory, partials: partials))
+    let grain = max(1, TensorOps.elementsPerStep / (splits * dimension))
+    ops.team.parallel(q.rows * heads, grain: grain, MergeStep(attention: self, partials: partials, out: out))
+  }
+
+  /// What each range of cells leaves of each row and head: maximum, sum, outputs.
+  private struct AttentionPartials {
+    let first: UnsafeMutablePointer<Float>
+    let splits: Int
+    /// Floats of one row and head, and of all of them for one range.
+    let rowFloats: Int
+    let splitFloats: Int
+  }
+
+  /// Item by item one range of cells, one tile, one KV head.
+  private struct SplitStep: TeamStep {
+    let attention: Attention
+    let positions: Int
+    let tiles: Int
+    let memory: AttentionTiles
+    let partials: AttentionPartials
+
+    func run(_ range: Range<Int>, worker: Int) {
+      let memory = memory[worker]
+      let (kvHeads, group) = (attention.cells.kvHeads, attention.group)
       for item in range {
-        let split = item / (tiles * cells.kvHeads)
-        let head = item % cells.kvHeads
-        let rows = tileRows(item / cells.kvHeads % tiles, positions)
-        let first = split * Attention.splitBlocks
-        compute(rows, head: head, blocks: first..<first + Attention.splitBlocks, memory[worker])
+        let split = item / (tiles * kvHeads)
+        let head = item % kvHeads
+        let rows = attention.tileRows(item / kvHeads % tiles, positions)
+        let firstBlock = split * Attention.splitBlocks
+        attention.compute(rows, head: head, blocks: firstBlock..<firstBlock + Attention.splitBlocks, memory)
         for row in rows {
           for member in 0..<group {
             let index = (row - rows.lowerBound) * group + member
-            let partial = partials + split * splitFloats + (row * heads + head * group + member) * rowFloats
-            partial[0] = memory[worker].maxima[index]
-            partial[1] = memory[worker].sums[index]
+            let partial =
+              partials.first + split * partials.splitFloats
+              + (row * attention.heads + head * group + member) * partials.rowFloats
+            partial[0] = memory.maxima[index]
+            partial[1] = memory.sums[index]
             (partial + 2).update(
-              from: memory[worker].outputs + index * AttentionTile.rowStride, count: layout.paddedDimension)
+              from: memory.outputs + index * AttentionTile.rowStride, count: attention.layout.paddedDimension)
           }
         }
       }
     }
-    let grain = max(1, TensorOps.elementsPerStep / (splits * dimension))
-    ops.team.parallel(q.rows * heads, grain: grain) { range, _ in
+  }
+
+  /// Item by item one row and head.
+  private struct MergeStep: TeamStep {
+    let attention: Attention
+    let partials: AttentionPartials
+    let out: MatrixView<Float>
+
+    func run(_ range: Range<Int>, worker: Int) {
       for item in range {
-        merge(
-          partials + item * rowFloats, stride: splitFloats, splits: splits,
-          into: out.row(item / heads) + item % heads * dimension)
+        attention.merge(
+          partials.first + item * partials.rowFloats, stride: partials.splitFloats, splits: partials.splits,
+          into: out.row(item / attention.heads) + item % attention.heads * attention.dimension)
       }
     }
   }

@@ -4,7 +4,7 @@ import OccamKernelContract
 /// Working memory of attention: one tile for each worker, partial results of split rows, and the float cells of
 /// bidirectional attention. Grows to the largest call and is then reused. One call at a time.
 package final class AttentionScratch {
-  private var workers: [AlignedBuffer<Float>] = []
+  private var tiles = AlignedBuffer<Float>(count: 0)
   private var partial = AlignedBuffer<Float>(count: 0)
   private var floatCells: LayerCells?
 
@@ -12,20 +12,19 @@ package final class AttentionScratch {
 
   /// What is allocated, bytes.
   package var byteCount: Int {
-    workers.reduce(partial.byteCount) { $0 + $1.byteCount } + (floatCells?.byteCount ?? 0)
+    tiles.byteCount + partial.byteCount + (floatCells?.byteCount ?? 0)
   }
 
   /// One tile for each worker, all of this size.
-  func tiles(_ size: AttentionTileSize, workers count: Int) -> [AttentionTileMemory] {
-    if workers.count < count || (workers.first?.count ?? 0) < size.floats {
-      let floats = max(size.floats, workers.first?.count ?? 0)
-      workers = (0..<max(count, workers.count)).map { _ in AlignedBuffer(count: floats) }
-    }
-    return workers.prefix(count).map { AttentionTileMemory($0.pointer, size) }
+  func tiles(_ size: AttentionTileSize, workers: Int) -> AttentionTiles {
+    let floats = workers * size.floats
+    if tiles.count < floats { tiles = AlignedBuffer(count: floats) }
+    return AttentionTiles(memory: tiles.pointer, size: size)
   }
 
+  /// Room for this many floats. Grows by doubling: while a reply grows, so does what its tokens need.
   func partials(_ floats: Int) -> UnsafeMutablePointer<Float> {
-    if partial.count < floats { partial = AlignedBuffer(count: floats, zeroed: false) }
+    if partial.count < floats { partial = AlignedBuffer(count: max(floats, 2 * partial.count), zeroed: false) }
     return partial.pointer
   }
 
@@ -54,9 +53,20 @@ struct AttentionTileSize {
   fileprivate var roundedRows: Int { (rows + 15) & ~15 }
 
   fileprivate var floats: Int {
-    roundedRows * (2 * AttentionTile.rowStride + AttentionTile.scoreStride + 3)
+    let sum =
+      roundedRows * (2 * AttentionTile.rowStride + AttentionTile.scoreStride + 3)
       + AttentionTile.cells * (dimension + paddedDimension) + probabilities
+    // The next worker's tile starts on a cache line of its own.
+    return (sum + 15) & ~15
   }
+}
+
+/// The tiles of all workers.
+struct AttentionTiles {
+  fileprivate let memory: UnsafeMutablePointer<Float>
+  fileprivate let size: AttentionTileSize
+
+  subscript(worker: Int) -> AttentionTileMemory { AttentionTileMemory(memory + worker * size.floats, size) }
 }
 
 /// The parts of one worker's tile; `AttentionTile` says how they are laid out.

@@ -1,4 +1,5 @@
 import OccamCore
+import OccamKernelContract
 
 /// Keys and values of one decoder layer, cell by cell, in blocks of 64 cells: growing copies nothing, and attention
 /// streams one block after the other.
@@ -58,16 +59,32 @@ package final class LayerCells {
     let touched = (count - 1) / CellLayout.cells - firstBlock + 1
     let cellsPerStep = max(1, TensorOps.elementsPerStep / headDimension)
     let grain = keys.rows >= cellsPerStep ? 1 : (cellsPerStep + keys.rows - 1) / keys.rows
-    ops.team.parallel(touched * kvHeads, grain: grain) { range, _ in
+    ops.team.parallel(
+      touched * kvHeads, grain: grain,
+      AppendStep(cells: self, keys: keys, values: values, first: first, kernels: ops.vector))
+  }
+
+  /// Item by item one head of one block.
+  private struct AppendStep: TeamStep {
+    let cells: LayerCells
+    let keys: MatrixView<Float>
+    let values: MatrixView<Float>
+    /// The cell of row 0.
+    let first: Int
+    let kernels: VectorKernels
+
+    func run(_ range: Range<Int>, worker: Int) {
+      let dimension = cells.headDimension
       for item in range {
-        let block = firstBlock + item / kvHeads
+        let head = item % cells.kvHeads
+        let block = first / CellLayout.cells + item / cells.kvHeads
         let start = max(first, block * CellLayout.cells)
-        let end = min(count, (block + 1) * CellLayout.cells)
-        let offset = item % kvHeads * headDimension
-        layout.write(
-          keys.slice(rows: start - first..<end - first).slice(columns: offset..<offset + headDimension),
-          values.slice(rows: start - first..<end - first).slice(columns: offset..<offset + headDimension),
-          to: head(item % kvHeads, block: block), slot: start % CellLayout.cells, kernels: ops.vector)
+        let end = min(cells.count, (block + 1) * CellLayout.cells)
+        let columns = head * dimension..<(head + 1) * dimension
+        cells.layout.write(
+          keys.slice(rows: start - first..<end - first).slice(columns: columns),
+          values.slice(rows: start - first..<end - first).slice(columns: columns),
+          to: cells.head(head, block: block), slot: start % CellLayout.cells, kernels: kernels)
       }
     }
   }

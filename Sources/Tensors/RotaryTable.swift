@@ -41,38 +41,69 @@ package struct RotaryTable: Sendable {
     cache.look(up: positions, into: rows)
   }
 
-  private final class Cache: Sendable {
+  /// Pages in a directory of two levels, so that a pass finds them without a lock; only making a page takes one.
+  private final class Cache: @unchecked Sendable {
+    private typealias Page = Atomic<UnsafeMutablePointer<Float>?>
+    private typealias Directory = Atomic<UnsafeMutablePointer<Page>?>
+
     private let frequencies: [Double]
     private let style: Style
-    private let pages = Mutex<[Int: AlignedBuffer<Float>]>([:])
+    /// Bits 20...31 of a position name its directory, bits 8...19 the page there.
+    private let directories: UnsafeMutablePointer<Directory>
+    private static let fanOut = 4096
+    private let making = Mutex<Void>(())
 
     init(frequencies: [Double], style: Style) {
       self.frequencies = frequencies
       self.style = style
+      directories = .allocate(capacity: Cache.fanOut)
+      for index in 0..<Cache.fanOut { (directories + index).initialize(to: Atomic(nil)) }
     }
 
-    func look(up positions: UnsafePointer<Int32>, into rows: UnsafeMutableBufferPointer<UnsafePointer<Float>>) {
-      let stride = frequencies.count * (style == .adjacent ? 4 : 2)
-      pages.withLock { pages in
-        for row in rows.indices {
-          let position = Int(positions[row])
-          let number = position >> 8
-          let page =
-            pages[number]
-            ?? {
-              let page = compute(first: number << 8, stride: stride)
-              pages[number] = page
-              return page
-            }()
-          rows.initializeElement(at: row, to: UnsafePointer(page.pointer + (position & 255) * stride))
+    deinit {
+      for index in 0..<Cache.fanOut {
+        if let pages = directories[index].load(ordering: .relaxed) {
+          for index in 0..<Cache.fanOut { pages[index].load(ordering: .relaxed)?.deallocate() }
+          pages.deinitialize(count: Cache.fanOut).deallocate()
         }
+      }
+      directories.deinitialize(count: Cache.fanOut).deallocate()
+    }
+
+    private var stride: Int { frequencies.count * (style == .adjacent ? 4 : 2) }
+
+    func look(up positions: UnsafePointer<Int32>, into rows: UnsafeMutableBufferPointer<UnsafePointer<Float>>) {
+      for row in rows.indices {
+        let position = UInt32(bitPattern: positions[row])
+        let (directory, index) = (Int(position >> 20), Int(position >> 8 & 4095))
+        let page =
+          directories[directory].load(ordering: .acquiring)?[index].load(ordering: .acquiring)
+          ?? make(directory, index, first: Int(positions[row]) & ~255)
+        rows.initializeElement(at: row, to: UnsafePointer(page + Int(position & 255) * stride))
       }
     }
 
-    private func compute(first: Int, stride: Int) -> AlignedBuffer<Float> {
-      let page = AlignedBuffer<Float>(count: 256 * stride, zeroed: false)
+    private func make(_ directory: Int, _ index: Int, first: Int) -> UnsafeMutablePointer<Float> {
+      making.withLock { _ in
+        var pages = directories[directory].load(ordering: .relaxed)
+        if pages == nil {
+          let made = UnsafeMutablePointer<Page>.allocate(capacity: Cache.fanOut)
+          for index in 0..<Cache.fanOut { (made + index).initialize(to: Atomic(nil)) }
+          directories[directory].store(made, ordering: .releasing)
+          pages = made
+        }
+        guard let pages else { preconditionFailure("RotaryTable: no directory") }
+        if let page = pages[index].load(ordering: .relaxed) { return page }
+        let page = compute(first: first)
+        pages[index].store(page, ordering: .releasing)
+        return page
+      }
+    }
+
+    private func compute(first: Int) -> UnsafeMutablePointer<Float> {
+      let page = UnsafeMutablePointer<Float>.allocate(capacity: 256 * stride)
       for offset in 0..<256 {
-        let row = page.pointer + offset * stride
+        let row = page + offset * stride
         for (pair, frequency) in frequencies.enumerated() {
           let angle = Double(first + offset) * frequency
           let cosine = Float(cos(angle))

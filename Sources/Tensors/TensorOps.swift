@@ -32,11 +32,9 @@ package struct TensorOps: Sendable {
   /// Elements one thread should get at least: below, waking another costs more than it saves.
   static let elementsPerStep = 8192
 
-  /// Runs `body` on every row.
-  func rows<T>(_ x: MatrixView<T>, _ body: (Int) -> Void) {
-    team.parallel(x.rows, grain: max(1, TensorOps.elementsPerStep / max(x.columns, 1))) { range, _ in
-      for row in range { body(row) }
-    }
+  /// Applies `operation` to every row of x.
+  func rows(_ x: MatrixView<Float>, _ operation: some RowOperation) {
+    team.parallel(x.rows, grain: max(1, TensorOps.elementsPerStep / max(x.columns, 1)), operation)
   }
 
   /// out = x / sqrt(mean(x²) + epsilon) * weight, each row for itself; `out` may be `x`.
@@ -44,8 +42,7 @@ package struct TensorOps: Sendable {
     _ x: MatrixView<Float>, weight: UnsafePointer<Float>, epsilon: Float, into out: MatrixView<Float>
   ) {
     precondition(x.rows == out.rows && x.columns == out.columns, "rmsNorm: shapes differ")
-    let norm = vector.rmsNorm
-    rows(x) { norm(x.row($0), weight, epsilon, out.row($0), x.columns) }
+    rows(x, RMSNormRows(x: x, weight: weight, epsilon: epsilon, out: out, norm: vector.rmsNorm))
   }
 
   /// out = (x - mean) / sqrt(variance + epsilon) * weight + bias, each row for itself; `out` may be `x`.
@@ -54,22 +51,19 @@ package struct TensorOps: Sendable {
     into out: MatrixView<Float>
   ) {
     precondition(x.rows == out.rows && x.columns == out.columns, "layerNorm: shapes differ")
-    let norm = vector.layerNorm
-    rows(x) { norm(x.row($0), weight, bias, epsilon, out.row($0), x.columns) }
+    rows(x, LayerNormRows(x: x, weight: weight, bias: bias, epsilon: epsilon, out: out, norm: vector.layerNorm))
   }
 
   /// y += x.
   package func add(_ x: MatrixView<Float>, into y: MatrixView<Float>) {
     precondition(x.rows == y.rows && x.columns == y.columns, "add: shapes differ")
-    let add = vector.add
-    rows(x) { add(x.row($0), y.row($0), x.columns) }
+    rows(x, AddRows(x: x, y: y, add: vector.add))
   }
 
   /// gate = silu(gate) * up, the middle of a SwiGLU layer.
   package func siluMultiply(gate: MatrixView<Float>, up: MatrixView<Float>) {
     precondition(gate.rows == up.rows && gate.columns == up.columns, "siluMultiply: shapes differ")
-    let multiply = vector.siluMultiply
-    rows(gate) { multiply(gate.row($0), up.row($0), gate.columns) }
+    rows(gate, SiluMultiplyRows(gate: gate, up: up, multiply: vector.siluMultiply))
   }
 
   /// x = activation(x).
@@ -82,14 +76,13 @@ package struct TensorOps: Sendable {
       case .silu: vector.silu
       case .relu: vector.relu
       }
-    rows(x) { function(x.row($0), x.columns) }
+    rows(x, RowsInPlace(x: x, function: function))
   }
 
   /// x = softmax(x), each row for itself.
   package func softmaxRows(_ x: MatrixView<Float>) {
     guard x.columns > 0 else { return }
-    let softmax = vector.softmax
-    rows(x) { softmax(x.row($0), x.columns) }
+    rows(x, RowsInPlace(x: x, function: vector.softmax))
   }
 
   /// Rotates the first `table.dimension` numbers of every head by the row's position.
@@ -106,10 +99,9 @@ package struct TensorOps: Sendable {
     let count = adjacent ? table.dimension : table.dimension / 2
     withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: x.rows) { angles in
       table.look(up: positions, into: angles)
-      rows(x) { row in
-        let cosines = angles[row]
-        for head in 0..<heads { rotate(x.row(row) + head * headDimension, cosines, cosines + count, count) }
-      }
+      let operation = RotateRows(
+        x: x, heads: heads, headDimension: headDimension, angles: angles, count: count, rotate: rotate)
+      rows(x, operation)
     }
   }
 }

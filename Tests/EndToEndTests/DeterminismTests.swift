@@ -57,8 +57,10 @@ import Testing
   @Test(arguments: ["g1", "g3"]) func textIsTheSame(fixture: String) throws {
     let files = try Fixture.make(fixture, "F16")
     func text(threads: Int, kernel: String?) throws -> String {
-      let model = try VisionLanguageModel(
-        path: files.text, projector: files.projector, options: ModelOptions(threads: threads, kernel: kernel))
+      var options = ModelOptions(threads: threads, kernel: kernel)
+      // Between kernel sets sums differ in their last bits; 8-bit activations would make steps of them.
+      options.encoderType = .stored
+      let model = try VisionLanguageModel(path: files.text, projector: files.projector, options: options)
       let metrics = try model.makeSession().respond(
         to: "What is on the table?", images: [PrunedCase.images[1]], options: .greedy(24))
       return metrics.text

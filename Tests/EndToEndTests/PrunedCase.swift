@@ -1,7 +1,6 @@
 import Occam
 import OccamCore
 import OccamGGUF
-import OccamModels
 import OccamPruning
 import OccamTestSupport
 import Synchronization
@@ -84,9 +83,8 @@ struct PrunedCase: Sendable, CustomStringConvertible {
   func sidecar(_ projector: String) throws -> String? {
     guard let plan else { return nil }
     let file = try GGUFFile(path: projector)
-    let shape = try ModelRegistry.visionShape(file, layout: .reference)
     let path = "\(TemporaryFolder.make())/sidecar.json"
-    try Sidecar(model: VisionLanguageModel.fingerprint(file, shape), plan: plan, reference: .register).write(to: path)
+    try Sidecar(model: VisionLanguageModel.fingerprint(file), plan: plan, reference: .register).write(to: path)
     return path
   }
 }

@@ -110,7 +110,7 @@ final class ReferenceRun {
     var embedding = [Float](repeating: 0, count: decoder.shape.hidden)
     embedding.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }
-      decoder.embed([id], into: MatrixView(base, rows: 1, columns: buffer.count))
+      decoder.embed(id, into: base)
     }
     next += 1
     return Row(position: next - 1, embedding: embedding)

@@ -92,11 +92,10 @@ import Testing
 
   private static func sidecar(_ projector: String) throws -> String {
     let file = try GGUFFile(path: projector)
-    let shape = try ModelRegistry.visionShape(file, layout: .reference)
     let path = "\(TemporaryFolder.make())/sidecar.json"
     // Channels and layers beyond the encoder's are in the file format's range: they must be harmless.
     let plan = RegisterPlan([.init(layer: 0, channel: 1), .init(layer: 1, channel: 1 << 24)])
-    try Sidecar(model: VisionLanguageModel.fingerprint(file, shape), plan: plan, lambda1: 0.1, textLayer: 60).write(
+    try Sidecar(model: VisionLanguageModel.fingerprint(file), plan: plan, lambda1: 0.1, textLayer: 60).write(
       to: path)
     return path
   }
@@ -125,38 +124,63 @@ import Testing
     #expect(loadingError(try edited.write(), files.projector)?.message.contains("token_embd.weight") == true)
     edited.set("llama.vocab_size", .uint32(UInt32(rows)))
     let error = loadingError(try edited.write(), files.projector)
-    #expect(error?.code == .invalidModel && error?.message.contains("\(rows) rows") == true)
+    #expect(error?.code == .invalidModel && error?.message.contains("weights hold \(rows)") == true)
   }
 
   /// The table may be longer (padded); a padding row that wins is a token without text.
   @Test func moreEmbeddingsThanTokens() throws {
+    let model = try HostileModelTests.modelThatSays(1999, rows: 2000)
+    var ids: [Int32] = []
+    let metrics = try model.makeSession().respond(to: "What?", options: HostileModelTests.threeTokens) { event in
+      if case .token(let token) = event { ids.append(token.id) }
+    }
+    #expect(ids == [1999, 1999, 1999] && metrics.text.isEmpty)
+  }
+
+  /// An answer that spells the image marker is text: the next turn must not look for its image.
+  @Test func answersThatSpellTheImageMarker() throws {
+    let model = try HostileModelTests.modelThatSays(400, rows: 2000) { edited in
+      guard case .array(.string(let tokens)) = edited.value("tokenizer.ggml.tokens") else { return }
+      var texts = tokens.strings
+      texts[400] = "<__media__>"
+      edited.set("tokenizer.ggml.tokens", .array(.string(GGUFStrings(texts))))
+    }
+    let session = try model.makeSession()
+    let image = ImageSource.file("\(Locations.photos)/cup.jpg")
+    let first = try session.respond(to: "What?", images: [image], options: HostileModelTests.threeTokens)
+    #expect(first.text == "<__media__><__media__><__media__>")
+    let second = try session.respond(to: "And?", options: HostileModelTests.threeTokens)
+    #expect(second.generatedTokens == 3 && second.pruning.count == 1)
+  }
+
+  private static let threeTokens: GenerationOptions = {
+    var options = GenerationOptions()
+    options.temperature = 0
+    options.maxTokens = 3
+    options.logprobs = 2
+    return options
+  }()
+
+  /// Every hidden state is the vector of ones, and only the output row of `token` is not zero.
+  private static func modelThatSays(
+    _ token: Int, rows: Int, _ change: (inout EditedModel) -> Void = { _ in }
+  ) throws -> VisionLanguageModel {
+    func bytes(_ value: Float, _ count: Int) -> [UInt8] {
+      [Float](repeating: value, count: count).withUnsafeBytes { Array($0) }
+    }
     let files = try TinyModel.files(.f32)
     var edited = try EditedModel(files.text)
-    let rows = 2000
-    try edited.replace(tensor: "token_embd.weight", dimensions: [64, rows])
-    // All logits are 0 but for the last row's, whose sign follows the hidden state: either it or token 0 wins.
-    let winner = [Float](repeating: 100, count: 64).flatMap { value in withUnsafeBytes(of: value) { Array($0) } }
+    try edited.replace(tensor: "token_embd.weight", dimensions: [64, rows], data: bytes(1, 64 * rows))
     try edited.replace(
-      tensor: "output.weight", dimensions: [64, rows], data: [UInt8](repeating: 0, count: (rows - 1) * 256) + winner)
-    // The final norm of a zero embedding is zero; a bias would be needed to see row 1999 win for certain, so the
-    // embedding is made of ones.
-    let ones = [Float](repeating: 1, count: 64 * rows).flatMap { value in withUnsafeBytes(of: value) { Array($0) } }
-    try edited.replace(tensor: "token_embd.weight", dimensions: [64, rows], data: ones)
+      tensor: "output.weight", dimensions: [64, rows],
+      data: bytes(0, 64 * token) + bytes(100, 64) + bytes(0, 64 * (rows - token - 1)))
     for layer in 0..<2 {
       try edited.replace(tensor: "blk.\(layer).attn_output.weight")
       try edited.replace(tensor: "blk.\(layer).ffn_down.weight")
     }
     edited.set("llama.vocab_size", .uint32(UInt32(rows)))
-    let session = try TinyModel.load(try edited.write(), files.projector).makeSession()
-    var options = GenerationOptions()
-    options.temperature = 0
-    options.maxTokens = 3
-    options.logprobs = 2
-    var ids: [Int32] = []
-    let metrics = try session.respond(to: "What?", options: options) { event in
-      if case .token(let token) = event { ids.append(token.id) }
-    }
-    #expect(ids == [1999, 1999, 1999] && metrics.text.isEmpty)
+    change(&edited)
+    return try TinyModel.load(try edited.write(), files.projector)
   }
 
   /// Logits outlive the trimming of the prefill's buffers, whatever the vocabulary's size.

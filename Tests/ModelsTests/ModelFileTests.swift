@@ -1,5 +1,7 @@
 import Occam
 import OccamCore
+import OccamGGUF
+import OccamPruning
 import OccamTestSupport
 import Testing
 
@@ -68,6 +70,21 @@ import Testing
     #expect(try model.makeSession().respond(to: "What?", options: options).generatedTokens >= 1)
     let plan = try MemoryPlan(path: "\(folder)/model.gguf")
     #expect(plan.visualTokens == 0 && plan.visionWeightsBytes == 0 && plan.layers == 2)
+  }
+
+  /// A calibration belongs to the encoder in either reading of its layout.
+  @Test func theSidecarIsFoundInBothLayouts() throws {
+    let files = try TinyModel.files()
+    let folder = try folder([("model.gguf", files.text), ("mmproj-model.gguf", files.projector)])
+    let file = try GGUFFile(path: files.projector)
+    let sidecar = Sidecar(
+      model: try VisionLanguageModel.fingerprint(file), plan: RegisterPlan([.init(layer: 0, channel: 1)]))
+    try sidecar.write(to: "\(folder)/mmproj-model.gguf.occam.json")
+    for layout in ModelOptions.VisionLayout.allCases {
+      var options = ModelOptions(threads: 1)
+      options.visionLayout = layout
+      #expect(try VisionLanguageModel(path: "\(folder)/model.gguf", options: options).isCalibrated)
+    }
   }
 
   /// What is behind the last whole patch is left out, as a convolution without padding does (SigLIP: 384 by 14).

@@ -61,10 +61,11 @@ import Testing
   /// So does a stream that nobody looks at.
   @Test func aDroppedStreamCancels() throws {
     let session = try session()
-    _ = session.reply(to: "What is this?", images: [TestModel.cat], options: .greedy(nil))
+    _ = session.reply(to: "What is this?", images: [TestModel.cat], options: .greedy(600))
+    // Cancelled before its first token, the turn never was; cancelled later, its few tokens are part of the conversation,
+    // as all 600 would be.
     let next = try session.respond(to: "And now?", options: .greedy(4))
-    // Cancelled before its first token, the turn never was; cancelled later, it is part of the conversation.
-    #expect(next.generatedTokens == 4 && next.promptTokens < session.model.contextLength / 2)
+    #expect(next.generatedTokens == 4 && next.promptTokens < 500)
   }
 
   @Test func cancellingTheTaskEndsTheReply() async throws {

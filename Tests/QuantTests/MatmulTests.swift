@@ -114,7 +114,7 @@ struct MatmulTests {
         into: MatrixView(outputs[i].pointer, rows: tokens, columns: weights[i].rows, stride: weights[i].rows + 3),
         bias: i == 1 ? nil : UnsafePointer(bias.pointer), accumulate: i < 2)
     }
-    context.multiply(products)
+    context.multiply([products[0], products[1], products[2], products[3]])
     for i in weights.indices {
       let (rows, plain) = (weights[i].rows, product(weights[i], x, tokens: tokens, kernels, team))
       for token in 0..<tokens {

@@ -42,8 +42,8 @@ package final class LlamaDecoder: TextDecoder {
     weightBytes = loader.bytes
   }
 
-  package func embed(_ tokens: ArraySlice<Int32>, into rows: MatrixView<Float>) {
-    for (row, token) in tokens.enumerated() { embedding.decode(Int(token), into: rows.row(row)) }
+  package func embed(_ token: Int32, into row: UnsafeMutablePointer<Float>) {
+    embedding.decode(Int(token), into: row)
   }
 
   package func forward(

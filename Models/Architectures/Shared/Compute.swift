@@ -14,9 +14,9 @@ package final class Compute {
   package var isCancelled: () -> Bool = { false }
   /// Told between layers what share of the current pass is done, 0...1.
   package var progress: (Double) -> Void = { _ in }
-  private var slots: [Slot: AlignedBuffer<Float>] = [:]
+  private var slots = [AlignedBuffer<Float>?](repeating: nil, count: Slot.allCases.count)
 
-  package enum Slot: Hashable {
+  package enum Slot: Int, CaseIterable {
     case residual, normed, query, key, value, mixed, gate, up, patches, hidden, logits, scores
   }
 
@@ -32,15 +32,17 @@ package final class Compute {
   /// invalidates earlier views.
   package func view(_ slot: Slot, rows: Int, columns: Int) -> MatrixView<Float> {
     let needed = rows * columns
-    if let buffer = slots[slot], buffer.count >= needed { return MatrixView(buffer, rows: rows, columns: columns) }
+    if let buffer = slots[slot.rawValue], buffer.count >= needed { return MatrixView(buffer, rows: rows, columns: columns) }
     let buffer = AlignedBuffer<Float>(count: needed)
-    slots[slot] = buffer
+    slots[slot.rawValue] = buffer
     return MatrixView(buffer, rows: rows, columns: columns)
   }
 
   /// Frees buffers larger than decoding one token needs, after a long prefill. Logits stay: they are what it was for.
   package func trim(keeping elements: Int = 1 << 20) {
-    for (slot, buffer) in slots where buffer.count > elements && slot != .logits { slots[slot] = nil }
+    for slot in Slot.allCases where slot != .logits {
+      if let buffer = slots[slot.rawValue], buffer.count > elements { slots[slot.rawValue] = nil }
+    }
   }
 
   /// Between two layers: `done` of `total` layers are behind.

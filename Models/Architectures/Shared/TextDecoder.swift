@@ -22,8 +22,8 @@ package protocol TextDecoder: Sendable {
   /// Packed bytes of all weights.
   var weightBytes: Int { get }
 
-  /// Row i of `into` becomes the embedding of token i.
-  func embed(_ tokens: ArraySlice<Int32>, into: MatrixView<Float>)
+  /// `row` [hidden] becomes the embedding of `token`.
+  func embed(_ token: Int32, into row: UnsafeMutablePointer<Float>)
 
   /// Runs `layers` over all rows of `hidden` [rows x hidden] in place, appending the rows' keys and values to
   /// `cells[layer]`. Row i attends to every cell stored before and to rows 0...i.

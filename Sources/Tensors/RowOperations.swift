@@ -1,0 +1,74 @@
+import OccamCore
+import OccamKernelContract
+
+/// An operation that computes row after row, each for itself.
+protocol RowOperation: TeamStep {
+  func apply(_ row: Int)
+}
+
+extension RowOperation {
+  func run(_ range: Range<Int>, worker: Int) {
+    for row in range { apply(row) }
+  }
+}
+
+/// x = f(x).
+struct RowsInPlace: RowOperation {
+  let x: MatrixView<Float>
+  let function: (VectorKernels.MutableFloats, Int) -> Void
+  func apply(_ row: Int) { function(x.row(row), x.columns) }
+}
+
+/// y += x.
+struct AddRows: RowOperation {
+  let x: MatrixView<Float>
+  let y: MatrixView<Float>
+  let add: (VectorKernels.Floats, VectorKernels.MutableFloats, Int) -> Void
+  func apply(_ row: Int) { add(x.row(row), y.row(row), x.columns) }
+}
+
+/// gate = silu(gate) * up.
+struct SiluMultiplyRows: RowOperation {
+  let gate: MatrixView<Float>
+  let up: MatrixView<Float>
+  let multiply: (VectorKernels.MutableFloats, VectorKernels.Floats, Int) -> Void
+  func apply(_ row: Int) { multiply(gate.row(row), up.row(row), gate.columns) }
+}
+
+struct RMSNormRows: RowOperation {
+  let x: MatrixView<Float>
+  let weight: UnsafePointer<Float>
+  let epsilon: Float
+  let out: MatrixView<Float>
+  let norm: (VectorKernels.Floats, VectorKernels.Floats, Float, VectorKernels.MutableFloats, Int) -> Void
+  func apply(_ row: Int) { norm(x.row(row), weight, epsilon, out.row(row), x.columns) }
+}
+
+struct LayerNormRows: RowOperation {
+  let x: MatrixView<Float>
+  let weight: UnsafePointer<Float>
+  let bias: UnsafePointer<Float>
+  let epsilon: Float
+  let out: MatrixView<Float>
+  let norm:
+    (
+      VectorKernels.Floats, VectorKernels.Floats, VectorKernels.Floats, Float, VectorKernels.MutableFloats, Int
+    ) -> Void
+  func apply(_ row: Int) { norm(x.row(row), weight, bias, epsilon, out.row(row), x.columns) }
+}
+
+/// Rotary position embedding of every head of a row.
+struct RotateRows: RowOperation {
+  let x: MatrixView<Float>
+  let heads: Int
+  let headDimension: Int
+  /// Of each row the cosines, `count` of them, and behind them the sines.
+  let angles: UnsafeMutableBufferPointer<UnsafePointer<Float>>
+  let count: Int
+  let rotate: (VectorKernels.MutableFloats, VectorKernels.Floats, VectorKernels.Floats, Int) -> Void
+
+  func apply(_ row: Int) {
+    let cosines = angles[row]
+    for head in 0..<heads { rotate(x.row(row) + head * headDimension, cosines, cosines + count, count) }
+  }
+}
