@@ -58,11 +58,19 @@ let package = Package(
     .executable(name: "occam-fixture", targets: ["occam-fixture"]),
     .executable(name: "kernel-bench", targets: ["kernel-bench"]),
   ],
+  traits: [
+    .trait(
+      name: "OpenMP", description: "Parallel steps run on libomp (Debian: libomp-dev) instead of Occam's own threads.")
+  ],
   targets: kernelTargets + [
     .target(
       name: "OccamCore", path: "Sources/Core",
       // For the processor's spin-wait hint, an LLVM intrinsic.
-      swiftSettings: [.enableExperimentalFeature("Extern")]),
+      swiftSettings: [
+        .enableExperimentalFeature("Extern"), .define("OCCAM_OPENMP", .when(traits: ["OpenMP"])),
+      ],
+      // The library by its full name: Debian keeps the short one in a folder that linkers do not search.
+      linkerSettings: [.linkedLibrary(":libomp.so.5", .when(traits: ["OpenMP"]))]),
     room("OccamGGUF", "Sources/GGUF", ["OccamCore"]),
     room("OccamTokenizer", "Sources/Tokenizer", ["OccamCore", "OccamGGUF"]),
     room("OccamImages", "Sources/Images", ["OccamCore"]),

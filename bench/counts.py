@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 EXPECTED = ROOT / "bench" / "counts.json"
 TOLERANCE = 0.03
-PHASES = ["prefill8", "prefill40", "decode8", "decode40", "decode72"]  # as in count-bench
+PHASES = ["prefill8", "prefill40", "decode8", "decode40", "decode72", "reply8", "reply40"]  # as in count-bench
 FIXTURE = ["demo", "--type", "Q4_0", "--mmproj-type", "F16"]
 # Everything that takes memory from the C library goes through one of these, the Swift runtime included.
 ALLOCATORS = {"malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "memalign", "valloc", "mmap"}
@@ -109,12 +109,12 @@ def main():
         if phases is None:
             print(f"{kernel:10} NOT CHECKED: valgrind shows the program a processor without its instructions")
             continue
-        for stage in ["prefill", "decode"]:
+        for stage in ["prefill", "decode", "reply"]:
             instructions = round(per_token(phases, stage, "instructions"))
             allocations, locks = per_token(phases, stage, "allocations"), per_token(phases, stage, "locks")
             committed, change = None, ""
             # Two threads wait for each other in loops, so that only one's instructions are the same every time.
-            if threads == 1:
+            if threads == 1 and stage != "reply":
                 found.setdefault(kernel, {})[stage] = instructions
                 committed = known.get(kernel, {}).get(stage)
                 if committed:

@@ -25,10 +25,10 @@ import Occam
   }
 }
 
-/// What is counted, in this order. Differences of two cancel what a call costs besides its tokens. The first four stay
-/// inside one block of 64 KV cells; the last needs a second.
+/// What is counted, in this order. Differences of two cancel what a call costs besides its tokens. All but
+/// `decode72` stay inside one block of 64 KV cells.
 enum Phase: CaseIterable {
-  case prefill8, prefill40, decode8, decode40, decode72
+  case prefill8, prefill40, decode8, decode40, decode72, reply8, reply40
 
   func run(_ session: Session) throws {
     switch self {
@@ -37,7 +37,20 @@ enum Phase: CaseIterable {
     case .decode8: _ = try session.secondsToDecode(tokens: 8)
     case .decode40: _ = try session.secondsToDecode(tokens: 40)
     case .decode72: _ = try session.secondsToDecode(tokens: 72)
+    case .reply8: try reply(session, tokens: 8)
+    case .reply40: try reply(session, tokens: 40)
     }
+  }
+
+  /// Decoding with sampling, detokenising and streaming around it.
+  private func reply(_ session: Session, tokens: Int) throws {
+    session.clear()
+    var options = GenerationOptions()
+    options.raw = true
+    options.maxTokens = tokens
+    options.ignoresEndOfText = true
+    options.seed = 1
+    try session.respond(to: "Once", options: options)
   }
 }
 

@@ -32,7 +32,9 @@ package final class Compute {
   /// invalidates earlier views.
   package func view(_ slot: Slot, rows: Int, columns: Int) -> MatrixView<Float> {
     let needed = rows * columns
-    if let buffer = slots[slot.rawValue], buffer.count >= needed { return MatrixView(buffer, rows: rows, columns: columns) }
+    if let buffer = slots[slot.rawValue], buffer.count >= needed {
+      return MatrixView(buffer, rows: rows, columns: columns)
+    }
     let buffer = AlignedBuffer<Float>(count: needed)
     slots[slot.rawValue] = buffer
     return MatrixView(buffer, rows: rows, columns: columns)
