@@ -90,7 +90,8 @@ import Testing
       _ = try session.respond(to: prompt, images: [TestModel.cat, TestModel.cup], options: .greedy(1, raw: true))
     }
     #expect(error?.code == .invalidOption)
-    #expect(error?.message.contains("\(markers == 0 ? "no" : "\(markers)") image mark") == true && error?.message.contains("2 images") == true)
+    let counted = markers == 0 ? "no" : "\(markers)"
+    #expect(error?.message.contains("\(counted) image mark") == true && error?.message.contains("2 images") == true)
     #expect(try session.respond(to: "A b", options: .greedy(3, raw: true)).generatedTokens == 3)
   }
 
