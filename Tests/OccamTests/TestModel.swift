@@ -9,6 +9,14 @@ enum TestModel {
 
   static func pair() throws -> VisionLanguageModel { try model("pair") { (try Fixture.make("g1", "Q8_0"), true) } }
 
+  /// A slower model on the slowest kernels: filling its context takes seconds, so that whoever leaves a reply early does so
+  /// long before, even on a busy machine.
+  static func slow() throws -> VisionLanguageModel {
+    let files = try Fixture.make("g2", "F32")
+    return try VisionLanguageModel(
+      path: files.text, projector: files.projector, options: ModelOptions(threads: 1, kernel: "portable"))
+  }
+
   /// The same text model without its projector.
   static func textOnly() throws -> VisionLanguageModel {
     try model("text") {
