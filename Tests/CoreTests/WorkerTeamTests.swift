@@ -14,6 +14,15 @@ import Testing
     }
   }
 
+  @Test(arguments: [1, 2, 5]) func stepsAreUsedWhereTheyStand(threads: Int) {
+    let team = WorkerTeam(threads: threads)
+    let hits = AlignedBuffer<Int32>(count: 500)
+    for round in 1...200 {
+      team.parallel(500, grain: 9, CountingStep(hits: hits, increment: 1))
+      #expect(hits.buffer.allSatisfy { $0 == Int32(round) })
+    }
+  }
+
   @Test func callersFromSeveralThreadsTakeTurns() async {
     let team = WorkerTeam(threads: 2)
     let total = Counter()
@@ -40,6 +49,15 @@ import Testing
       team.parallel(100) { range, _ in total.add(range.count, ordering: .relaxed) }
       #expect(total.load(ordering: .relaxed) == 100)
     }
+  }
+}
+
+/// Cannot be copied: nothing but the caller's own step can reach the threads.
+private struct CountingStep: TeamStep, ~Copyable {
+  let hits: AlignedBuffer<Int32>
+  let increment: Int32
+  func run(_ range: Range<Int>, worker: Int) {
+    for index in range { hits.pointer[index] += increment }
   }
 }
 

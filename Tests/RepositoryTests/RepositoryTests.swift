@@ -53,6 +53,7 @@ import Testing
     ("Sources/CommandLine", ["Glibc", "Dispatch", "Synchronization", "OccamCore"]),
     ("Sources/occam-run", ["Glibc", "Dispatch", "Synchronization", "Occam", "OccamCommandLine"]),
     ("Sources/occam-calibrate", ["Glibc", "Synchronization", "Occam", "OccamCommandLine"]),
+    ("bench/count-bench", ["Glibc", "Occam"]),
     ("bench/occam-bench", ["Glibc", "Occam", "OccamFixtures", "OccamCommandLine"]),
   ]
 
