@@ -44,9 +44,4 @@ package final class MappedFile: @unchecked Sendable {
     let last = min(range.upperBound, bytes.count) / page * page
     if last > first { madvise(UnsafeMutableRawPointer(mutating: base) + first, last - first, MADV_DONTNEED) }
   }
-
-  /// Tells the kernel that the whole file will be read soon, front to back.
-  package func willNeed() {
-    if let base = bytes.baseAddress { madvise(UnsafeMutableRawPointer(mutating: base), bytes.count, MADV_WILLNEED) }
-  }
 }

@@ -148,9 +148,4 @@ package final class GGUFFile: Sendable {
   package func release(_ tensor: GGUFTensorInfo) {
     if case .mapped(let file) = storage { file.release(tensor.byteRange) }
   }
-
-  /// Tells the system that all tensors will be read soon.
-  package func willNeed() {
-    if case .mapped(let file) = storage { file.willNeed() }
-  }
 }
