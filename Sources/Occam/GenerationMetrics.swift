@@ -74,6 +74,10 @@ public struct GenerationMetrics: Sendable {
   public var peakResidentBytes = 0
   /// Visual tokens a text layer processed on average in prefill, all images together.
   public var meanVisualTokensPerLayer = 0.0
+  /// Rows that each text layer really processed in prefill, and how many of them were text; the rest are visual tokens and
+  /// registers.
+  package var rowsPerLayer: [Int] = []
+  package var textRows = 0
   public var kernel = ""
   public var threads = 0
   public var seed: UInt64 = 0

@@ -20,36 +20,46 @@ struct PrefillDriver {
     var keep: [KeepList]
     /// Per span, stage II's scores; empty where no text of the question follows an image.
     var scores: [TokenScores] = []
+    /// Rows that each layer processed, text and registers included.
+    var rowsPerLayer: [Int]
   }
 
-  /// - Parameter settings: nil runs without stage II.
-  func run(_ rows: PrefillRows, images: [SessionImage], settings: PruningSettings?) throws(Cancelled) -> Outcome {
+  /// - Parameter selector: nil runs without stage II.
+  func run(
+    _ rows: PrefillRows, images: [SessionImage], selector: (any VisualTokenSelector)?
+  ) throws(Cancelled) -> Outcome {
     let firstCell = cells.first?.count ?? 0
     let x = compute.view(.residual, rows: rows.count, columns: decoder.shape.hidden)
     fill(x, rows, images)
-    guard let settings, !rows.spans.isEmpty else {
+    let layers = decoder.shape.layers
+    guard let selector, selector.actsInsideModel, !rows.spans.isEmpty else {
       try throughAllLayers(x, rows.positions)
       let keep = rows.spans.map { KeepList.everything($0.visual.count) }
-      return Outcome(last: x.slice(rows: (x.rows - 1)..<x.rows), keep: keep)
+      return Outcome(
+        last: x.slice(rows: (x.rows - 1)..<x.rows), keep: keep,
+        rowsPerLayer: Array(repeating: rows.count, count: layers))
     }
-    let split = min(max(settings.layer, 1), decoder.shape.layers)
+    let settings = selector.settings
+    let split = min(max(settings.layer, 1), layers)
     let request = scoreRequest(rows, firstCell)
     try decoder.forward(
       layers: 0..<split, hidden: x, positions: rows.positions, cells: cells, compute: compute, scores: request,
       lastRowOnly: false)
-    let (keep, scores) = stageTwo(rows, request, firstCell, settings)
-    let compactor = TokenCompactor(rows, keep: keep)
+    let choice = stageTwo(rows, request, firstCell, selector)
+    let compactor = TokenCompactor(rows, keep: choice.keep)
     let survivors = compactor.compact(x)
     if settings.kvPolicy == .compact {
       let stay = compactor.cells(firstCell: firstCell)
       for layer in cells[..<split] { layer.keep(stay) }
     }
-    if split < decoder.shape.layers {
+    if split < layers {
       try decoder.forward(
-        layers: split..<decoder.shape.layers, hidden: survivors, positions: compactor.compact(rows.positions),
+        layers: split..<layers, hidden: survivors, positions: compactor.compact(rows.positions),
         cells: cells, compute: compute, scores: nil, lastRowOnly: true)
     }
-    return Outcome(last: survivors.slice(rows: (survivors.rows - 1)..<survivors.rows), keep: keep, scores: scores)
+    return Outcome(
+      last: survivors.slice(rows: (survivors.rows - 1)..<survivors.rows), keep: choice.keep, scores: choice.scores,
+      rowsPerLayer: (0..<layers).map { $0 < split ? rows.count : survivors.rows })
   }
 
   /// Text rows take token embeddings, image rows the projected features of stage I's survivors.
@@ -79,14 +89,15 @@ struct PrefillDriver {
 
   /// An image that no text of the question follows cannot be asked about: all its tokens stay.
   private func stageTwo(
-    _ rows: PrefillRows, _ request: ScoreRequest?, _ firstCell: Int, _ settings: PruningSettings
-  ) -> (keep: [KeepList], scores: [TokenScores]) {
+    _ rows: PrefillRows, _ request: ScoreRequest?, _ firstCell: Int, _ selector: any VisualTokenSelector
+  ) -> LayerChoice {
     let everything = rows.spans.map { KeepList.everything($0.visual.count) }
-    guard let request else { return (everything, []) }
+    guard let request else { return LayerChoice(keep: everything) }
     let spans = rows.visualSpans(firstCell: firstCell)
-    let scores = StageTwo.scores(rows: request.output, spans: spans)
-    let lists = StageTwo.keep(scores, images: spans.map(\.image), lambda: settings.lambda2, cap: settings.cap)
-    let keep = spans.indices.map { spans[$0].firstRow < rows.questionRows.count ? lists[$0] : everything[$0] }
-    return (keep, scores)
+    var choice = selector.insideModel(rows: request.output, spans: spans)
+    for index in spans.indices where spans[index].firstRow >= rows.questionRows.count {
+      choice.keep[index] = everything[index]
+    }
+    return choice
   }
 }

@@ -69,22 +69,36 @@ final class SessionCore {
     _ text: String, _ sources: [ImageSource], _ options: GenerationOptions, _ onEvent: (GenerationEvent) -> Void,
     isCancelled: @escaping () -> Bool
   ) throws(OccamError) -> GenerationMetrics {
+    let selector = try selector(options.pruning)
+    return try reply(text, sources.map { .source($0) }, selector, options, onEvent, isCancelled: isCancelled)
+  }
+
+  /// An image of a turn, still a file or encoded already.
+  enum Shown {
+    case source(ImageSource)
+    case encoded(EncodedPhoto)
+  }
+
+  /// - Parameter selector: in the place of what `options` say of pruning; nil prunes nothing.
+  func reply(
+    _ text: String, _ shown: [Shown], _ selector: (any VisualTokenSelector)?, _ options: GenerationOptions,
+    _ onEvent: (GenerationEvent) -> Void, isCancelled: @escaping () -> Bool
+  ) throws(OccamError) -> GenerationMetrics {
     let start = Clock.nanoseconds()
     var metrics = GenerationMetrics()
     compute.isCancelled = isCancelled
     defer { compute.isCancelled = { false } }
-    let settings = try pruningSettings(options.pruning)
     // A raw prompt is a conversation of its own: no turn before or after it knows its images.
     if options.raw || lastWasRaw { forgetTurns() }
     lastWasRaw = options.raw
     let imagesBefore = images.count
     do throws(OccamError) {
       // Before the images cost anything.
-      try options.raw ? Prompt.checkMarks(text, images: sources.count) : Prompt.refuseMarks(text)
-      try addImages(sources, settings, onEvent, &metrics)
-      let user = SessionCore.userMessage(text, images: sources.count)
+      try options.raw ? Prompt.checkMarks(text, images: shown.count) : Prompt.refuseMarks(text)
+      try addImages(shown, selector, onEvent, &metrics)
+      let user = SessionCore.userMessage(text, images: shown.count)
       let prompt = options.raw ? try rawPrompt(text) : try chatPrompt(user)
-      let logits = try prefill(prompt, settings, onEvent, &metrics)
+      let logits = try prefill(prompt, selector, onEvent, &metrics)
       let generator = Generator(core: self, options: options, start: start)
       try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)
       // An answer that spells the marker shows no image: it would be counted as one in every later turn.
@@ -95,7 +109,7 @@ final class SessionCore {
       dropCache()
       throw error
     }
-    finish(&metrics, settings, options)
+    finish(&metrics, isPruned: selector != nil, options)
     return metrics
   }
 
@@ -131,40 +145,56 @@ final class SessionCore {
 
   // MARK: Images
 
-  private func pruningSettings(_ options: GenerationOptions.Pruning) throws(OccamError) -> PruningSettings? {
-    let settings = try translating("pruning") {
+  /// OccamToken with the settings asked for; nil when pruning is off.
+  private func selector(_ options: GenerationOptions.Pruning) throws(OccamError) -> (any VisualTokenSelector)? {
+    try settings(options).map(OccamTokenSelector.init)
+  }
+
+  /// The user's wishes, the calibration and the defaults, made concrete.
+  func settings(_ options: GenerationOptions.Pruning) throws(OccamError) -> PruningSettings? {
+    try translating("pruning") {
       try options.options.settings(layers: model.decoder.shape.layers, sidecar: model.sidecar)
     }
-    return settings
+  }
+
+  var pipeline: ImagePipeline {
+    get throws(OccamError) {
+      guard let encoder = model.encoder, let projector = model.projector else {
+        throw OccamError.cannotSee(model.path)
+      }
+      return ImagePipeline(encoder: encoder, projector: projector, compute: compute)
+    }
   }
 
   private func addImages(
-    _ sources: [ImageSource], _ settings: PruningSettings?, _ onEvent: (GenerationEvent) -> Void,
+    _ shown: [Shown], _ selector: (any VisualTokenSelector)?, _ onEvent: (GenerationEvent) -> Void,
     _ metrics: inout GenerationMetrics
   ) throws(OccamError) {
-    guard !sources.isEmpty || !images.isEmpty else { return }
-    guard let encoder = model.encoder, let projector = model.projector else {
-      throw OccamError.cannotSee(model.path)
-    }
-    for note in settings?.notes ?? [] { model.notesSaid.warnOnce(note) }
-    let pipeline = ImagePipeline(encoder: encoder, projector: projector, compute: compute)
-    let stageOne = StageOneSettings(settings)
+    guard !shown.isEmpty || !images.isEmpty else { return }
+    let pipeline = try pipeline
+    for note in selector?.settings.notes ?? [] { model.notesSaid.warnOnce(note) }
+    let stageOne = StageOneSettings(selector)
     var timings = ImagePipeline.Timings()
-    let total = images.filter { $0.settings != stageOne }.count + sources.count
+    let total = images.filter { $0.settings != stageOne }.count + shown.count
     var done = 0
     func encode(_ name: String, _ bytes: [UInt8]) throws(OccamError) -> SessionImage {
-      let image = try withProgress({ onEvent(.encoding(image: done, of: total, fraction: $0)) }) {
+      try withProgress({ onEvent(.encoding(image: done, of: total, fraction: $0)) }) {
         () throws(OccamError) in
-        try pipeline.encode(name: name, bytes: bytes, settings: stageOne, timings: &timings)
+        try pipeline.encode(name: name, bytes: bytes, selector: selector, timings: &timings)
       }
-      done += 1
-      return image
     }
     for index in images.indices where images[index].settings != stageOne {
       images[index] = try encode(images[index].name, images[index].bytes)
+      done += 1
       dropCache()
     }
-    for source in sources { images.append(try encode(source.name, try ImagePipeline.read(source))) }
+    for image in shown {
+      switch image {
+      case .source(let source): images.append(try encode(source.name, try ImagePipeline.read(source)))
+      case .encoded(let photo): images.append(pipeline.project(photo, selector: selector))
+      }
+      done += 1
+    }
     metrics.timings.imageDecode = timings.decode
     metrics.timings.imageEncode = timings.encode
   }
@@ -201,11 +231,11 @@ final class SessionCore {
   /// pruned anew for the new question, from S1.
   /// - Returns: logits after the prompt's last token.
   func prefill(
-    _ prompt: Prompt, _ settings: PruningSettings?, _ onEvent: (GenerationEvent) -> Void,
+    _ prompt: Prompt, _ selector: (any VisualTokenSelector)?, _ onEvent: (GenerationEvent) -> Void,
     _ metrics: inout GenerationMetrics
   ) throws(OccamError) -> MatrixView<Float> {
     guard !prompt.items.isEmpty else { throw OccamError(.invalidOption, "prompt", "is empty") }
-    let reused = reusableItems(prompt, pruned: settings != nil)
+    let reused = reusableItems(prompt, pruned: selector != nil)
     let positions = reused.reduce(0) { $0 + width($1) }
     for layer in cells { layer.truncate(to: positions) }
     cached = Array(reused)
@@ -223,7 +253,7 @@ final class SessionCore {
       () throws(OccamError) in
       try translating("prefill") {
         try compute.team.pass {
-          let outcome = try driver.run(rows, images: images, settings: settings)
+          let outcome = try driver.run(rows, images: images, selector: selector)
           model.decoder.logits(outcome.last, into: logits, compute: compute)
           return outcome
         }
@@ -231,8 +261,10 @@ final class SessionCore {
     }
     cached = prompt.items
     cached.reserveCapacity(contextLength)
-    cacheIsPruned = settings != nil && !rows.spans.isEmpty
-    if let settings { record(rows, outcome.keep, settings) }
+    cacheIsPruned = selector != nil && !rows.spans.isEmpty
+    if let selector { record(rows, outcome.keep, selector.settings) }
+    metrics.rowsPerLayer = outcome.rowsPerLayer
+    metrics.textRows = rows.tokens.count
     let elapsed = Clock.milliseconds(since: start)
     metrics.promptTokens = total
     metrics.cachedTokens = positions
@@ -292,10 +324,10 @@ final class SessionCore {
   }
 
   func finish(
-    _ metrics: inout GenerationMetrics, _ settings: PruningSettings?, _ options: GenerationOptions
+    _ metrics: inout GenerationMetrics, isPruned: Bool, _ options: GenerationOptions
   ) {
     let reports = images.enumerated().compactMap { index, image in image.report.map { (index, $0) } }
-    if settings != nil {
+    if isPruned {
       metrics.pruning = reports.map { index, report in
         GenerationMetrics.Image(
           image: index, total: report.total, stage1: report.stage1, kept: report.kept, lambda1: report.lambda1,
@@ -322,16 +354,16 @@ final class SessionCore {
 
   /// Stage II's scores of one image and question, with everything of S1 kept.
   func stageTwoScores(
-    _ question: String, _ source: ImageSource, _ settings: PruningSettings
+    _ question: String, _ image: Shown, _ selector: any VisualTokenSelector
   ) throws(OccamError) -> TokenScores? {
     clear()
     var metrics = GenerationMetrics()
-    try addImages([source], settings, { _ in }, &metrics)
+    try addImages([image], selector, { _ in }, &metrics)
     let prompt = try chatPrompt(SessionCore.userMessage(question, images: 1))
     let rows = PrefillRows(prompt.items[...], questionStart: 0, position: 0, images: images)
     let driver = PrefillDriver(decoder: model.decoder, compute: compute, cells: cells)
     let outcome = try translating("prefill") {
-      try compute.team.pass { try driver.run(rows, images: images, settings: settings) }
+      try compute.team.pass { try driver.run(rows, images: images, selector: selector) }
     }
     clear()
     return outcome.scores.first
@@ -341,12 +373,12 @@ final class SessionCore {
     _ text: String, _ sources: [ImageSource], _ continuation: [Int32], _ pruning: GenerationOptions.Pruning
   ) throws(OccamError) -> [[Float]] {
     clear()
-    let settings = try pruningSettings(pruning)
+    let selector = try selector(pruning)
     var metrics = GenerationMetrics()
-    try addImages(sources, settings, { _ in }, &metrics)
+    try addImages(sources.map { .source($0) }, selector, { _ in }, &metrics)
     let prompt = try rawPrompt(text)
     lastWasRaw = true
-    var rows = [copy(try prefill(prompt, settings, { _ in }, &metrics))]
+    var rows = [copy(try prefill(prompt, selector, { _ in }, &metrics))]
     for (index, token) in continuation.enumerated() {
       rows.append(copy(try decode(token, position: metrics.promptTokens + index)))
     }
@@ -356,7 +388,7 @@ final class SessionCore {
   func imageEmbeddings(_ source: ImageSource) throws(OccamError) -> [[Float]] {
     clear()
     var metrics = GenerationMetrics()
-    try addImages([source], nil, { _ in }, &metrics)
+    try addImages([.source(source)], nil, { _ in }, &metrics)
     let image = images[0]
     clear()
     let view = MatrixView(image.embeddings, rows: image.stageOne.total, columns: model.decoder.shape.hidden)

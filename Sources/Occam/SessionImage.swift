@@ -22,15 +22,33 @@ struct SessionImage {
 
 /// What decides stage I's outcome.
 struct StageOneSettings: Equatable {
-  let isPruned: Bool
-  var lambda1: Float
+  /// The selector's; nil without pruning.
+  let method: String?
+  let lambda1: Float
   let plan: RegisterPlan?
 
-  init(_ settings: PruningSettings?) {
-    isPruned = settings != nil
-    lambda1 = settings?.lambda1 ?? 0
-    plan = settings?.reference == .register ? settings?.plan : nil
+  init(_ selector: (any VisualTokenSelector)?) {
+    method = selector?.name
+    lambda1 = selector?.settings.lambda1 ?? 0
+    plan = selector?.register
   }
+}
+
+/// An image behind the encoder, before anything was dropped: several selections can start from it.
+package struct EncodedPhoto: Sendable {
+  let name: String
+  let bytes: [UInt8]
+  let grid: PatchGrid
+  let encoded: EncodedImage
+  /// Milliseconds.
+  package let decodeTime: Double
+  package let encodeTime: Double
+
+  /// Visual tokens, the register not counted.
+  package var tokens: Int { encoded.patches }
+  package var hasRegister: Bool { encoded.hasRegister }
+  /// Stage I scores; nil when the encoder was not asked for them.
+  package var scores: TokenScores? { encoded.scores.map { ImagePipeline.tokenScores(encoded, $0) } }
 }
 
 /// Image file -> pixels -> encoder -> stage I -> projector.
@@ -52,34 +70,51 @@ struct ImagePipeline {
   }
 
   func encode(
-    name: String, bytes: [UInt8], settings: StageOneSettings, timings: inout Timings
+    name: String, bytes: [UInt8], selector: (any VisualTokenSelector)?, timings: inout Timings
   ) throws(OccamError) -> SessionImage {
-    var start = Clock.nanoseconds()
+    let photo = try encode(name: name, bytes: bytes, wantsScores: selector != nil, register: selector?.register)
+    timings.decode += photo.decodeTime
+    timings.encode += photo.encodeTime
+    let start = Clock.nanoseconds()
+    defer { timings.encode += Clock.milliseconds(since: start) }
+    return project(photo, selector: selector)
+  }
+
+  func encode(
+    name: String, bytes: [UInt8], wantsScores: Bool, register: RegisterPlan?
+  ) throws(OccamError) -> EncodedPhoto {
+    let start = Clock.nanoseconds()
     let photo = try translating(name) { try decodeImage(bytes, subject: name) }
     let prepared = preprocessLLaVA15(
       photo, size: encoder.shape.imageSize, mean: encoder.shape.mean, deviation: encoder.shape.deviation)
     let grid = PatchGrid(of: prepared, patch: encoder.shape.patchSize)
-    timings.decode += Clock.milliseconds(since: start)
-    start = Clock.nanoseconds()
-    let image = try translating(name) {
+    let decodeTime = Clock.milliseconds(since: start)
+    let encoded = try translating(name) {
       try compute.team.pass {
-        let encoded = try encoder.encode(
-          prepared, request: EncoderRequest(wantsScores: settings.isPruned, register: settings.plan), compute: compute,
+        try encoder.encode(
+          prepared, request: EncoderRequest(wantsScores: wantsScores, register: register), compute: compute,
           observer: nil)
-        return project(encoded, name: name, bytes: bytes, grid: grid, settings: settings)
       }
     }
-    timings.encode += Clock.milliseconds(since: start)
-    return image
+    return EncodedPhoto(
+      name: name, bytes: bytes, grid: grid, encoded: encoded, decodeTime: decodeTime,
+      encodeTime: Clock.milliseconds(since: start) - decodeTime)
   }
 
   /// Stage I, then only what survives it through the projector.
-  func project(
-    _ encoded: EncodedImage, name: String, bytes: [UInt8], grid: PatchGrid, settings: StageOneSettings
-  ) -> SessionImage {
-    let keep = stageOne(encoded, settings)
+  func project(_ photo: EncodedPhoto, selector: (any VisualTokenSelector)?) -> SessionImage {
+    compute.team.pass {
+      let keep = stageOne(photo, selector)
+      let embeddings = project(photo.encoded, rows: keep.kept + (photo.hasRegister ? [photo.tokens] : []))
+      return SessionImage(
+        name: photo.name, bytes: photo.bytes, grid: photo.grid, embeddings: embeddings, stageOne: keep,
+        hasRegister: photo.hasRegister, settings: StageOneSettings(selector))
+    }
+  }
+
+  /// Projected rows of an encoder's output, [rows x text width].
+  private func project(_ encoded: EncodedImage, rows: [Int]) -> AlignedBuffer<Float> {
     let source = encoded.rows
-    let rows = keep.kept + (encoded.hasRegister ? [encoded.patches] : [])
     let gathered = compute.view(.patches, rows: rows.count, columns: encoded.hidden)
     for (target, row) in rows.enumerated() {
       gathered.row(target).update(from: source.row(row), count: encoded.hidden)
@@ -87,14 +122,20 @@ struct ImagePipeline {
     let embeddings = AlignedBuffer<Float>(count: rows.count * projector.outputs, zeroed: false)
     projector.project(
       gathered, into: MatrixView(embeddings, rows: rows.count, columns: projector.outputs), compute: compute)
-    return SessionImage(
-      name: name, bytes: bytes, grid: grid, embeddings: embeddings, stageOne: keep,
-      hasRegister: encoded.hasRegister, settings: settings)
+    return embeddings
   }
 
-  private func stageOne(_ encoded: EncodedImage, _ settings: StageOneSettings) -> KeepList {
-    guard settings.isPruned, let scores = encoded.scores else { return .everything(encoded.patches) }
-    return StageOne.keep(ImagePipeline.tokenScores(encoded, scores), lambda: settings.lambda1)
+  private func stageOne(_ photo: EncodedPhoto, _ selector: (any VisualTokenSelector)?) -> KeepList {
+    guard let selector else { return .everything(photo.tokens) }
+    // Kept alive until the selector is done with the view of it.
+    var projected: AlignedBuffer<Float>?
+    defer { withExtendedLifetime(projected) {} }
+    return selector.behindEncoder(
+      EncodedTokens(count: photo.tokens, scores: photo.scores) {
+        let buffer = projected ?? project(photo.encoded, rows: Array(0..<photo.tokens))
+        projected = buffer
+        return MatrixView(buffer, rows: photo.tokens, columns: projector.outputs)
+      })
   }
 
   /// The encoder's scores as stage I compares them: against the register's, or against their own mean.

@@ -72,7 +72,7 @@ extension SessionCore {
     let vocabulary = UInt64(model.decoder.shape.vocabulary)
     let ids = (0..<answer.textTokens + answer.answerTokens).map { _ in Int32(generator.next() % vocabulary) }
     prompt.items = pictures.indices.map { .image($0) } + ids.prefix(answer.textTokens).map { .token($0) }
-    _ = try prefill(prompt, settings, { _ in }, &metrics)
+    _ = try prefill(prompt, settings.map(OccamTokenSelector.init), { _ in }, &metrics)
     metrics.timings.timeToFirstToken = Clock.milliseconds(since: start)
     let decodeStart = Clock.nanoseconds()
     for (index, id) in ids.dropFirst(answer.textTokens).enumerated() {
@@ -81,7 +81,7 @@ extension SessionCore {
     metrics.timings.decode = Clock.milliseconds(since: decodeStart)
     metrics.generatedTokens = answer.answerTokens
     metrics.timings.decodeTokensPerSecond = Double(answer.answerTokens) / max(metrics.timings.decode, 1e-6) * 1000
-    finish(&metrics, settings, GenerationOptions())
+    finish(&metrics, isPruned: settings != nil, GenerationOptions())
     clear()
     return metrics
   }
@@ -103,12 +103,14 @@ extension SessionCore {
     let encoded = try pipeline.encoder.encode(
       picture, request: EncoderRequest(wantsScores: settings != nil), compute: compute, observer: nil)
     let merged = encoded.merged(answer.merge, patchesPerSide: pipeline.encoder.shape.patchesPerSide)
-    var stageOne = StageOneSettings(settings)
-    if settings != nil, answer.pruning.lambda1 == nil, let scores = merged.scores {
-      stageOne.lambda1 = SessionCore.lambda(keeping: answer.stageOneShare, TokenScores(scores: scores))
+    var settings = settings
+    if answer.pruning.lambda1 == nil, let scores = merged.scores {
+      settings?.lambda1 = SessionCore.lambda(keeping: answer.stageOneShare, TokenScores(scores: scores))
     }
-    let grid = PatchGrid(of: picture, patch: pipeline.encoder.shape.patchSize)
-    return pipeline.project(merged, name: "noise", bytes: [], grid: grid, settings: stageOne)
+    let photo = EncodedPhoto(
+      name: "noise", bytes: [], grid: PatchGrid(of: picture, patch: pipeline.encoder.shape.patchSize), encoded: merged,
+      decodeTime: 0, encodeTime: 0)
+    return pipeline.project(photo, selector: settings.map(OccamTokenSelector.init))
   }
 
   /// The lambda1 at which stage I keeps that share of the tokens.

@@ -57,18 +57,32 @@ package enum PruningError: Error, Equatable, CustomStringConvertible {
 
 /// Options made concrete for one model.
 package struct PruningSettings: Sendable, Equatable {
-  package let lambda1: Float
-  package let lambda2: Float
+  package var lambda1: Float
+  package var lambda2: Float
   /// Text layer behind which Stage II acts, from 1.
-  package let layer: Int
+  package var layer: Int
   /// The most visual tokens per image.
-  package let cap: Int?
-  package let reference: ReferenceKind
+  package var cap: Int?
+  package var reference: ReferenceKind
   /// Register neurons of the encoder; empty with the mean as reference.
-  package let plan: RegisterPlan
-  package let kvPolicy: KVPolicy
+  package var plan: RegisterPlan
+  package var kvPolicy: KVPolicy
   /// What a user should hear once: fallbacks taken, a budget outside the calibrated range.
-  package let notes: [String]
+  package var notes: [String]
+
+  package init(
+    lambda1: Float, lambda2: Float, layer: Int, cap: Int? = nil, reference: ReferenceKind,
+    plan: RegisterPlan = RegisterPlan([]), kvPolicy: KVPolicy = .compact, notes: [String] = []
+  ) {
+    self.lambda1 = lambda1
+    self.lambda2 = lambda2
+    self.layer = layer
+    self.cap = cap
+    self.reference = reference
+    self.plan = plan
+    self.kvPolicy = kvPolicy
+    self.notes = notes
+  }
 }
 
 extension PruningOptions {
