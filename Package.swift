@@ -53,6 +53,7 @@ let package = Package(
     .library(name: "Occam", targets: ["Occam"]),
     .executable(name: "occam-run", targets: ["occam-run"]),
     .executable(name: "occam-bench", targets: ["occam-bench"]),
+    .executable(name: "occam-eval", targets: ["occam-eval"]),
     .executable(name: "occam-quantize", targets: ["occam-quantize"]),
     .executable(name: "occam-calibrate", targets: ["occam-calibrate"]),
     .executable(name: "occam-fixture", targets: ["occam-fixture"]),
@@ -106,6 +107,9 @@ let package = Package(
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
+    room(
+      "OccamEvalKit", "bench/EvalKit", ["Occam", "OccamCore", "OccamModels", "OccamPruning", "OccamCommandLine"]),
+    tool("occam-eval", "bench/occam-eval", ["Occam", "OccamEvalKit", "OccamCommandLine"]),
     tool("count-bench", "bench/count-bench", ["Occam"]),
     tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantizer"]),
     tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures"]),
@@ -140,6 +144,11 @@ let package = Package(
         "Occam", "OccamModels", "OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors",
         "OccamTokenizer",
         "OccamPruning",
+      ]),
+    tests(
+      "Eval",
+      [
+        "Occam", "OccamEvalKit", "OccamCommandLine", "OccamCore", "OccamModels", "OccamPruning", "OccamTensors",
       ]),
     tests("Repository", ["OccamCore"]),
   ],

@@ -189,7 +189,9 @@ public final class Calibrator {
     for index in 0..<count {
       let question = questions[index % questions.count]
       let image = ImageSource.file(images[index % images.count])
-      if let scores = try session.stageTwoScores(question, .source(image), OccamTokenSelector(settings)) { samples.append(scores) }
+      if let scores = try session.stageTwoScores(question, .source(image), OccamTokenSelector(settings)) {
+        samples.append(scores)
+      }
       if (index + 1) % 10 == 0 || index + 1 == count { progress("stage II: \(index + 1) of \(count) samples") }
     }
     let curve = BudgetCurve(samples: samples, lambdas: Calibrator.lambdas(samples))

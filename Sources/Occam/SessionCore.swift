@@ -191,7 +191,7 @@ final class SessionCore {
     for image in shown {
       switch image {
       case .source(let source): images.append(try encode(source.name, try ImagePipeline.read(source)))
-      case .encoded(let photo): images.append(pipeline.project(photo, selector: selector))
+      case .encoded(let photo): images.append(pipeline.project(photo, selector: selector, timings: &timings))
       }
       done += 1
     }

@@ -75,6 +75,12 @@ struct ImagePipeline {
     let photo = try encode(name: name, bytes: bytes, wantsScores: selector != nil, register: selector?.register)
     timings.decode += photo.decodeTime
     timings.encode += photo.encodeTime
+    return project(photo, selector: selector, timings: &timings)
+  }
+
+  func project(
+    _ photo: EncodedPhoto, selector: (any VisualTokenSelector)?, timings: inout Timings
+  ) -> SessionImage {
     let start = Clock.nanoseconds()
     defer { timings.encode += Clock.milliseconds(since: start) }
     return project(photo, selector: selector)
