@@ -148,7 +148,7 @@ let package = Package(
     tests(
       "Eval",
       [
-        "Occam", "OccamEvalKit", "OccamCommandLine", "OccamCore", "OccamModels", "OccamPruning", "OccamTensors",
+        "Occam", "OccamEvalKit", "OccamCommandLine", "OccamCore", "OccamGGUF", "OccamPruning",
       ]),
     tests("Repository", ["OccamCore"]),
   ],
