@@ -129,7 +129,8 @@ import Testing
     let questions = try SampleQuestions.set()
     let first = try evaluator()
     let settings = try settings(first, everything())
-    #expect(untimed(try first.run(questions, settings)) == untimed(try evaluator().run(questions, settings)))
+    let isSame = untimed(try first.run(questions, settings)) == untimed(try evaluator().run(questions, settings))
+    #expect(isSame)
   }
 
   @Test func aStoppedRunGoesOn() throws {
@@ -150,9 +151,11 @@ import Testing
     // Nothing is asked a third time.
     let before = try Files.read(path)
     let again = try evaluator.run(questions, settings, results: try ResultsFile(path: path, run: run))
-    #expect(again == whole)
+    let isSame = again == whole
+    #expect(isSame)
     #expect(try Files.read(path) == before)
-    #expect(untimed(whole) == untimed(try evaluator.run(questions, settings)))
+    let isUnbroken = untimed(whole) == untimed(try evaluator.run(questions, settings))
+    #expect(isUnbroken)
   }
 
   @Test func calibrationMatchesTheMeanCount() throws {

@@ -54,6 +54,8 @@ import Testing
     ("Sources/occam-run", ["Glibc", "Dispatch", "Synchronization", "Occam", "OccamCommandLine"]),
     ("Sources/occam-calibrate", ["Glibc", "Synchronization", "Occam", "OccamCommandLine"]),
     ("bench/count-bench", ["Glibc", "Occam"]),
+    ("bench/EvalKit", ["Glibc", "Occam", "OccamCommandLine", "OccamCore", "OccamModels", "OccamPruning"]),
+    ("bench/occam-eval", ["Glibc", "Occam", "OccamCommandLine", "OccamEvalKit"]),
     ("bench/occam-bench", ["Glibc", "Occam", "OccamFixtures", "OccamCommandLine"]),
   ]
 

@@ -53,7 +53,6 @@ package struct EvalRecord: Sendable, Equatable {
 
   package var json: JSONValue {
     func integers(_ values: [Int]) -> JSONValue { .array(values.map { .integer($0) }) }
-    func milliseconds(_ value: Double) -> JSONValue { .number((value * 1000).rounded() / 1000) }
     var members: [JSONMember] = [
       JSONMember("id", .string(id)), JSONMember("setting", .string(setting)), JSONMember("method", .string(method)),
       JSONMember("type", .string(type.rawValue)), JSONMember("image", .string(image)),
@@ -77,12 +76,12 @@ package struct EvalRecord: Sendable, Equatable {
     add("kv_bytes", .integer(kvBytes))
     add("kv_bytes_unpruned", .integer(kvBytesUnpruned))
     add("kv_cells", .integer(kvCells))
-    add("image_decode_ms", milliseconds(imageDecode))
-    add("encode_ms", milliseconds(encode))
-    add("prefill_ms", milliseconds(prefill))
-    add("ttft_ms", milliseconds(timeToFirstToken))
+    add("image_decode_ms", .number(imageDecode))
+    add("encode_ms", .number(encode))
+    add("prefill_ms", .number(prefill))
+    add("ttft_ms", .number(timeToFirstToken))
     add("generated", .integer(generated))
-    add("n_eff", effectivePatches.map { milliseconds($0) })
+    add("n_eff", effectivePatches.map { .number($0) })
     add("stage1_indices", stage1Indices.map(integers))
     add("kept_indices", keptIndices.map(integers))
     add("extra", extra.isEmpty ? nil : .object(extra))

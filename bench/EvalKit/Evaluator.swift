@@ -108,14 +108,17 @@ package final class Evaluator {
     record.kvBytes = metrics.kvBytes
     record.kvBytesUnpruned = metrics.kvBytesUnpruned
     record.kvCells = session.cellCounts.reduce(0, +)
-    record.imageDecode = photo.decodeTime
-    record.encode = photo.encodeTime + metrics.timings.imageEncode
-    record.prefill = metrics.timings.prefill
-    record.timeToFirstToken = photo.decodeTime + photo.encodeTime + metrics.timings.timeToFirstToken
+    record.imageDecode = rounded(photo.decodeTime)
+    record.encode = rounded(photo.encodeTime + metrics.timings.imageEncode)
+    record.prefill = rounded(metrics.timings.prefill)
+    record.timeToFirstToken = rounded(photo.decodeTime + photo.encodeTime + metrics.timings.timeToFirstToken)
     record.generated = metrics.generatedTokens
-    record.effectivePatches = photo.scores.map { effectiveCount($0.scores) }
+    record.effectivePatches = photo.scores.map { rounded(effectiveCount($0.scores)) }
     return record
   }
+
+  /// Three decimals, as on file, so that a record read back equals the one written.
+  private func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
 
   /// Stage I and stage II scores of questions under a selector, for choosing lambdas.
   func scores(

@@ -117,7 +117,8 @@ package struct SettingRequest: Sendable {
     _ method: EvalMethod, _ plan: RegisterPlan?, _ resolve: (GenerationOptions.Pruning) throws -> PruningSettings?
   ) throws -> [EvalSetting] {
     let firsts: [Float?] =
-      method == .noStageOne ? [0] : method.usesMean ? [meanLambda1] : lambda1.isEmpty ? [nil] : lambda1.map(Optional.some)
+      method == .noStageOne
+      ? [0] : method.usesMean ? [meanLambda1] : lambda1.isEmpty ? [nil] : lambda1.map(Optional.some)
     var result: [EvalSetting] = []
     for first in firsts {
       for layer in layers.isEmpty ? [nil] : layers.map(Optional.some) {

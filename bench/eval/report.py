@@ -83,6 +83,8 @@ class Report:
         if self.results.partial:
             names = ", ".join(setting.key for setting in self.results.partial)
             self.text(f"Left out, because they were not asked the same questions as the unpruned model: {names}.")
+        if base.exact == 0:
+            self.text("**The unpruned model answers nothing right: nothing below can be relative to it.**")
         rows = [[kind, sum(record["type"] == kind for record in base.records), number(100 * base.accuracy(kind))]
                 for kind in TYPES if base.accuracy(kind) is not None]
         self.text("Unpruned accuracy (descriptions: F1 of words, not part of the mean):")
@@ -147,7 +149,8 @@ class Report:
                 rivals = [setting for method in RIVALS for setting in self.results.of(method) if setting.budget == budget]
                 best = max(rivals, key=self.results.relative, default=None)
                 row = [self.heading(budget), name, number(relative),
-                       "-" if goal is None else f"{goal}: {'met' if relative >= goal else 'missed'}"]
+                       "-" if goal is None or relative != relative else
+                       f"{goal}: {'met' if relative >= goal else 'missed'}"]
                 if best:
                     difference, low, high = self.results.difference(ours, best)
                     word = "above" if low > 0 else "below" if high < 0 else "no clear difference"

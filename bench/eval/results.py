@@ -124,11 +124,15 @@ class Results:
 
     def interval(self, setting):
         """95 % interval of the relative accuracy."""
+        if not self.baseline.exact > 0:
+            return np.array([np.nan, np.nan])
         return np.nanpercentile(self._draws(setting) / self._draws(self.baseline), (2.5, 97.5))
 
     def difference(self, left, right):
         """Difference of two settings' relative accuracies in points, and its 95 % interval."""
         base = self._draws(self.baseline)
+        if not self.baseline.exact > 0:
+            return (float("nan"),) * 3
         draws = (self._draws(left) - self._draws(right)) / base
         low, high = np.nanpercentile(draws, (2.5, 97.5))
         return 100 * (self.relative(left) - self.relative(right)), 100 * low, 100 * high

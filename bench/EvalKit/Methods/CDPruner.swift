@@ -32,10 +32,12 @@ package struct CDPrunerSelector: OnePlaceSelector {
 
   /// Mean cosine of each feature with the texts, scaled so that the least is almost 0 and the most 1.
   package static func relevance(_ features: MatrixView<Float>, text: [[Float]]) -> [Float] {
-    let unit = text.map { normalized($0) }
+    let unit = text.map { $0.withUnsafeBufferPointer { normalized($0) } }
     let means = (0..<features.rows).map { row in
       let feature = normalized(UnsafeBufferPointer(start: features.row(row), count: features.columns))
-      return unit.reduce(0) { $0 + dot(feature, $1) } / Float(max(unit.count, 1))
+      return feature.withUnsafeBufferPointer { feature in
+        unit.reduce(0) { sum, word in sum + word.withUnsafeBufferPointer { dot(feature, $0) } }
+      } / Float(max(unit.count, 1))
     }
     guard let least = means.min(), let most = means.max(), most > least else {
       return Array(repeating: 1, count: means.count)
@@ -50,14 +52,10 @@ package struct CDPrunerSelector: OnePlaceSelector {
     // What a token would still add: the squared distance of its vector from the span of the chosen ones.
     var gain = (0..<tokens).map { relevance[$0] * relevance[$0] * similarity[$0 * tokens + $0] }
     var directions: [[Float]] = []
-    var chosen: [Int] = []
-    while chosen.count < min(max(count, 1), tokens) {
-      var best: Int?
-      for token in 0..<tokens where !chosen.contains(token) {
-        if best.map({ gain[token] > gain[$0] }) ?? true { best = token }
-      }
-      guard let best else { break }
-      chosen.append(best)
+    var isChosen = [Bool](repeating: false, count: tokens)
+    for _ in 0..<min(max(count, 1), tokens) {
+      guard let best = firstLargest(gain, without: isChosen) else { break }
+      isChosen[best] = true
       let length = gain[best].squareRoot()
       // Nothing left to add: the rest is chosen by what rounding left of their gains.
       guard length > 0 else { continue }
@@ -72,6 +70,6 @@ package struct CDPrunerSelector: OnePlaceSelector {
       }
       directions.append(direction)
     }
-    return KeepList(kept: chosen.sorted(), total: tokens)
+    return KeepList(kept: (0..<tokens).filter { isChosen[$0] }, total: tokens)
   }
 }

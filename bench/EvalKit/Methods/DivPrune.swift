@@ -28,45 +28,67 @@ package struct DivPruneSelector: OnePlaceSelector {
       (0..<tokens).reduce(.infinity) { $1 == token ? $0 : min($0, 1 - similarity[token * tokens + $1]) }
     }
     var distance = (0..<tokens).map { nearest($0) }
-    var chosen: [Int] = []
+    var isChosen = [Bool](repeating: false, count: tokens)
     for round in 0..<min(max(count, 1), tokens) {
-      var best: Int?
-      for token in 0..<tokens where !chosen.contains(token) {
-        if best.map({ distance[token] > distance[$0] }) ?? true { best = token }
-      }
-      guard let best else { break }
-      chosen.append(best)
+      guard let best = firstLargest(distance, without: isChosen) else { break }
+      isChosen[best] = true
       for token in 0..<tokens {
         let apart = 1 - similarity[best * tokens + token]
         distance[token] = round == 0 ? apart : min(distance[token], apart)
       }
     }
-    return KeepList(kept: chosen.sorted(), total: tokens)
+    return KeepList(kept: (0..<tokens).filter { isChosen[$0] }, total: tokens)
   }
+}
+
+/// Index of the largest value among those not taken yet, the first of equals.
+func firstLargest(_ values: [Float], without taken: [Bool]) -> Int? {
+  var best: Int?
+  for index in values.indices where !taken[index] {
+    if best.map({ values[index] > values[$0] }) ?? true { best = index }
+  }
+  return best
 }
 
 /// Cosines between all rows, rows x rows. A row of zeros is similar to none.
 package func cosineMatrix(_ rows: MatrixView<Float>) -> [Float] {
-  let unit = (0..<rows.rows).map { normalized(UnsafeBufferPointer(start: rows.row($0), count: rows.columns)) }
+  let columns = rows.columns
+  let unit = (0..<rows.rows).flatMap { normalized(UnsafeBufferPointer(start: rows.row($0), count: columns)) }
   var result = [Float](repeating: 0, count: rows.rows * rows.rows)
-  for left in unit.indices {
-    for right in left..<unit.count {
-      let value = dot(unit[left], unit[right])
-      result[left * unit.count + right] = value
-      result[right * unit.count + left] = value
+  unit.withUnsafeBufferPointer { unit in
+    for left in 0..<rows.rows {
+      for right in left..<rows.rows {
+        let value = dot(
+          UnsafeBufferPointer(rebasing: unit[left * columns..<(left + 1) * columns]),
+          UnsafeBufferPointer(rebasing: unit[right * columns..<(right + 1) * columns]))
+        result[left * rows.rows + right] = value
+        result[right * rows.rows + left] = value
+      }
     }
   }
   return result
 }
 
-func normalized(_ row: some Collection<Float>) -> [Float] {
+/// The row at length 1; zeros stay.
+func normalized(_ row: UnsafeBufferPointer<Float>) -> [Float] {
   let norm = row.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
   return row.map { norm > 0 ? Float(Double($0) / norm) : 0 }
 }
 
 /// Both of one length.
-func dot(_ left: [Float], _ right: [Float]) -> Float {
-  var sum: Float = 0
-  for index in left.indices { sum += left[index] * right[index] }
+func dot(_ left: UnsafeBufferPointer<Float>, _ right: UnsafeBufferPointer<Float>) -> Float {
+  precondition(left.count == right.count, "dot: rows of different lengths")
+  var lanes = SIMD8<Float>()
+  let whole = left.count & ~7
+  for start in stride(from: 0, to: whole, by: 8) {
+    var (a, b) = (SIMD8<Float>(), SIMD8<Float>())
+    for lane in 0..<8 {
+      a[lane] = left[start + lane]
+      b[lane] = right[start + lane]
+    }
+    lanes += a * b
+  }
+  var sum = lanes.sum()
+  for index in whole..<left.count { sum += left[index] * right[index] }
   return sum
 }
