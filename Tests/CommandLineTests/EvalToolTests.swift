@@ -1,3 +1,4 @@
+import Glibc
 import OccamCore
 import OccamTestSupport
 import Testing
@@ -71,5 +72,40 @@ struct EvalToolTests {
     #expect(budget.code == 1 && budget.error.contains("--method-budget"))
     let match = try BuiltTool.run("occam-eval", DemoModel.flags() + ["--questions", file, "--match-budget", "8"])
     #expect(match.code == 1 && match.error.contains("--calibrate"))
+  }
+
+  /// Ctrl-C keeps what was answered; the same command goes on.
+  @Test func anInterruptedRunGoesOn() throws {
+    let lines = (0..<40).map {
+      #"{"id":"q\#($0)","image":"\#(DemoModel.photo)","question":"is there a cat?","answer":"yes","type":"existence"}"#
+        + "\n"
+    }
+    let file = try DemoModel.file("questions.jsonl", Array(lines.joined().utf8))
+    let results = "\(TemporaryFolder.make())/results.jsonl"
+    let command = try DemoModel.flags() + ["--questions", file, "--prune", "off", "-n", "8", "--results", results]
+    let process = try ToolProcess("occam-eval", command)
+    var answered = 0
+    while answered < 3 {
+      answered = ((try? Files.read(results)) ?? []).filter { $0 == 10 }.count - 1
+      if kill(process.identifier, 0) != 0 { break }
+      usleep(1000)
+    }
+    process.interrupt()
+    #expect(process.wait() == 130)
+    #expect(process.error.contains("interrupted"))
+    let kept = try Files.read(results)
+    let count = kept.filter { $0 == 10 }.count - 1
+    #expect((3..<40).contains(count))
+    #expect(try BuiltTool.run("occam-eval", command).code == 0)
+    let whole = try Files.read(results)
+    #expect(whole.starts(with: kept) && whole.filter { $0 == 10 }.count == 41)
+  }
+
+  @Test func aTerminalSeesABar() throws {
+    let command = try DemoModel.flags() + ["--questions", Self.questions(Self.good), "-n", "2"]
+    let terminal = try TerminalProcess("occam-eval", command)
+    try terminal.expect("asking [")
+    try terminal.expect("| off ")
+    #expect(terminal.wait() == 0)
   }
 }

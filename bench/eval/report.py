@@ -100,22 +100,30 @@ class Report:
     def heading(self, budget):
         return f"{budget} ({self.share(budget):.1f} %)"
 
-    def variants(self, method):
+    def variants(self, method, kv_policy=None):
         """Settings of a method by what distinguishes them beside the budget."""
+        settings = self.results.of(method, kv_policy)
+        suffix = f" {kv_policy}" if kv_policy else ""
+        if not settings:
+            return {}
+        # The mean methods' lambda1 is matched anew for every stage I.
+        if method in RIVALS or method in ("mean", "mean-register"):
+            return {method + suffix: settings}
         found = collections.OrderedDict()
-        for setting in self.results.of(method):
-            adaptive = method not in RIVALS
-            found.setdefault((setting.lambda1, setting.layer) if adaptive else None, []).append(setting)
-        if method in ("mean", "mean-register"):
-            return {method: self.results.of(method)} if found else {}
+        for setting in settings:
+            found.setdefault((setting.lambda1, setting.layer), []).append(setting)
         if len(found) < 2:
-            return {method: settings for settings in found.values()}
-        return {f"{method} l1={key[0]:g} layer={key[1]}" if key[0] is not None else f"{method} layer={key[1]}": settings
-                for key, settings in found.items()}
+            return {method + suffix: settings}
+        names = {key: f"{method} layer={key[1]}" + (f" l1={key[0]:g}" if key[0] is not None else "") for key in found}
+        return {names[key] + suffix: settings for key, settings in found.items()}
 
     def all_variants(self):
+        """Every method under its own KV policy, then those that were also run under the other."""
         for method in METHODS[1:]:
             for name, settings in self.variants(method).items():
+                yield method, name, settings
+        for method, policy in (("fastv", "compact"), ("occamtoken", "keep")):
+            for name, settings in self.variants(method, policy).items():
                 yield method, name, settings
 
     def cell(self, setting):
@@ -125,13 +133,14 @@ class Report:
     def equal_count(self):
         self.text("## At the same mean number of kept tokens",
                   "Relative accuracy in percent, its interval, and the mean number of tokens that were really kept. "
-                  "Adaptive methods got their lambda2 on the calibration questions.")
+                  "Adaptive methods got their lambda2 on the calibration questions. Cells of dropped tokens leave the layers "
+                  "before stage II (`compact`) except where `keep` is said; FastV keeps them, as published.")
         budgets = self.budgets
         rows = []
         for method, name, settings in self.all_variants():
             by = {setting.budget: setting for setting in settings}
             if any(budget in by for budget in budgets):
-                label = f"*{name}*" if method in ABLATIONS else f"**{name}**" if method == "occamtoken" else name
+                label = f"*{name}*" if method in ABLATIONS else f"**{name}**" if name == "occamtoken" else name
                 rows.append([label] + [self.cell(by[budget]) if budget in by else "-" for budget in budgets])
         self.table(["method"] + [self.heading(budget) for budget in budgets], rows)
         self.verdict(budgets)
@@ -397,19 +406,22 @@ class Report:
         self.text("## The register",
                   "n_eff is the effective number of patches that the class token's attention is spread over, exp of its "
                   "entropy; mean over the images.")
-        rows = []
-        for label, wanted in (("without a register", lambda s: s.method == "off"),
-                              ("with the register", lambda s: s.method in ("occamtoken", "mean-register")
-                               and "register=none" not in s.key)):
-            setting = next((s for s in self.results.settings if wanted(s) and "n_eff" in s.records[0]), None)
+        rows, kinds = [], {}
+        for label, methods in (("without a register", ("off",)), ("with the register", ("occamtoken", "mean-register"))):
+            setting = next((s for method in methods for s in self.results.settings
+                            if s.method == method and "register=none" not in s.key and "n_eff" in s.records[0]), None)
             if setting:
                 images = {record["image"]: record["n_eff"] for record in setting.records}
-                key = setting.key.split("register=")[-1].split()[0] if "register=" in setting.key else "-"
-                rows.append([label, key, number(np.mean(list(images.values()))), number(np.std(list(images.values())))])
-        self.table(["encoder", "register (neurons)", "n_eff", "deviation"], rows)
-        if any(row[1] == "neutral" for row in rows):
+                kinds[label] = setting.key.split("register=")[-1] if "register=" in setting.key else "-"
+                rows.append([label, kinds[label], number(np.mean(list(images.values()))),
+                             number(np.std(list(images.values())))])
+        self.table(["encoder", "register neurons", "n_eff", "deviation"], rows)
+        ours = {s.key.split("register=")[-1] for s in self.results.settings if s.method == "occamtoken"}
+        if "neutral" in ours:
             self.text("The register is neutral: calibration found no outlier patches in this encoder, so that no neurons move "
-                      "activations to it and it takes part in the softmax as one more token.")
+                      "activations to it, and it takes part in the softmax as one more token.")
+        if "none" in ours:
+            self.text("This encoder is not calibrated: OccamToken held scores against their mean, without a register.")
 
     def lambdas(self):
         groups = collections.defaultdict(list)

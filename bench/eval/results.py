@@ -86,13 +86,11 @@ class Results:
     def relative(self, setting):
         return setting.exact / self.baseline.exact if self.baseline.exact > 0 else float("nan")
 
-    def of(self, method, kv_policy="compact"):
-        """Settings of one method with a budget or target, by budget; adaptive ones with this KV policy."""
-        found = [
-            setting for setting in self.settings
-            if setting.method == method and setting.budget is not None
-            and (method == "fastv" or setting.kv_policy in (None, kv_policy))
-        ]
+    def of(self, method, kv_policy=None):
+        """Settings of one method with a budget or target, by budget, under one KV policy: the method's own if None."""
+        policy = kv_policy or ("keep" if method == "fastv" else "compact")
+        found = [setting for setting in self.settings if setting.method == method and setting.budget is not None
+                 and setting.kv_policy in (None, policy)]
         return sorted(found, key=lambda setting: (setting.budget, setting.lambda1 or 0, setting.layer or 0))
 
     # Uncertainty: images are drawn anew with all their questions, the same draws for every setting.

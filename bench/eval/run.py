@@ -4,7 +4,8 @@
     python bench/eval/run.py -m model.gguf --mmproj mmproj.gguf --questions test.jsonl --calibrate validation.jsonl --out DIR
 
 Adaptive methods get their lambda2 on the calibration questions, never on the ones that are asked. A run that was stopped goes
-on where it ended. The results are in DIR/results.jsonl, the report in DIR/report.md.
+on where it ended. The results are in DIR/results.jsonl, the report in DIR/report.md. Flags that are not known here are handed to
+occam-eval (-n 32, --types count, --encoder-type stored).
 """
 
 import argparse
@@ -37,11 +38,11 @@ def main():
                         default=",".join(f"{value:g}" for value in LAMBDAS))
     parser.add_argument("-t", "--threads")
     parser.add_argument("--eval", default=str(HERE.parents[1] / ".build/release/occam-eval"), help="the tool")
-    arguments = parser.parse_args()
+    arguments, others = parser.parse_known_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     file = arguments.out / "results.jsonl"
 
-    common = [arguments.eval, "-m", arguments.model, "--questions", arguments.questions, "--results", str(file)]
+    common = [arguments.eval, "-m", arguments.model, "--questions", arguments.questions, "--results", str(file), *others]
     for flag, value in (("--mmproj", arguments.mmproj), ("--limit", arguments.limit), ("-t", arguments.threads)):
         common += [flag, value] if value else []
     # OccamToken's own flags; FastV keeps the layer and the policy of its paper.
@@ -71,6 +72,7 @@ def main():
     fastv = [count for count in fastv if count >= 1]
     if fastv:
         ask("FastV at equal compute", "--methods", "fastv", "--method-budget", ",".join(map(str, fastv)))
+    ask("FastV without its cells", "--methods", "fastv", "--method-budget", budgets, "--kv-policy", "compact")
     ask("cells kept", "--methods", "occamtoken", "--match-budget", budgets, "--kv-policy", "keep", *calibrate, *ours)
     curve = [word for value in arguments.lambda2.split(",") for word in ("--lambda2", value)]
     ask("lambda curve", "--methods", "occamtoken", *curve, *ours)
