@@ -160,13 +160,7 @@ class Report:
                 row = [self.heading(budget), name, number(relative),
                        "-" if goal is None or relative != relative else
                        f"{goal}: {'met' if relative >= goal else 'missed'}"]
-                if best:
-                    difference, low, high = self.results.difference(ours, best)
-                    word = "above" if low > 0 else "below" if high < 0 else "no clear difference"
-                    row += [best.method, f"{difference:+.1f} [{low:+.1f}, {high:+.1f}]", word]
-                else:
-                    row += ["-", "-", "-"]
-                rows.append(row)
+                rows.append(row + (self.against(ours, best.method, best) if best else ["-", "-", "-"]))
         self.text("OccamToken against its goals and the best rival at the same count (points of relative accuracy):")
         self.table(["tokens", "setting", "relative %", "goal", "best rival", "difference", "verdict"], rows)
 
@@ -195,25 +189,26 @@ class Report:
                   "The axis is the mean number of rows of visual tokens, registers included, that a text layer really "
                   "processed in prefill. Rivals are read off their own curve at OccamToken's figure: linear in the "
                   "logarithm of the figure between neighbouring runs, never beyond the ends (`-`).")
-        header = ["tokens kept", "rows/layer", "OccamToken"] + [m for m in RIVALS + ABLATIONS if self.results.of(m)]
+        methods = [method for method in RIVALS + ABLATIONS if self.results.of(method)]
         rows = []
         for name, settings in self.variants("occamtoken").items():
             for ours in sorted(settings, key=lambda setting: -setting.budget):
                 row = [f"{self.heading(ours.budget)} {name}", number(ours.per_layer),
                        number(100 * self.results.relative(ours))]
-                for method in RIVALS + ABLATIONS:
-                    if self.results.of(method):
-                        row.append(number(self.at_compute(method, ours.per_layer)))
+                mixes = {method: self.results.at_compute(method, ours.per_layer) for method in methods}
+                row += [number(100 * self.results.mixed(mix)) if mix else "-" for mix in mixes.values()]
+                rivals = {method: mix for method, mix in mixes.items() if mix and method in RIVALS}
+                best = max(rivals, key=lambda method: self.results.mixed(rivals[method]), default=None)
+                row += self.against(ours, best, rivals[best]) if best else ["-", "-", "-"]
                 rows.append(row)
-        self.table(header, rows)
+        self.table(["tokens kept", "rows/layer", "OccamToken", *methods, "best rival", "difference", "verdict"], rows)
         self.curves("compute", "visual rows a layer, mean", lambda setting: setting.per_layer)
 
-    def at_compute(self, method, rows):
-        """Relative accuracy in percent at that many rows a layer; nan beyond the runs there are."""
-        points = sorted((s.per_layer, 100 * self.results.relative(s)) for s in self.results.of(method))
-        x, y = np.log([p[0] for p in points]), [p[1] for p in points]
-        at = np.log(rows)
-        return float(np.interp(at, x, y)) if x[0] - 1e-3 <= at <= x[-1] + 1e-3 else float("nan")
+    def against(self, ours, name, rival):
+        """A rival's name, the difference in points with its interval, and what that says."""
+        difference, low, high = self.results.difference(ours, rival)
+        word = "above" if low > 0 else "below" if high < 0 else "no clear difference"
+        return [name, f"{difference:+.1f} [{low:+.1f}, {high:+.1f}]", word]
 
     def by_type(self):
         kinds = [kind for kind in TYPES if self.results.baseline.accuracy(kind) is not None]

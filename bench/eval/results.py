@@ -127,13 +127,29 @@ class Results:
         return np.nanpercentile(self._draws(setting) / self._draws(self.baseline), (2.5, 97.5))
 
     def difference(self, left, right):
-        """Difference of two settings' relative accuracies in points, and its 95 % interval."""
-        base = self._draws(self.baseline)
+        """Relative accuracy of `left` less that of `right`, a setting or a weighted mix of some [(setting, weight)], in
+        points, and its 95 % interval."""
+        mix = right if isinstance(right, list) else [(right, 1)]
         if not self.baseline.exact > 0:
             return (float("nan"),) * 3
-        draws = (self._draws(left) - self._draws(right)) / base
-        low, high = np.nanpercentile(draws, (2.5, 97.5))
-        return 100 * (self.relative(left) - self.relative(right)), 100 * low, 100 * high
+        draws = self._draws(left) - sum(weight * self._draws(setting) for setting, weight in mix)
+        low, high = np.nanpercentile(draws / self._draws(self.baseline), (2.5, 97.5))
+        return 100 * (self.relative(left) - self.mixed(mix)), 100 * low, 100 * high
+
+    def mixed(self, mix):
+        return sum(weight * self.relative(setting) for setting, weight in mix)
+
+    def at_compute(self, method, rows):
+        """The method at that many visual rows a layer: its two runs round it, weighted linearly in the logarithm; None
+        beyond its runs."""
+        runs = sorted(self.of(method), key=lambda setting: setting.per_layer)
+        for left, right in zip(runs, runs[1:]):
+            if left.per_layer <= rows <= right.per_layer and left.per_layer < right.per_layer:
+                weight = np.log(rows / left.per_layer) / np.log(right.per_layer / left.per_layer)
+                return [(left, 1 - weight), (right, weight)]
+        nearest = min(runs, key=lambda setting: abs(setting.per_layer - rows), default=None)
+        # Counts are whole numbers: half a row off is the same compute.
+        return [(nearest, 1)] if nearest and abs(nearest.per_layer - rows) <= 0.5 else None
 
 
 def jaccard(left, right):

@@ -32,8 +32,8 @@ def main():
     parser.add_argument("--budgets", default="22%,11%,5.6%,2.8%")
     parser.add_argument("--limit", help="only the first questions")
     parser.add_argument("--calibrate-limit", help="only the first calibration questions")
-    parser.add_argument("--layer", help="text layer of stage II")
-    parser.add_argument("--lambda1", help="stage I threshold")
+    parser.add_argument("--layer", help="text layer of stage II; several with commas are compared")
+    parser.add_argument("--lambda1", help="stage I threshold; several with commas are compared")
     parser.add_argument("--lambda2", help="of the lambda curves, commas between",
                         default=",".join(f"{value:g}" for value in LAMBDAS))
     parser.add_argument("-t", "--threads")
@@ -48,7 +48,7 @@ def main():
     # OccamToken's own flags; FastV keeps the layer and the policy of its paper.
     ours = []
     for flag, value in (("--prune-layer", arguments.layer), ("--lambda1", arguments.lambda1)):
-        ours += [flag, value] if value else []
+        ours += [word for each in value.split(",") for word in (flag, each)] if value else []
     calibrate = ["--calibrate", arguments.calibrate]
     if arguments.calibrate_limit:
         calibrate += ["--calibrate-limit", arguments.calibrate_limit]

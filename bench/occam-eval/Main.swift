@@ -47,6 +47,7 @@ struct Evaluation {
       path: path, projector: arguments[Flags.projector], options: arguments.modelOptions
     ) { progress?.update("loading", Int($0 * 1000), of: 1000) }
     progress?.finish()
+    if !arguments[Flags.quiet] { for note in model.notes { Terminal.error("occam-eval: \(note)\n") } }
     guard let tokens = model.visualTokens else { throw OccamError.cannotSee(path) }
     let results = try openResults(model)
     Interrupt.install()
