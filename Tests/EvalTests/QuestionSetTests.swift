@@ -66,6 +66,14 @@ import Testing
     #expect(set.questions.map(\.id) == ["t0-1", "t0-2", "t1-1"])
   }
 
+  @Test func aSampleIsSpread() throws {
+    var set = try SampleQuestions.set()
+    set.sample(4)
+    #expect(set.questions.map(\.id) == ["t0-0", "t0-1", "t1-0", "t1-1"])
+    set.sample(9)
+    #expect(set.questions.count == 4)
+  }
+
   @Test func imagesComeOnce() throws {
     func line(_ id: String, _ image: String) -> String {
       #"{"id":"\#(id)","image":"\#(image)","question":"?","answer":"a","type":"count"}"# + "\n"

@@ -113,6 +113,13 @@ package struct QuestionSet: Sendable {
     if let limit { questions = Array(questions.prefix(limit)) }
   }
 
+  /// `count` questions spread evenly over the set, so that they are about as many images as there can be.
+  package mutating func sample(_ count: Int) {
+    guard count > 0, count < questions.count else { return }
+    let total = questions.count
+    questions = (0..<count).map { questions[$0 * total / count] }
+  }
+
   /// Questions of one image next to each other, images in the order of their first question: each is encoded once.
   package var byImage: [[EvalQuestion]] {
     var places: [String: Int] = [:]

@@ -155,14 +155,14 @@ class Report:
                     continue
                 goal = next((value for share, value in GOALS.items() if abs(self.share(budget) - share) < 0.5), None)
                 relative = 100 * self.results.relative(ours)
-                rivals = [setting for method in RIVALS for setting in self.results.of(method) if setting.budget == budget]
-                best = max(rivals, key=self.results.relative, default=None)
-                row = [self.heading(budget), name, number(relative),
+                mixes = {method: self.results.at(method, "kept", ours.kept) for method in RIVALS}
+                row = [self.heading(budget), name, number(ours.kept), number(relative),
                        "-" if goal is None or relative != relative else
                        f"{goal}: {'met' if relative >= goal else 'missed'}"]
-                rows.append(row + (self.against(ours, best.method, best) if best else ["-", "-", "-"]))
-        self.text("OccamToken against its goals and the best rival at the same count (points of relative accuracy):")
-        self.table(["tokens", "setting", "relative %", "goal", "best rival", "difference", "verdict"], rows)
+                rows.append(row + self.best(ours, mixes))
+        self.text("OccamToken against its goals and against the best rival, each rival read off its own curve at the count that "
+                  "OccamToken really kept (linear in the logarithm between neighbouring runs); points of relative accuracy:")
+        self.table(["tokens", "setting", "kept", "relative %", "goal", "best rival", "difference", "verdict"], rows)
 
     def curves(self, name, label, axis):
         figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True)
@@ -195,20 +195,21 @@ class Report:
             for ours in sorted(settings, key=lambda setting: -setting.budget):
                 row = [f"{self.heading(ours.budget)} {name}", number(ours.per_layer),
                        number(100 * self.results.relative(ours))]
-                mixes = {method: self.results.at_compute(method, ours.per_layer) for method in methods}
+                mixes = {method: self.results.at(method, "per_layer", ours.per_layer) for method in methods}
                 row += [number(100 * self.results.mixed(mix)) if mix else "-" for mix in mixes.values()]
-                rivals = {method: mix for method, mix in mixes.items() if mix and method in RIVALS}
-                best = max(rivals, key=lambda method: self.results.mixed(rivals[method]), default=None)
-                row += self.against(ours, best, rivals[best]) if best else ["-", "-", "-"]
-                rows.append(row)
+                rows.append(row + self.best(ours, mixes))
         self.table(["tokens kept", "rows/layer", "OccamToken", *methods, "best rival", "difference", "verdict"], rows)
         self.curves("compute", "visual rows a layer, mean", lambda setting: setting.per_layer)
 
-    def against(self, ours, name, rival):
-        """A rival's name, the difference in points with its interval, and what that says."""
-        difference, low, high = self.results.difference(ours, rival)
+    def best(self, ours, mixes):
+        """The best rival's name, the difference to it in points with its interval, and what that says."""
+        rivals = {method: mix for method, mix in mixes.items() if mix and method in RIVALS}
+        best = max(rivals, key=lambda method: self.results.mixed(rivals[method]), default=None)
+        if best is None:
+            return ["-", "-", "-"]
+        difference, low, high = self.results.difference(ours, rivals[best])
         word = "above" if low > 0 else "below" if high < 0 else "no clear difference"
-        return [name, f"{difference:+.1f} [{low:+.1f}, {high:+.1f}]", word]
+        return [best, f"{difference:+.1f} [{low:+.1f}, {high:+.1f}]", word]
 
     def by_type(self):
         kinds = [kind for kind in TYPES if self.results.baseline.accuracy(kind) is not None]

@@ -139,17 +139,18 @@ class Results:
     def mixed(self, mix):
         return sum(weight * self.relative(setting) for setting, weight in mix)
 
-    def at_compute(self, method, rows):
-        """The method at that many visual rows a layer: its two runs round it, weighted linearly in the logarithm; None
-        beyond its runs."""
-        runs = sorted(self.of(method), key=lambda setting: setting.per_layer)
-        for left, right in zip(runs, runs[1:]):
-            if left.per_layer <= rows <= right.per_layer and left.per_layer < right.per_layer:
-                weight = np.log(rows / left.per_layer) / np.log(right.per_layer / left.per_layer)
+    def at(self, method, axis, value):
+        """The method where its mean of `axis` (kept, per_layer) is `value`: the two runs round it, weighted linearly in the
+        logarithm; None beyond its runs."""
+        runs = sorted(self.of(method), key=lambda setting: getattr(setting, axis))
+        points = [getattr(setting, axis) for setting in runs]
+        for left, right, low, high in zip(runs, runs[1:], points, points[1:]):
+            if low <= value <= high and low < high:
+                weight = np.log(value / low) / np.log(high / low)
                 return [(left, 1 - weight), (right, weight)]
-        nearest = min(runs, key=lambda setting: abs(setting.per_layer - rows), default=None)
-        # Counts are whole numbers: half a row off is the same compute.
-        return [(nearest, 1)] if nearest and abs(nearest.per_layer - rows) <= 0.5 else None
+        nearest = min(runs, key=lambda setting: abs(getattr(setting, axis) - value), default=None)
+        # Counts are whole numbers: half a token off is the same.
+        return [(nearest, 1)] if nearest and abs(getattr(nearest, axis) - value) <= 0.5 else None
 
 
 def jaccard(left, right):

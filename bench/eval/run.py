@@ -31,7 +31,7 @@ def main():
     parser.add_argument("--out", required=True, type=pathlib.Path)
     parser.add_argument("--budgets", default="22%,11%,5.6%,2.8%")
     parser.add_argument("--limit", help="only the first questions")
-    parser.add_argument("--calibrate-limit", help="only the first calibration questions")
+    parser.add_argument("--calibrate-limit", help="how many of the calibration questions")
     parser.add_argument("--layer", help="text layer of stage II; several with commas are compared")
     parser.add_argument("--lambda1", help="stage I threshold; several with commas are compared")
     parser.add_argument("--lambda2", help="of the lambda curves, commas between",

@@ -56,7 +56,7 @@ enum Flags {
   static let calibrate = Flag<String>.file(
     "--calibrate", help: "questions to choose thresholds on; never the ones that are asked")
   static let calibrateLimit = Flag<Int>.integer(
-    "--calibrate-limit", in: 1...(1 << 30), default: 400, help: "use only the first N of them")
+    "--calibrate-limit", in: 1...(1 << 30), default: 400, help: "use only N of them, spread over the file")
   static let stageOne = Flag<String>.text(
     "--stage-one-budget", value: "K",
     help: "tokens behind stage I of occamtoken-fixed (default: OccamToken's mean, or 45%)")

@@ -83,12 +83,12 @@ struct Evaluation {
   private func calibrationQuestions(_ questions: QuestionSet) throws -> QuestionSet? {
     guard let path = arguments[Flags.calibrate] else { return nil }
     var set = try QuestionSet(path: path)
-    set.restrict(types: nil, limit: arguments[Flags.calibrateLimit])
     let images = Set(questions.questions.map(\.image))
     if let shared = set.questions.first(where: { images.contains($0.image) }) {
       throw EvalError(
         .setting, path, "thresholds cannot be chosen on what is evaluated: both sets ask about '\(shared.image)'")
     }
+    set.sample(arguments[Flags.calibrateLimit] ?? 400)
     return set
   }
 
