@@ -19,7 +19,6 @@ from results import Results
 HERE = pathlib.Path(__file__).resolve().parent
 ADAPTIVE = "occamtoken,no-stage-one,mean-register,mean"
 STAGE_ONE = "cls,divprune,cdpruner,random"
-LAMBDAS = (0, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8)
 
 
 def main():
@@ -34,8 +33,7 @@ def main():
     parser.add_argument("--calibrate-limit", help="how many of the calibration questions")
     parser.add_argument("--layer", help="text layer of stage II; several with commas are compared")
     parser.add_argument("--lambda1", help="stage I threshold; several with commas are compared")
-    parser.add_argument("--lambda2", help="of the lambda curves, commas between",
-                        default=",".join(f"{value:g}" for value in LAMBDAS))
+    parser.add_argument("--lambda2", help="of the lambda curve, commas between (default: round those of the budgets)")
     parser.add_argument("-t", "--threads")
     parser.add_argument("--eval", default=str(HERE.parents[1] / ".build/release/occam-eval"), help="the tool")
     arguments, others = parser.parse_known_args()
@@ -74,7 +72,10 @@ def main():
         ask("FastV at equal compute", "--methods", "fastv", "--method-budget", ",".join(map(str, fastv)))
     ask("FastV without its cells", "--methods", "fastv", "--method-budget", budgets, "--kv-policy", "compact")
     ask("cells kept", "--methods", "occamtoken", "--match-budget", budgets, "--kv-policy", "keep", *calibrate, *ours)
-    curve = [word for value in arguments.lambda2.split(",") for word in ("--lambda2", value)]
+    matched = [setting.lambda2 for setting in results.of("occamtoken")]
+    grid = [0, *(share * min(matched) for share in (0.25, 0.5, 0.75, 0.9)), 1.5 * max(matched)]
+    lambdas = arguments.lambda2.split(",") if arguments.lambda2 else [f"{value:.3g}" for value in grid]
+    curve = [word for value in lambdas for word in ("--lambda2", value)]
     ask("lambda curve", "--methods", "occamtoken", *curve, *ours)
     Report(Results([file]), arguments.out).write()
     print(arguments.out / "report.md")
