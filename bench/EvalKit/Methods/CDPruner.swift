@@ -7,9 +7,9 @@ import OccamPruning
 /// Cholesky updates (Chen et al., NeurIPS 2018, Algorithm 1).
 ///
 /// Relevance: for LLaVA the authors use CLIP's text tower, and the negated cosine because CLIP's patches are less similar to
-/// what they show than to what they do not. A GGUF pair holds no text tower. For models without one they take the
-/// merged features as the language model sees them for both parts, and the language model's text embeddings, which
-/// is done here: the mean cosine with the question's tokens, not negated.
+/// what they show than to what they do not. A GGUF pair holds no text tower; the authors say (issue 7 of their repository)
+/// that without one the projected features serve both parts. That the question is then the language model's input
+/// embeddings, and the cosine is not negated, is our reading: the mean cosine with the question's tokens.
 package struct CDPrunerSelector: OnePlaceSelector {
   package let name: String
   package let settings: PruningSettings

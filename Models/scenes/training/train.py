@@ -1,0 +1,38 @@
+"""Trains the model from nothing, in one command; every stage resumes where it stopped.
+
+    python train.py WORK_FOLDER [--threads N]
+
+data (60k rendered scenes, 6 GB) -> vocabulary -> vision encoder -> decoder, all together -> GGUF pair and curves.
+"""
+
+import argparse
+import os
+
+import torch
+
+import curves
+import data
+import decoder
+import export
+import vision
+import vocabulary
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("folder")
+parser.add_argument("--threads", type=int, default=1, help="of PyTorch; on small models one thread a process is the most efficient")
+parser.add_argument("--shards", type=int, default=15, help=f"of {data.SHARD} training scenes")
+parser.add_argument("--vision-steps", type=int, default=1500)
+parser.add_argument("--decoder-steps", type=int, default=2400)
+options = parser.parse_args()
+
+torch.set_num_threads(options.threads)
+scenes_folder, run = os.path.join(options.folder, "data"), os.path.join(options.folder, "run")
+os.makedirs(run, exist_ok=True)
+data.render(scenes_folder, "validation", 1)
+data.render(scenes_folder, "train", options.shards)
+if not os.path.exists(os.path.join(run, "vocabulary.model")):
+    vocabulary.train(os.path.join(run, "vocabulary"))
+vision.train(scenes_folder, run, options.vision_steps)
+decoder.train(scenes_folder, run, options.decoder_steps)
+export.write(run, os.path.join(options.folder, "export"))
+curves.draw(os.path.join(run, "log.jsonl"), os.path.join(options.folder, "export", "curves.png"))
