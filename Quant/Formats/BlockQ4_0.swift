@@ -3,11 +3,12 @@
 ///     offset  bytes
 ///     0       2      d, half
 ///     2       16     q: byte i holds number i in its low nibble and number i + 16 in its high nibble
+@usableFromInline
 package enum BlockQ4_0 {
-  @inlinable package static var elements: Int { 32 }
-  @inlinable package static var bytes: Int { 18 }
-  @inlinable package static var d: Int { 0 }
-  @inlinable package static var quants: Int { 2 }
+  @inlinable @inline(__always) package static var elements: Int { 32 }
+  @inlinable @inline(__always) package static var bytes: Int { 18 }
+  @inlinable @inline(__always) package static var d: Int { 0 }
+  @inlinable @inline(__always) package static var quants: Int { 2 }
 
   package static func decode(_ block: UnsafeRawPointer, into x: UnsafeMutablePointer<Float>) {
     let d = Half.float(block.loadUnaligned(as: UInt16.self))

@@ -6,13 +6,14 @@
 ///     4       12     scales and mins, 6 bits each: SixBitScales
 ///     16      128    q: byte 32 p + i holds number i of sub-block 2 p in its low nibble and number i of
 ///                    sub-block 2 p + 1 in its high nibble
+@usableFromInline
 package enum BlockQ4_K {
-  @inlinable package static var elements: Int { 256 }
-  @inlinable package static var bytes: Int { 144 }
-  @inlinable package static var d: Int { 0 }
-  @inlinable package static var dmin: Int { 2 }
-  @inlinable package static var scales: Int { 4 }
-  @inlinable package static var quants: Int { 16 }
+  @inlinable @inline(__always) package static var elements: Int { 256 }
+  @inlinable @inline(__always) package static var bytes: Int { 144 }
+  @inlinable @inline(__always) package static var d: Int { 0 }
+  @inlinable @inline(__always) package static var dmin: Int { 2 }
+  @inlinable @inline(__always) package static var scales: Int { 4 }
+  @inlinable @inline(__always) package static var quants: Int { 16 }
 
   package static func decode(_ block: UnsafeRawPointer, into x: UnsafeMutablePointer<Float>) {
     let d = Half.float(block.loadUnaligned(fromByteOffset: Self.d, as: UInt16.self))

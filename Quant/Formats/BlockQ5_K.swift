@@ -6,14 +6,15 @@
 ///     4       12     scales and mins, 6 bits each: SixBitScales
 ///     16      32     fifth bits: bit j of byte i belongs to number i of sub-block j
 ///     48      128    low four bits, as in Q4_K
+@usableFromInline
 package enum BlockQ5_K {
-  @inlinable package static var elements: Int { 256 }
-  @inlinable package static var bytes: Int { 176 }
-  @inlinable package static var d: Int { 0 }
-  @inlinable package static var dmin: Int { 2 }
-  @inlinable package static var scales: Int { 4 }
-  @inlinable package static var highBits: Int { 16 }
-  @inlinable package static var quants: Int { 48 }
+  @inlinable @inline(__always) package static var elements: Int { 256 }
+  @inlinable @inline(__always) package static var bytes: Int { 176 }
+  @inlinable @inline(__always) package static var d: Int { 0 }
+  @inlinable @inline(__always) package static var dmin: Int { 2 }
+  @inlinable @inline(__always) package static var scales: Int { 4 }
+  @inlinable @inline(__always) package static var highBits: Int { 16 }
+  @inlinable @inline(__always) package static var quants: Int { 48 }
 
   package static func decode(_ block: UnsafeRawPointer, into x: UnsafeMutablePointer<Float>) {
     let d = Half.float(block.loadUnaligned(fromByteOffset: Self.d, as: UInt16.self))

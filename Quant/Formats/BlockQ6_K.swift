@@ -7,13 +7,14 @@
 ///                    128 h + 32 g + i
 ///     192     16     scales, signed bytes
 ///     208     2      d, half
+@usableFromInline
 package enum BlockQ6_K {
-  @inlinable package static var elements: Int { 256 }
-  @inlinable package static var bytes: Int { 210 }
-  @inlinable package static var lowBits: Int { 0 }
-  @inlinable package static var highBits: Int { 128 }
-  @inlinable package static var scales: Int { 192 }
-  @inlinable package static var d: Int { 208 }
+  @inlinable @inline(__always) package static var elements: Int { 256 }
+  @inlinable @inline(__always) package static var bytes: Int { 210 }
+  @inlinable @inline(__always) package static var lowBits: Int { 0 }
+  @inlinable @inline(__always) package static var highBits: Int { 128 }
+  @inlinable @inline(__always) package static var scales: Int { 192 }
+  @inlinable @inline(__always) package static var d: Int { 208 }
 
   package static func decode(_ block: UnsafeRawPointer, into x: UnsafeMutablePointer<Float>) {
     let d = Half.float(block.loadUnaligned(fromByteOffset: Self.d, as: UInt16.self))

@@ -3,11 +3,12 @@
 ///     offset  bytes
 ///     0       2      d, half
 ///     2       32     q, signed bytes, -127...127
+@usableFromInline
 package enum BlockQ8_0 {
-  @inlinable package static var elements: Int { 32 }
-  @inlinable package static var bytes: Int { 34 }
-  @inlinable package static var d: Int { 0 }
-  @inlinable package static var quants: Int { 2 }
+  @inlinable @inline(__always) package static var elements: Int { 32 }
+  @inlinable @inline(__always) package static var bytes: Int { 34 }
+  @inlinable @inline(__always) package static var d: Int { 0 }
+  @inlinable @inline(__always) package static var quants: Int { 2 }
 
   package static func decode(_ block: UnsafeRawPointer, into x: UnsafeMutablePointer<Float>) {
     let d = Half.float(block.loadUnaligned(as: UInt16.self))

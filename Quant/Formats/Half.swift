@@ -1,5 +1,6 @@
 /// IEEE 754 half precision (binary16) without the compiler's soft-float calls, which cost tens of cycles each on
 /// processors that are not assumed to have F16C. Every conversion is exact or rounds to nearest, ties to even.
+@usableFromInline
 package enum Half {
   /// The value of a half's bit pattern. A NaN keeps its payload.
   @inlinable
@@ -31,6 +32,7 @@ package enum Half {
 }
 
 /// bfloat16: the upper half of a Float.
+@usableFromInline
 package enum BrainFloat {
   @inlinable
   @inline(__always)

@@ -1,6 +1,7 @@
 /// What the K formats share: 256 numbers in a super-block, cut into sub-blocks whose scales are quantized themselves.
+@usableFromInline
 package enum SuperBlock {
-  @inlinable package static var elements: Int { 256 }
+  @inlinable @inline(__always) package static var elements: Int { 256 }
 }
 
 /// Q4_K and Q5_K: eight 6-bit scales and eight 6-bit mins in 12 bytes.
@@ -8,8 +9,9 @@ package enum SuperBlock {
 ///     byte i, i in 0..<4   low 6 bits: scale i      high 2 bits: top of scale i + 4
 ///     byte 4 + i           low 6 bits: min i        high 2 bits: top of min i + 4
 ///     byte 8 + i           low nibble: rest of scale i + 4   high nibble: rest of min i + 4
+@usableFromInline
 package enum SixBitScales {
-  @inlinable package static var bytes: Int { 12 }
+  @inlinable @inline(__always) package static var bytes: Int { 12 }
 
   /// All eight scales and mins, 0...63, in sub-block order. `packed`: 12 readable bytes, any alignment.
   @inlinable

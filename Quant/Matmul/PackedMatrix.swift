@@ -16,17 +16,23 @@ package final class PackedMatrix: Sendable {
   ///   - rows: 1 or more; padded with zeros to whole panels inside.
   ///   - columns: 1 or more, a multiple of the format's block.
   ///   - source: the rows as a GGUF file holds them, any alignment.
+  ///   - stored: the format of `source` if it is another than `format`, a float one: rows are then encoded in `format`
+  ///     on their way, to the same bytes as by `QuantFormat.encode`.
   ///   - team: packs in parallel.
+  ///   - arena: where the packed matrix shall lie; without one it takes memory of its own.
   package init(
-    rows: Int, columns: Int, format: QuantFormat, source: UnsafeRawBufferPointer, kernels: KernelSet, team: WorkerTeam
+    rows: Int, columns: Int, format: QuantFormat, source: UnsafeRawBufferPointer, stored: QuantFormat? = nil,
+    kernels: KernelSet, team: WorkerTeam, arena: MemoryArena? = nil
   ) throws(MatmulError) {
+    let stored = stored ?? format
+    precondition(stored == format || !stored.isQuantized, "PackedMatrix: only float formats are encoded anew")
     guard rows > 0, columns > 0, columns % format.blockSize == 0 else {
       throw .shape(rows: rows, columns: columns, format: format)
     }
     let panels = (rows - 1) / PanelLayout.rows + 1
-    guard let rowBytes = format.byteCount(elements: columns),
+    guard let storedBytes = stored.byteCount(elements: columns), let rowBytes = format.byteCount(elements: columns),
       let panelBytes = PanelLayout.bytes(format, columns: columns),
-      case let (expected, false) = rowBytes.multipliedReportingOverflow(by: rows),
+      case let (expected, false) = storedBytes.multipliedReportingOverflow(by: rows),
       case let (total, false) = panelBytes.multipliedReportingOverflow(by: panels)
     else { throw .tooLarge(rows: rows, columns: columns, format: format) }
     guard source.count == expected, let base = source.baseAddress else {
@@ -36,15 +42,33 @@ package final class PackedMatrix: Sendable {
     self.columns = columns
     self.format = format
     self.panelBytes = panelBytes
-    let storage = AlignedBuffer<UInt8>(count: total, zeroed: false)
+    let storage = arena?.allocate(total) ?? AlignedBuffer<UInt8>(count: total, zeroed: false)
     self.storage = storage
+    let encoder = RowEncoder(from: stored, to: format, columns: columns, rowBytes: rowBytes, kernels: kernels.vector)
+    // Sixteen rows for each worker: those to be encoded, and the last ones of a matrix that end inside a panel.
+    let staged = PanelLayout.rows * rowBytes
+    let staging = AlignedBuffer<UInt8>(
+      count: stored != format ? team.threads * staged : rows % PanelLayout.rows != 0 ? staged : 0, zeroed: false)
     nonisolated(unsafe) let source = base
-    team.parallel(panels, grain: max(1, (1 << 16) / panelBytes)) { range, _ in
+    team.parallel(panels, grain: max(1, (1 << 16) / panelBytes)) { range, worker in
       for panel in range {
         let first = panel * PanelLayout.rows
+        let count = min(PanelLayout.rows, rows - first)
+        var place = source + first * storedBytes
+        if stored != format || count < PanelLayout.rows {
+          let copy = UnsafeMutableRawPointer(staging.pointer) + (stored != format ? worker * staged : 0)
+          if stored != format {
+            for row in 0..<count { encoder.encode(place + row * storedBytes, into: copy + row * rowBytes) }
+          } else {
+            copy.copyMemory(from: place, byteCount: count * rowBytes)
+          }
+          (copy + count * rowBytes).initializeMemory(
+            as: UInt8.self, repeating: 0, count: (PanelLayout.rows - count) * rowBytes)
+          place = UnsafeRawPointer(copy)
+        }
         packPanel(
-          format, source + first * rowBytes, rowBytes: rowBytes, rows: min(PanelLayout.rows, rows - first),
-          columns: columns, into: UnsafeMutableRawPointer(storage.pointer) + panel * panelBytes)
+          format, place, rowBytes: rowBytes, columns: columns,
+          into: UnsafeMutableRawPointer(storage.pointer) + panel * panelBytes)
       }
     }
   }
@@ -54,4 +78,34 @@ package final class PackedMatrix: Sendable {
   var panels: Int { (rows - 1) / PanelLayout.rows + 1 }
 
   func panel(_ index: Int) -> UnsafeRawPointer { UnsafeRawPointer(storage.pointer) + index * panelBytes }
+}
+
+/// Rows of one float format -> rows of another format, by the kernels where they know the pair.
+private struct RowEncoder {
+  let from: QuantFormat
+  let to: QuantFormat
+  let columns: Int
+  let rowBytes: Int
+  let kernels: VectorKernels
+
+  init(from: QuantFormat, to: QuantFormat, columns: Int, rowBytes: Int, kernels: VectorKernels) {
+    (self.from, self.to, self.columns, self.rowBytes, self.kernels) = (from, to, columns, rowBytes, kernels)
+  }
+
+  func encode(_ row: UnsafeRawPointer, into target: UnsafeMutableRawPointer) {
+    switch (from, to) {
+    case (.f16, .q8_0): kernels.requantizeHalves(row.assumingMemoryBound(to: UInt16.self), target, columns)
+    case (.f32, .q8_0): kernels.requantizeFloats(row.assumingMemoryBound(to: Float.self), target, columns)
+    default:
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { floats in
+        guard let values = floats.baseAddress else { return }
+        from.decode(row, count: columns, into: values)
+        if to == .q8_0 {
+          kernels.requantizeFloats(values, target, columns)
+        } else {
+          to.encode(values, count: columns, into: target)
+        }
+      }
+    }
+  }
 }

@@ -12,8 +12,15 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
   package let pointer: UnsafeMutablePointer<Element>
   package let count: Int
 
-  /// Bytes of the mapping; 0 for a block of the heap.
-  private let mapped: Int
+  /// Where the memory comes from.
+  private let block: Block
+  private enum Block {
+    case heap
+    /// A mapping of its own, this many bytes.
+    case mapped(Int)
+    /// A part of another buffer, which lives as long.
+    case part(AnyObject)
+  }
 
   /// Bytes from which a block is mapped.
   private static var mappingThreshold: Int { 1 << 20 }
@@ -25,29 +32,51 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
     self.count = count
     if bytes >= AlignedBuffer.mappingThreshold, let raw = AlignedBuffer.map(bytes) {
       pointer = raw.bindMemory(to: Element.self, capacity: max(count, 1))
-      mapped = bytes
+      block = .mapped(bytes)
       return
     }
     let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
     if zeroed { raw.initializeMemory(as: UInt8.self, repeating: 0, count: bytes) }
     pointer = raw.bindMemory(to: Element.self, capacity: max(count, 1))
-    mapped = 0
+    block = .heap
   }
 
+  /// `count` elements of `whole` from `offset` bytes on, kept alive by this one. The content is `whole`'s.
+  /// - Precondition: `offset` is a multiple of 64; parts handed to different writers do not overlap.
+  package init(partOf whole: AlignedBuffer<UInt8>, at offset: Int, count: Int) {
+    precondition(offset >= 0 && offset % 64 == 0, "AlignedBuffer: part not aligned")
+    precondition(
+      count >= 0 && count <= (whole.count - offset) / MemoryLayout<Element>.stride, "AlignedBuffer: part too large")
+    self.count = count
+    let raw = UnsafeMutableRawPointer(whole.pointer) + offset
+    pointer = raw.bindMemory(to: Element.self, capacity: max(count, 1))
+    block = .part(whole)
+  }
+
+  /// Starts on a huge page where the block fills one: kernels before 6.7 do not see to that.
   private static func map(_ bytes: Int) -> UnsafeMutableRawPointer? {
-    guard let raw = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), raw != MAP_FAILED
+    let huge = 2 << 20
+    let (spare, overflow) = bytes.addingReportingOverflow(bytes >= huge ? huge : 0)
+    guard !overflow, let raw = mmap(nil, spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      raw != MAP_FAILED
     else {
       return nil
     }
-    madvise(raw, bytes, MADV_HUGEPAGE)
-    return raw
+    guard spare > bytes else { return raw }
+    let start = UnsafeMutableRawPointer(bitPattern: (UInt(bitPattern: raw) + UInt(huge - 1)) & ~UInt(huge - 1)) ?? raw
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let end = start + (bytes + page - 1) / page * page
+    if start > raw { munmap(raw, start - raw) }
+    if raw + spare > end { munmap(end, raw + spare - end) }
+    madvise(start, bytes, MADV_HUGEPAGE)
+    return start
   }
 
   deinit {
-    if mapped > 0 {
-      munmap(pointer, mapped)
-    } else {
-      UnsafeMutableRawPointer(pointer).deallocate()
+    switch block {
+    case .heap: UnsafeMutableRawPointer(pointer).deallocate()
+    case .mapped(let bytes): munmap(pointer, bytes)
+    case .part: break
     }
   }
 

@@ -45,7 +45,7 @@ struct PrefillDriver {
     try decoder.forward(
       layers: 0..<split, hidden: x, positions: rows.positions, cells: cells, compute: compute, scores: request,
       lastRowOnly: false)
-    let choice = stageTwo(rows, request, firstCell, selector)
+    let choice = stageTwo(rows, request, selector)
     let compactor = TokenCompactor(rows, keep: choice.keep)
     let survivors = compactor.compact(x)
     if settings.kvPolicy == .compact {
@@ -83,17 +83,19 @@ struct PrefillDriver {
 
   private func scoreRequest(_ rows: PrefillRows, _ firstCell: Int) -> ScoreRequest? {
     guard !rows.questionRows.isEmpty else { return nil }
-    let output = compute.view(.scores, rows: rows.questionRows.count, columns: firstCell + rows.count)
-    return ScoreRequest(rows: rows.questionRows, output: output)
+    // Visual tokens and registers only: the whole rows of a long question would outgrow every activation.
+    let keys = rows.visualKeys(firstCell: firstCell)
+    let output = compute.view(.scores, rows: rows.questionRows.count, columns: keys.reduce(0) { $0 + $1.count })
+    return ScoreRequest(rows: rows.questionRows, keys: keys, output: output)
   }
 
   /// An image that no text of the question follows cannot be asked about: all its tokens stay.
   private func stageTwo(
-    _ rows: PrefillRows, _ request: ScoreRequest?, _ firstCell: Int, _ selector: any VisualTokenSelector
+    _ rows: PrefillRows, _ request: ScoreRequest?, _ selector: any VisualTokenSelector
   ) -> LayerChoice {
     let everything = rows.spans.map { KeepList.everything($0.visual.count) }
     guard let request else { return LayerChoice(keep: everything) }
-    let spans = rows.visualSpans(firstCell: firstCell)
+    let spans = rows.visualSpans()
     var choice = selector.insideModel(rows: request.output, spans: spans)
     for index in spans.indices where spans[index].firstRow >= rows.questionRows.count {
       choice.keep[index] = everything[index]

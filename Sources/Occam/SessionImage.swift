@@ -25,11 +25,13 @@ struct StageOneSettings: Equatable {
   /// The selector's; nil without pruning.
   let method: String?
   let lambda1: Float
+  let cap: Int?
   let plan: RegisterPlan?
 
   init(_ selector: (any VisualTokenSelector)?) {
     method = selector?.name
     lambda1 = selector?.settings.lambda1 ?? 0
+    cap = selector?.settings.stageOneCap
     plan = selector?.register
   }
 }

@@ -48,7 +48,8 @@ package protocol VisualTokenSelector: Sendable {
 
   /// Stage II: behind layer `settings.layer`, asked when text of the question follows an image.
   /// - Parameters:
-  ///   - rows: question rows x keys, the layer's attention probabilities, mean over heads.
+  ///   - rows: question rows x keys, the layer's attention probabilities, mean over heads; the keys are those of visual
+  ///     tokens and registers, as `spans` number them.
   ///   - spans: where the visual tokens that are left stand among the keys.
   func insideModel(rows: MatrixView<Float>, spans: [VisualSpan]) -> LayerChoice
 }
@@ -68,7 +69,7 @@ package struct OccamTokenSelector: VisualTokenSelector {
 
   package func behindEncoder(_ tokens: EncodedTokens) -> KeepList {
     guard let scores = tokens.scores else { return .everything(tokens.count) }
-    return StageOne.keep(scores, lambda: settings.lambda1)
+    return StageOne.keep(scores, lambda: settings.lambda1, cap: settings.stageOneCap)
   }
 
   package func insideModel(rows: MatrixView<Float>, spans: [VisualSpan]) -> LayerChoice {

@@ -19,6 +19,7 @@ package final class WeightLoader {
   private let progress: (Double) -> Void
   private let total: Int
   private var done = 0
+  private let arena: MemoryArena
 
   /// - Parameter progress: called with the share of the file's tensor bytes taken so far, 0...1.
   package init(
@@ -28,6 +29,7 @@ package final class WeightLoader {
     self.kernels = kernels
     self.team = team
     self.progress = progress
+    arena = MemoryArena(team: team)
     total = file.tensors.reduce(0) { $0 + $1.byteRange.count }
   }
 
@@ -47,15 +49,12 @@ package final class WeightLoader {
   }
 
   private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {
+    var target = format
+    if let wanted = requantizesFloats, !format.isQuantized, columns % wanted.blockSize == 0 { target = wanted }
     let packed = try withBytes(info) { stored in
-      if let target = requantizesFloats, !format.isQuantized, columns % target.blockSize == 0 {
-        let blocks = requantized(stored, format, to: target, rows: rows, columns: columns)
-        return try PackedMatrix(
-          rows: rows, columns: columns, format: target, source: UnsafeRawBufferPointer(blocks.buffer), kernels: kernels,
-          team: team)
-      }
-      return try PackedMatrix(
-        rows: rows, columns: columns, format: format, source: stored, kernels: kernels, team: team)
+      try PackedMatrix(
+        rows: rows, columns: columns, format: target, source: stored, stored: format, kernels: kernels, team: team,
+        arena: arena)
     }
     account(info, packed.byteCount)
     return packed
@@ -70,24 +69,6 @@ package final class WeightLoader {
       generator.write(info, rows: rows, into: UnsafeMutableRawPointer(made.pointer) + rows.lowerBound * rowBytes)
     }
     return try body(UnsafeRawBufferPointer(made.buffer))
-  }
-
-  /// [rows x columns] of a float format in blocks of `target`.
-  private func requantized(
-    _ stored: UnsafeRawBufferPointer, _ format: QuantFormat, to target: QuantFormat, rows: Int, columns: Int
-  ) -> AlignedBuffer<UInt8> {
-    let rowBytes = columns / target.blockSize * target.blockBytes
-    let blocks = AlignedBuffer<UInt8>(count: rows * rowBytes, zeroed: false)
-    guard let source = stored.baseAddress else { return blocks }
-    let scratch = AlignedBuffer<Float>(count: team.threads * columns, zeroed: false)
-    team.parallel(rows, grain: 16) { range, worker in
-      let floats = scratch.pointer + worker * columns
-      for row in range {
-        format.decodeRow(row, of: source, columns: columns, into: floats)
-        target.encode(floats, count: columns, into: UnsafeMutableRawPointer(blocks.pointer) + row * rowBytes)
-      }
-    }
-    return blocks
   }
 
   /// A vector (norm weight, bias) as floats.

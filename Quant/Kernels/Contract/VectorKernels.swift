@@ -70,12 +70,19 @@ public struct VectorKernels: Sendable {
   /// dimension d, cell c at [c][d / 32].
   public var dequantizeValues: @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int, Int) -> Void
 
+  // MARK: Weights
+
+  /// binary16 to Q8_0 blocks: (x, blocks, count), `count` a multiple of 32.
+  public var requantizeHalves: @Sendable (Halves, UnsafeMutableRawPointer, Int) -> Void
+  /// Floats to Q8_0 blocks: (x, blocks, count), `count` a multiple of 32.
+  public var requantizeFloats: @Sendable (Floats, UnsafeMutableRawPointer, Int) -> Void
+
   // MARK: Attention tiles (see `AttentionTile` for the layouts)
 
-  /// scores = queries * keys: (queries, keys, scores, rows, dimension).
-  public var scores: @Sendable (Floats, Floats, MutableFloats, Int, Int) -> Void
+  /// scores = queries * keys: (queries, keys, scores, rows, cells, dimension), the first `cells` columns at least.
+  public var scores: @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void
   /// The same, keys in binary16.
-  public var scoresHalf: @Sendable (Floats, Halves, MutableFloats, Int, Int) -> Void
+  public var scoresHalf: @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void
   /// outputs += weights * values: (weights, values, outputs, rows, cells, paddedDimension).
   public var weightedValues: @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void
   /// The same, values in binary16.
@@ -109,8 +116,10 @@ public struct VectorKernels: Sendable {
     quantize: @escaping @Sendable (Floats, UnsafeMutablePointer<Int8>, MutableHalves, Int) -> Void,
     dequantizeKeys: @escaping @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int) -> Void,
     dequantizeValues: @escaping @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int, Int) -> Void,
-    scores: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int) -> Void,
-    scoresHalf: @escaping @Sendable (Floats, Halves, MutableFloats, Int, Int) -> Void,
+    requantizeHalves: @escaping @Sendable (Halves, UnsafeMutableRawPointer, Int) -> Void,
+    requantizeFloats: @escaping @Sendable (Floats, UnsafeMutableRawPointer, Int) -> Void,
+    scores: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void,
+    scoresHalf: @escaping @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void,
     weightedValues: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void,
     weightedValuesHalf: @escaping @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void,
     softmaxStep:
@@ -138,6 +147,8 @@ public struct VectorKernels: Sendable {
     self.quantize = quantize
     self.dequantizeKeys = dequantizeKeys
     self.dequantizeValues = dequantizeValues
+    self.requantizeHalves = requantizeHalves
+    self.requantizeFloats = requantizeFloats
     self.scores = scores
     self.scoresHalf = scoresHalf
     self.weightedValues = weightedValues

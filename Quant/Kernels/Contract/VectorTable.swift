@@ -24,6 +24,8 @@ extension VectorKernels {
       quantize: VectorCells<L>.quantize,
       dequantizeKeys: VectorCells<L>.dequantizeKeys,
       dequantizeValues: VectorCells<L>.dequantizeValues,
+      requantizeHalves: VectorRequantize<L>.halves,
+      requantizeFloats: VectorRequantize<L>.floats,
       scores: VectorAttention<L>.scores,
       scoresHalf: VectorAttention<L>.scoresHalf,
       weightedValues: VectorAttention<L>.weightedValues,

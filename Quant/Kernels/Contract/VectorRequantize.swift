@@ -1,0 +1,63 @@
+import OccamQuantFormats
+
+/// Floats -> Q8_0 blocks, bit for bit as `BlockQ8_0.encode` makes them of finite numbers.
+public enum VectorRequantize<L: VectorLanes> {
+  @inlinable
+  public static func halves(_ x: UnsafePointer<UInt16>, _ blocks: UnsafeMutableRawPointer, _ count: Int) {
+    var target = blocks
+    var index = 0
+    while index < count {
+      block(L.widen(x + index), L.widen(x + index + 16), target)
+      index += 32
+      target += 34
+    }
+  }
+
+  @inlinable
+  public static func floats(_ x: UnsafePointer<Float>, _ blocks: UnsafeMutableRawPointer, _ count: Int) {
+    var target = blocks
+    var index = 0
+    while index < count {
+      block(load16(x + index), load16(x + index + 16), target)
+      index += 32
+      target += 34
+    }
+  }
+
+  @inlinable @inline(__always)
+  public static func block(_ low: Lanes16, _ high: Lanes16, _ target: UnsafeMutableRawPointer) {
+    let largest = L.largestLane(L.maximum(magnitudes(low), magnitudes(high)))
+    let d = largest / 127
+    let inverse = d == 0 ? 0 : 1 / d
+    target.storeBytes(of: halfBits(d), as: UInt16.self)
+    store(low, inverse, target + 2)
+    store(high, inverse, target + 18)
+  }
+
+  @inlinable @inline(__always)
+  public static func magnitudes(_ x: Lanes16) -> Lanes16 {
+    unsafeBitCast(unsafeBitCast(x, to: SIMD16<UInt32>.self) & SIMD16(repeating: 0x7fff_ffff), to: Lanes16.self)
+  }
+
+  /// Rounds to the nearest integer, ties away from zero: adding 1.5 * 2^23 leaves the integer in the low bits, ties to
+  /// even; those that went inwards are pushed out again.
+  @inlinable @inline(__always)
+  public static func store(_ x: Lanes16, _ inverse: Float, _ target: UnsafeMutableRawPointer) {
+    let magic = Lanes16(repeating: 12_582_912)
+    let value = x * Lanes16(repeating: inverse)
+    let sum = value + magic
+    let rest = value - (sum - magic)
+    let zero = SIMD16<Int32>(repeating: 0)
+    // All bits set, i.e. -1, where the value is below zero or above.
+    let ones = SIMD16<Int32>(repeating: -1)
+    let above = zero.replacing(with: ones, where: value .> Lanes16(repeating: 0))
+    let below = zero.replacing(with: ones, where: value .< Lanes16(repeating: 0))
+    let up = above & zero.replacing(with: ones, where: rest .== Lanes16(repeating: 0.5))
+    let down = below & zero.replacing(with: ones, where: rest .== Lanes16(repeating: -0.5))
+    let integers = unsafeBitCast(sum, to: SIMD16<Int32>.self) &- up &+ down
+    // Lane by lane, which becomes one narrowing: the initialiser of `SIMD16` is a generic function that targets share.
+    var bytes = SIMD16<Int8>()
+    for lane in 0..<16 { bytes[lane] = Int8(truncatingIfNeeded: integers[lane]) }
+    target.storeBytes(of: bytes, as: SIMD16<Int8>.self)
+  }
+}
