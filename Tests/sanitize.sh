@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 kind=${1:-}
 case $kind in
-  thread) filter='CoreTests|MatmulTests|AttentionTests|LayerCellsTests|RowTests|OccamTests|GoldenTests' ;;
+  thread) filter='CoreTests|MatmulTests|RequantizeTests|AttentionTests|AttentionScoresTests|LayerCellsTests|RowTests|OccamTests|GoldenTests' ;;
   address) filter='CoreTests|GGUFTests|ImagesTests|QuantTests|TensorsTests|PruningTests|OccamTests|EndToEndTests' ;;
   *) echo "usage: Tests/sanitize.sh thread|address [FILTER]" >&2; exit 2 ;;
 esac

@@ -63,7 +63,7 @@ extension FixtureSpec {
     all.first { $0.name == name } ?? ModelShape.all.first { $0.name == name && $0.isExact }?.spec
   }
 
-  package static let all: [FixtureSpec] = [demo, g1, g2, g3, bench1b]
+  package static let all: [FixtureSpec] = [demo, g1, g2, g3, bench1b, benchTile]
 
   /// Runs at once, anywhere; the pair of the README's first command.
   package static let demo = FixtureSpec(
@@ -102,4 +102,14 @@ extension FixtureSpec {
       layers: 22, width: 2048, heads: 32, kvHeads: 4, headSize: 64, feedForward: 5632, contextLength: 4096),
     vision: Vision(imageSize: 336, width: 1024, heads: 16, feedForward: 4096, layers: 24, featureLayer: 23),
     vocabulary: .builtIn(minimumCount: 32_000), isForTimingOnly: true)
+
+  /// A SigLIP-B/16-sized encoder over a tile of 512 x 512, 1,024 patches without class token, with CLIP's norms as every
+  /// LLaVA-1.5-format file has them, in front of a small text model: for timing encoders.
+  package static let benchTile = FixtureSpec(
+    name: "bench-tile", seed: 5,
+    text: Text(layers: 3, width: 256, heads: 8, kvHeads: 4, headSize: 32, feedForward: 512),
+    vision: Vision(
+      imageSize: 512, patchSize: 16, width: 768, heads: 12, feedForward: 3072, layers: 12, hasClassToken: false,
+      activation: .gelu, epsilon: 1e-6),
+    isForTimingOnly: true)
 }

@@ -72,7 +72,7 @@ package final class MatmulContext {
     for product in products { prepare(ActivationKind(product.weights.format), x) }
     let plan = MatmulPlan(products, tokens: x.rows, tileTokens: kernels.matmul.tileTokens, threads: team.threads)
     team.parallel(
-      plan.items,
+      plan.items, grain: plan.grain,
       MultiplyStep(plan: plan, products: products, kernels: kernels.matmul, forms: forms, tiles: tiles.pointer))
   }
 

@@ -9,6 +9,8 @@ struct MatmulPlan {
   let chunkTokens: Int
   let chunks: Int
   let items: Int
+  /// Items that one thread takes at a time: all of them where sharing them out would take longer than computing them.
+  let grain: Int
   /// Bytes of packed weights an item takes.
   private let weightBytes: Int
 
@@ -16,6 +18,8 @@ struct MatmulPlan {
   private static let mostTokens = 96
   private static let mostWeights = 256 << 10
   private static let leastWeights = 16 << 10
+  /// Bytes of weights times tokens, read or multiplied in about as long as another thread takes to begin and to report.
+  private static let worthSharing = 256 << 10
 
   init(_ products: UnsafeBufferPointer<MatmulProduct>, tokens: Int, tileTokens: Int, threads: Int) {
     self.tokens = tokens
@@ -32,7 +36,9 @@ struct MatmulPlan {
     let weightBytes = max(MatmulPlan.leastWeights, min(MatmulPlan.mostWeights, even))
     self.weightBytes = weightBytes
     let chunks = chunks
-    items = products.reduce(0) { $0 + MatmulPlan.runs($1, weightBytes).count * chunks }
+    let items = products.reduce(0) { $0 + MatmulPlan.runs($1, weightBytes).count * chunks }
+    self.items = items
+    grain = total < MatmulPlan.worthSharing / tokens ? items : 1
   }
 
   private static func runs(_ product: MatmulProduct, _ weightBytes: Int) -> (panels: Int, count: Int) {

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Hands out parts of large mappings, for thousands of weights that live and die together: no page is shared out in
 /// small pieces, so that nearly all of them are huge, and fewer pages have to be made and cleared while loading.
 ///
@@ -5,11 +7,20 @@
 package final class MemoryArena {
   private var current: AlignedBuffer<UInt8>?
   private var used = 0
+  /// Bytes of `current` whose pages exist.
+  private var present = 0
+  private let team: WorkerTeam?
 
   /// Bytes of a mapping. What is not handed out is never touched and takes no memory.
-  private static let mappingBytes = 64 << 20
+  private static let mappingBytes = 128 << 20
 
-  package init() {}
+  /// Bytes of a huge page: threads that write to one page at the same time would each make and clear one.
+  private static let pageBytes = 2 << 20
+  /// Bytes that appear page by page as they are written: a small model shall not take pages that it does not need.
+  private static let unprepared = 8 << 20
+
+  /// - Parameter team: makes the memory's pages, some ahead, each thread its own.
+  package init(team: WorkerTeam? = nil) { self.team = team }
 
   /// Uninitialised bytes, aligned to 64.
   package func allocate(_ count: Int) -> AlignedBuffer<UInt8> {
@@ -17,11 +28,31 @@ package final class MemoryArena {
     let offset = (used + 63) & ~63
     if let current, count <= current.count - min(offset, current.count) {
       used = offset + count
+      prepare(current)
       return AlignedBuffer(partOf: current, at: offset, count: count)
     }
     let mapping = AlignedBuffer<UInt8>(count: max(count, MemoryArena.mappingBytes), zeroed: false)
     current = mapping
     used = count
+    present = 0
+    prepare(mapping)
     return AlignedBuffer(partOf: mapping, at: 0, count: count)
+  }
+
+  /// Lets the system make the pages up to `used`, and one more for each thread.
+  private func prepare(_ mapping: AlignedBuffer<UInt8>) {
+    guard let team, used > max(present, MemoryArena.unprepared) else { return }
+    let first = present / MemoryArena.pageBytes
+    let last = min(
+      (used - 1) / MemoryArena.pageBytes + team.threads, (mapping.count - 1) / MemoryArena.pageBytes)
+    present = min((last + 1) * MemoryArena.pageBytes, mapping.count)
+    team.parallel(last + 1 - first) { range, _ in
+      for page in (first + range.lowerBound)..<(first + range.upperBound) {
+        let start = page * MemoryArena.pageBytes
+        // Before Linux 5.14 an error: then pages appear as they are written.
+        madvise(
+          mapping.pointer + start, min(MemoryArena.pageBytes, mapping.count - start), Int32(MADV_POPULATE_WRITE))
+      }
+    }
   }
 }

@@ -24,6 +24,8 @@ package final class TimingTable: Sendable {
     }
   }
 
+  package func nanoseconds(of name: String) -> UInt64 { entries.withLock { $0[name]?.nanoseconds ?? 0 } }
+
   /// Rows by falling time: name, calls, milliseconds, share, GOPS, GB/s.
   package func table() -> String {
     let rows = entries.withLock { $0.sorted { ($1.value.nanoseconds, $0.key) < ($0.value.nanoseconds, $1.key) } }

@@ -8,6 +8,15 @@ extension Session {
     try measured { core throws(OccamError) in try core.prefillSeconds(tokens) }
   }
 
+  /// The same with the seconds that attention took of them; nil unless `OccamEnvironment.enableTimings` was called before
+  /// anything was computed.
+  package func prefillProfile(tokens: Int) throws(OccamError) -> (seconds: Double, attention: Double)? {
+    guard let table = TimingTable.shared else { return nil }
+    let before = table.nanoseconds(of: "text.attention")
+    let seconds = try secondsToPrefill(tokens: tokens)
+    return (seconds, Double(table.nanoseconds(of: "text.attention") - before) / 1e9)
+  }
+
   /// Seconds to generate `tokens` tokens one by one after a single one, the output head included.
   public func secondsToDecode(tokens: Int) throws(OccamError) -> Double {
     try measured { core throws(OccamError) in try core.decodeSeconds(tokens) }

@@ -13,6 +13,9 @@ public enum OccamEnvironment {
     Switch.allCases.map { "\(pad($0.rawValue, 16, left: true))\($0.help)\n" }.joined()
   }
 
+  /// Sets OCCAM_TIMING for this process; call it before anything is computed.
+  package static func enableTimings() { setenv(Switch.timing.rawValue, "1", 1) }
+
   /// With OCCAM_TIMING=1, time per operation to stderr.
   public static func printTimings() {
     if let table = TimingTable.shared { Log.line(table.table()) }

@@ -44,6 +44,8 @@ public struct GenerationOptions: Sendable {
     public var visualBudget: Int?
     /// Hard cap of visual tokens an image.
     public var maxVisualTokens: Int?
+    /// The most visual tokens of an image behind stage I, for measuring.
+    package var maxStageOneTokens: Int?
     /// What becomes of dropped tokens' KV cells in the layers before.
     public var kvPolicy = KVCellPolicy.compact
 
@@ -62,6 +64,7 @@ public struct GenerationOptions: Sendable {
       result.layer = layer
       result.visualBudget = visualBudget
       result.maxVisualTokens = maxVisualTokens
+      result.maxStageOneTokens = maxStageOneTokens
       result.kvPolicy = kvPolicy == .keep ? .keep : .compact
       return result
     }

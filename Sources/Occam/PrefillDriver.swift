@@ -37,7 +37,7 @@ struct PrefillDriver {
     try decoder.forward(
       layers: 0..<split, hidden: x, positions: rows.positions, cells: cells, compute: compute, scores: request,
       lastRowOnly: false)
-    let (keep, scores) = stageTwo(rows, request, firstCell, settings)
+    let (keep, scores) = stageTwo(rows, request, settings)
     let compactor = TokenCompactor(rows, keep: keep)
     let survivors = compactor.compact(x)
     if settings.kvPolicy == .compact {
@@ -73,17 +73,19 @@ struct PrefillDriver {
 
   private func scoreRequest(_ rows: PrefillRows, _ firstCell: Int) -> ScoreRequest? {
     guard !rows.questionRows.isEmpty else { return nil }
-    let output = compute.view(.scores, rows: rows.questionRows.count, columns: firstCell + rows.count)
-    return ScoreRequest(rows: rows.questionRows, output: output)
+    // Visual tokens and registers only: the whole rows of a long question would outgrow every activation.
+    let keys = rows.visualKeys(firstCell: firstCell)
+    let output = compute.view(.scores, rows: rows.questionRows.count, columns: keys.reduce(0) { $0 + $1.count })
+    return ScoreRequest(rows: rows.questionRows, keys: keys, output: output)
   }
 
   /// An image that no text of the question follows cannot be asked about: all its tokens stay.
   private func stageTwo(
-    _ rows: PrefillRows, _ request: ScoreRequest?, _ firstCell: Int, _ settings: PruningSettings
+    _ rows: PrefillRows, _ request: ScoreRequest?, _ settings: PruningSettings
   ) -> (keep: [KeepList], scores: [TokenScores]) {
     let everything = rows.spans.map { KeepList.everything($0.visual.count) }
     guard let request else { return (everything, []) }
-    let spans = rows.visualSpans(firstCell: firstCell)
+    let spans = rows.visualSpans()
     let scores = StageTwo.scores(rows: request.output, spans: spans)
     let lists = StageTwo.keep(scores, images: spans.map(\.image), lambda: settings.lambda2, cap: settings.cap)
     let keep = spans.indices.map { spans[$0].firstRow < rows.questionRows.count ? lists[$0] : everything[$0] }

@@ -8,7 +8,10 @@ struct PrefillRows {
     let image: Int
     /// Rows of the visual tokens.
     let visual: Range<Int>
+    /// Follows the visual tokens.
     let register: Int?
+    /// Behind the last row.
+    var end: Int { (register ?? (visual.upperBound - 1)) + 1 }
   }
 
   private(set) var tokens: [(row: Int, id: Int32)] = []
@@ -54,14 +57,21 @@ struct PrefillRows {
     spans.append(Span(image: index, visual: visual, register: register))
   }
 
-  /// Spans as stage II sees them: keys are cells, `firstCell` of them stored before these rows.
-  func visualSpans(firstCell: Int) -> [VisualSpan] {
-    spans.map { span in
-      let end = (span.register ?? (span.visual.upperBound - 1)) + 1
+  /// The keys stage II looks at, a range for each image: its visual tokens and its register.
+  /// - Parameter firstCell: cells stored before these rows.
+  func visualKeys(firstCell: Int) -> [Range<Int>] {
+    spans.map { firstCell + $0.visual.lowerBound..<firstCell + $0.end }
+  }
+
+  /// Spans as stage II sees them: columns of score rows that hold `visualKeys` one behind the other.
+  func visualSpans() -> [VisualSpan] {
+    var column = 0
+    return spans.map { span in
+      defer { column += span.end - span.visual.lowerBound }
       return VisualSpan(
-        image: span.image, columns: (firstCell + span.visual.lowerBound)..<(firstCell + span.visual.upperBound),
-        register: span.register.map { firstCell + $0 },
-        firstRow: questionRows.firstIndex { $0 >= end } ?? questionRows.count)
+        image: span.image, columns: column..<column + span.visual.count,
+        register: span.register.map { column + $0 - span.visual.lowerBound },
+        firstRow: questionRows.firstIndex { $0 >= span.end } ?? questionRows.count)
     }
   }
 }

@@ -24,11 +24,13 @@ struct SessionImage {
 struct StageOneSettings: Equatable {
   let isPruned: Bool
   var lambda1: Float
+  let cap: Int?
   let plan: RegisterPlan?
 
   init(_ settings: PruningSettings?) {
     isPruned = settings != nil
     lambda1 = settings?.lambda1 ?? 0
+    cap = settings?.stageOneCap
     plan = settings?.reference == .register ? settings?.plan : nil
   }
 }
@@ -94,7 +96,7 @@ struct ImagePipeline {
 
   private func stageOne(_ encoded: EncodedImage, _ settings: StageOneSettings) -> KeepList {
     guard settings.isPruned, let scores = encoded.scores else { return .everything(encoded.patches) }
-    return StageOne.keep(ImagePipeline.tokenScores(encoded, scores), lambda: settings.lambda1)
+    return StageOne.keep(ImagePipeline.tokenScores(encoded, scores), lambda: settings.lambda1, cap: settings.cap)
   }
 
   /// The encoder's scores as stage I compares them: against the register's, or against their own mean.

@@ -19,6 +19,9 @@ package struct PruningOptions: Sendable, Equatable {
   package var visualBudget: Int?
   /// The most visual tokens one image may keep; a hard cap.
   package var maxVisualTokens: Int?
+  /// The most visual tokens of an image that Stage I lets through, largest scores first; for measuring with the counts
+  /// of a published setting where no threshold means anything (random weights).
+  package var maxStageOneTokens: Int?
   package var kvPolicy = KVPolicy.compact
 
   package init() {}
@@ -63,6 +66,8 @@ package struct PruningSettings: Sendable, Equatable {
   package let layer: Int
   /// The most visual tokens per image.
   package let cap: Int?
+  /// The most visual tokens per image behind Stage I.
+  package let stageOneCap: Int?
   package let reference: ReferenceKind
   /// Register neurons of the encoder; empty with the mean as reference.
   package let plan: RegisterPlan
@@ -104,7 +109,8 @@ extension PruningOptions {
     return PruningSettings(
       lambda1: first, lambda2: second,
       layer: layer ?? calibratedLayer(sidecar, layers: layers) ?? PruningOptions.defaultLayer(layers: layers),
-      cap: cap, reference: kind, plan: sidecar?.plan ?? RegisterPlan([]), kvPolicy: kvPolicy, notes: notes)
+      cap: cap, stageOneCap: maxStageOneTokens, reference: kind, plan: sidecar?.plan ?? RegisterPlan([]),
+      kvPolicy: kvPolicy, notes: notes)
   }
 
   private func calibratedLayer(_ sidecar: Sidecar?, layers: Int) -> Int? {
@@ -116,7 +122,10 @@ extension PruningOptions {
     for (name, value) in [("lambda1", lambda1), ("lambda2", lambda2)] {
       if let value, !(value >= 0 && value.isFinite) { throw .invalidLambda(name: name, value) }
     }
-    for (name, value) in [("visual budget", visualBudget), ("maximum of visual tokens", maxVisualTokens)] {
+    for (name, value) in [
+      ("visual budget", visualBudget), ("maximum of visual tokens", maxVisualTokens),
+      ("maximum of visual tokens behind stage I", maxStageOneTokens),
+    ] {
       if let value, value < 1 { throw .invalidCount(name: name, value) }
     }
     if let layer, layer < 1 || layer > layers { throw .layerOutOfRange(layer, layers: layers) }

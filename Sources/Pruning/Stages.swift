@@ -4,8 +4,16 @@ import OccamCore
 /// a softmax of its own is a set of its own.
 package enum StageOne {
   /// S1 = { v : s1(v) >= lambda1 x s1(r) }; at least one token survives.
-  package static func keep(_ scores: TokenScores, lambda: Float) -> KeepList {
-    let kept = threshold(scores, lambda: lambda)
+  /// - Parameter cap: the most tokens that survive, largest scores first, ties by the lower index; at least 1.
+  package static func keep(_ scores: TokenScores, lambda: Float, cap: Int? = nil) -> KeepList {
+    var kept = threshold(scores, lambda: lambda)
+    if let cap, kept.count > max(cap, 1) {
+      kept.sort { left, right in
+        let (a, b) = (scores.relative(left), scores.relative(right))
+        return a != b ? a > b : left < right
+      }
+      kept = kept.prefix(max(cap, 1)).sorted()
+    }
     if !kept.isEmpty || scores.scores.isEmpty { return KeepList(kept: kept, total: scores.scores.count) }
     return KeepList(kept: [strongest([scores])?.token ?? 0], total: scores.scores.count)
   }

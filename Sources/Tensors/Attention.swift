@@ -52,6 +52,8 @@ struct Attention {
   static let rowsPerTile = 60
   /// Below this many tiles (decoding) rows are split by ranges of cells too, and merged afterwards.
   static let fewTiles = 16
+  /// Multiplies one thread should get at least, a few microseconds.
+  static let multipliesPerStep = 1 << 16
   /// Blocks in one such range.
   static let splitBlocks = 8
   /// Up to this many rows cells in binary16 are converted in the products themselves, where the processor can; more
@@ -84,8 +86,10 @@ struct Attention {
       let size = AttentionTileSize(
         rows: positions * group, dimension: dimension, paddedDimension: layout.paddedDimension)
       let memory = scratch.tiles(size, workers: ops.team.threads)
+      // Multiplies of one item at most; together they are to be worth another thread's while.
+      let work = size.rows * min(blocks * CellLayout.cells, cells.count) * dimension
       ops.team.parallel(
-        tiles * cells.kvHeads,
+        tiles * cells.kvHeads, grain: max(1, Attention.multipliesPerStep / max(work, 1)),
         TileStep(attention: self, positions: positions, tiles: tiles, blocks: blocks, memory: memory, out: out))
     }
   }
@@ -99,14 +103,14 @@ struct Attention {
     let memory: AttentionTiles
     let out: MatrixView<Float>
 
+    /// All tiles of a head follow each other: its keys and values stay in the second-level cache.
     func run(_ range: Range<Int>, worker: Int) {
       let memory = memory[worker]
-      let kvHeads = attention.cells.kvHeads
       for item in range {
         // Late tiles see the most cells: started first, they leave no long end.
-        let rows = attention.tileRows(tiles - 1 - item / kvHeads, positions)
-        attention.compute(rows, head: item % kvHeads, blocks: 0..<blocks, memory)
-        attention.store(rows, head: item % kvHeads, memory, into: out)
+        let rows = attention.tileRows(tiles - 1 - item % tiles, positions)
+        attention.compute(rows, head: item / tiles, blocks: 0..<blocks, memory)
+        attention.store(rows, head: item / tiles, memory, into: out)
       }
     }
   }
@@ -136,10 +140,11 @@ struct Attention {
         let limit = Int32(max(0, min(visible(row) - first, CellLayout.cells)))
         (memory.limits + (row - rows.lowerBound) * group).update(repeating: limit, count: group)
       }
-      multiplyKeys(head, block, rows: count, memory)
+      let seen = min(visible(last) - first, CellLayout.cells)
+      multiplyKeys(head, block, rows: count, cells: seen, memory)
       vector.softmaxStep(
         memory.scores, memory.limits, memory.maxima, memory.sums, memory.outputs, count, layout.paddedDimension)
-      multiplyValues(head, block, rows: count, cells: min(visible(last) - first, CellLayout.cells), memory)
+      multiplyValues(head, block, rows: count, cells: seen, memory)
     }
   }
 
@@ -165,25 +170,25 @@ struct Attention {
     }
   }
 
-  func multiplyKeys(_ head: Int, _ block: Int, rows: Int, _ memory: AttentionTileMemory) {
+  func multiplyKeys(_ head: Int, _ block: Int, rows: Int, cells count: Int, _ memory: AttentionTileMemory) {
     let base = cells.head(head, block: block)
     let vector = ops.vector
     switch cells.format {
     case .f32:
-      vector.scores(memory.queries, base.assumingMemoryBound(to: Float.self), memory.scores, rows, dimension)
+      vector.scores(memory.queries, base.assumingMemoryBound(to: Float.self), memory.scores, rows, count, dimension)
     case .f16:
       let halves = base.assumingMemoryBound(to: UInt16.self)
       if rows <= Attention.directRows, vector.convertsHalves {
-        vector.scoresHalf(memory.queries, halves, memory.scores, rows, dimension)
+        vector.scoresHalf(memory.queries, halves, memory.scores, rows, count, dimension)
       } else {
         vector.widen(halves, memory.keys, dimension * CellLayout.cells)
-        vector.scores(memory.queries, memory.keys, memory.scores, rows, dimension)
+        vector.scores(memory.queries, memory.keys, memory.scores, rows, count, dimension)
       }
     case .q8_0:
       vector.dequantizeKeys(
         base.assumingMemoryBound(to: Int8.self), (base + layout.keyScales).assumingMemoryBound(to: UInt16.self),
         memory.keys, dimension)
-      vector.scores(memory.queries, memory.keys, memory.scores, rows, dimension)
+      vector.scores(memory.queries, memory.keys, memory.scores, rows, count, dimension)
     }
   }
 

@@ -97,16 +97,3 @@ struct AttentionTileMemory {
     probabilities = values + AttentionTile.cells * size.paddedDimension
   }
 }
-
-/// Asks attention for the mean over heads of the softmax probabilities of some rows.
-package struct ScoreRequest {
-  /// Rows of the query matrix.
-  package let rows: [Int]
-  /// rows.count x keys, zero where a row may not look; may have more columns than there are keys (zeros).
-  package let output: MatrixView<Float>
-
-  package init(rows: [Int], output: MatrixView<Float>) {
-    self.rows = rows
-    self.output = output
-  }
-}

@@ -6,7 +6,7 @@ import Testing
     let arena = MemoryArena()
     var parts: [AlignedBuffer<UInt8>] = []
     // Sizes that end inside a cache line, none at all, and one larger than a mapping.
-    let sizes = [1, 63, 64, 0, 65, 4096, 3 << 20, 70 << 20, 100]
+    let sizes = [1, 63, 64, 0, 65, 4096, 3 << 20, 130 << 20, 100]
     for (index, size) in sizes.enumerated() {
       let part = arena.allocate(size)
       #expect(part.count == size)

@@ -97,6 +97,9 @@ import Testing
     #expect(error { $0.lambda2 = .nan } != nil)
     #expect(error { $0.visualBudget = 0 } == .invalidCount(name: "visual budget", 0))
     #expect(error { $0.maxVisualTokens = -1 }?.description == "maximum of visual tokens -1: expected 1 or more")
+    #expect(
+      error { $0.maxStageOneTokens = 0 }?.description == "maximum of visual tokens behind stage I 0: expected 1 or more"
+    )
   }
 
   @Test func reportCountsTokensPerLayer() throws {

@@ -43,6 +43,18 @@ import Testing
     #expect(StageOne.keep(scores, lambda: .infinity).kept == [1])
   }
 
+  @Test func stageOneCapKeepsTheLargest() {
+    let scores = TokenScores(scores: [0.3, .nan, 0.4, 0.3, 0.1], reference: 1, kind: .register)
+    #expect(StageOne.keep(scores, lambda: 0, cap: 3).kept == [0, 2, 3])
+    // Ties by the lower index; numbers before what is none.
+    #expect(StageOne.keep(scores, lambda: 0, cap: 2).kept == [0, 2])
+    #expect(StageOne.keep(scores, lambda: 0, cap: 4).kept == [0, 2, 3, 4])
+    #expect(StageOne.keep(scores, lambda: 0, cap: 0).kept == [2])
+    // The threshold comes first, and a cap above it changes nothing.
+    #expect(StageOne.keep(scores, lambda: 0.35, cap: 3).kept == [2])
+    #expect(StageOne.keep(scores, lambda: 0.2, cap: 9).kept == [0, 2, 3])
+  }
+
   @Test func meanReference() {
     let scores = TokenScores(scores: [1, 2, 3, .nan, .infinity])
     #expect(scores.reference == 2)

@@ -70,6 +70,7 @@ struct Bench {
     options.lambda2 = arguments[Flags.lambda2]
     options.layer = arguments[Flags.pruneLayer]
     options.maxVisualTokens = arguments[Flags.maxVisualTokens]
+    options.maxStageOneTokens = arguments[Flags.stageOneTokens]
     return options
   }
 

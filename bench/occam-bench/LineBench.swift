@@ -18,11 +18,14 @@ struct LineBench {
       try line("ttft", tokens, answers.map { $0.timings.timeToFirstToken / 1000 })
       try line("encode", tokens, answers.map { $0.timings.imageEncode / 1000 })
     }
-    try bench.forEachRate(line)
+    try bench.forEachRate { try line($0, $1, $2) }
     if let photo = bench.photo {
       let answers = try answers("ttft-pruned", photo, bench.pruning)
       let tokens = answers.last?.pruning.reduce(0) { $0 + $1.total } ?? 0
-      try line("ttft-pruned", tokens, answers.map { $0.timings.timeToFirstToken / 1000 })
+      let pruning = answers.last?.pruning ?? []
+      try line(
+        "ttft-pruned", tokens, answers.map { $0.timings.timeToFirstToken / 1000 },
+        ", \"stage1\": \(pruning.reduce(0) { $0 + $1.stage1 }), \"kept\": \(pruning.reduce(0) { $0 + $1.kept })")
     }
   }
 
@@ -46,11 +49,11 @@ struct LineBench {
     return result
   }
 
-  /// - Parameters: n: what was processed, tokens or 1; seconds: one a run.
-  private func line(_ test: String, _ n: Int, _ seconds: [Double]) throws {
+  /// - Parameters: n: what was processed, tokens or 1; seconds: one a run; more: further members.
+  private func line(_ test: String, _ n: Int, _ seconds: [Double], _ more: String = "") throws {
     let times = seconds.map { Number.text($0, 6) }.joined(separator: ", ")
     try Terminal.output(
       "{\"test\": \"\(test)\", \"n\": \(n), \"seconds\": [\(times)], \"rss\": \(OccamProcess.peakResidentBytes), "
-        + "\"rss_baseline\": \(bench.baseline), \"kernel\": \"\(bench.model.kernel)\"}\n")
+        + "\"rss_baseline\": \(bench.baseline), \"kernel\": \"\(bench.model.kernel)\"\(more)}\n")
   }
 }

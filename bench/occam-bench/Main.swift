@@ -13,7 +13,13 @@ import OccamCommandLine
       try Flags.spec.checkOperands(arguments)
       if try runShape(arguments) { return .success }
       let photo = try arguments[Flags.image].map { try PhotoFile.read($0) }
+      let isGrowth = arguments[Flags.growth]
+      if isGrowth { OccamEnvironment.enableTimings() }
       let bench = try Bench(arguments, photo)
+      if isGrowth {
+        try Terminal.output(try GrowthBench(bench).table().text(bench.format))
+        return .success
+      }
       if arguments[Flags.format] == .jsonl {
         try LineBench(bench).run()
       } else {
@@ -63,6 +69,12 @@ enum Flags {
   static let pruneLayer = Flag<Int>.integer("--prune-layer", in: 1...1024, help: "text layer of stage II, from 1")
   static let maxVisualTokens = Flag<Int>.integer(
     "--max-visual-tokens", in: 1...(1 << 20), help: "hard cap of visual tokens")
+  static let stageOneTokens = Flag<Int>.integer(
+    "--stage1-tokens", in: 1...(1 << 20),
+    help:
+      "most visual tokens behind stage I; with --max-visual-tokens and lambdas of 0 the counts of a published setting")
+  static let growth = Flag<Bool>.toggle(
+    "--growth", help: "prefill 64, 256, 1024 and 4096 tokens: cost of a token and attention's share of it")
   static let format = Flag<Format>.choice(
     "-o", "--output", default: .md, help: "format of the results; jsonl: a line a test, as bench/peers reads it")
   static let help = Flag<Bool>.toggle("-h", "--help", help: "print this help")
@@ -72,8 +84,10 @@ enum Flags {
     groups: [
       .init("Model", [model.spec, projector.spec]),
       ShapeFlags.group,
-      .init("Tests", [prefill.spec, decode.spec, image.spec, prompt.spec, repetitions.spec]),
-      .init("Pruning", [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, maxVisualTokens.spec]),
+      .init("Tests", [prefill.spec, decode.spec, image.spec, prompt.spec, repetitions.spec, growth.spec]),
+      .init(
+        "Pruning",
+        [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, stageOneTokens.spec, maxVisualTokens.spec]),
       .init("Machine", [threads.spec, cells.spec, encoderType.spec]),
       .init("Output", [format.spec, help.spec]),
     ],

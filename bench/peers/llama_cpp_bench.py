@@ -1,7 +1,7 @@
 """Times llama.cpp and Occam in turn on a model, a mmproj and a photo. README.md explains rows and table.
 
 usage: python llama_cpp_bench.py -m MODEL --mmproj MMPROJ --image PHOTO
-           [-t 2] [-r 3] [-p 512] [-n 64] [--occam .build/release/occam-bench] [--budget 32]
+           [-t 2] [-r 3] [-p 512] [-n 64] [--occam .build/release/occam-bench] [--stage1 250] [--budget 32]
            [--peer-python VENV/bin/python] [--results [FOLDER]]
 
 JSON lines on stdout, with --occam the table of both on stderr. Needs llama-cpp-python 0.3.36 (llama.cpp 0c1e57098), numpy,
@@ -25,7 +25,7 @@ from table import OWN, PEER, report, summary  # noqa: E402
 QUESTION = "USER: <__media__>\nWhat is in the picture? ASSISTANT:"
 OCCAM_ARGUMENTS = (
     " -m {model} -mm {mmproj} --image {image} -t {threads} -p {prompt} -n {generate} -r 1 -o jsonl"
-    " --visual-budget {budget}")
+    " --lambda1 0 --stage1-tokens {stage1} --lambda2 0 --max-visual-tokens {budget}")
 
 
 def peak() -> int:
@@ -118,6 +118,7 @@ def summarise(runtime: str, rounds: list[list[dict]], facts: dict) -> list[dict]
             "build": first.get("build", first.get("kernel", "")), **facts, "test": first["test"], "n": first["n"],
             **timing, "tokens_per_s": first["n"] / timing["seconds_median"],
             "rss": max(row["rss"] for row in same), "rss_baseline": first.get("rss_baseline", 0),
+            **{key: first[key] for key in ("stage1", "kept") if key in first},
         })
     return rows
 
@@ -147,6 +148,7 @@ def main():
     parser.add_argument("-p", "--prompt", type=int, default=512)
     parser.add_argument("-n", "--generate", type=int, default=64)
     parser.add_argument("--budget", type=int, default=32, help="visual tokens that Occam's pruned runs end with")
+    parser.add_argument("--stage1", type=int, default=250, help="visual tokens behind stage I in Occam's pruned runs")
     parser.add_argument("--occam", help="occam-bench, or a whole command to alternate with (README.md)")
     parser.add_argument(
         "--peer-python", default=sys.executable, help="interpreter that has llama-cpp-python (default: this one)")

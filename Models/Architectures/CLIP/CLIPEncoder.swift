@@ -107,7 +107,7 @@ package final class CLIPEncoder: VisionEncoder {
     if wantsScores {
       let wanted = rows.classToken.map { [$0] } ?? Array(rows.patches) + (rows.register.map { [$0] } ?? [])
       request = ScoreRequest(
-        rows: wanted, output: compute.view(.scores, rows: wanted.count, columns: x.rows))
+        rows: wanted, reduction: .mean, output: compute.view(.scores, rows: 1, columns: x.rows))
     }
     timed("vision.attention", operations: 4 * Double(x.rows) * Double(x.rows) * Double(shape.hidden)) {
       compute.tensors.attend(
@@ -119,7 +119,7 @@ package final class CLIPEncoder: VisionEncoder {
       compute.matmul.multiply(
         by: layer.output.weight, into: x, bias: layer.output.bias?.pointer, accumulate: true)
     }
-    return request.map { rows.stageOneScores($0.output) }
+    return request.map { rows.stageOneScores($0.output.row(0)) }
   }
 
   /// x += Wdown f(Wup n), n = LayerNorm(x); register neurons move their largest patch activation to the register.

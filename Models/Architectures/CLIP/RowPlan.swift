@@ -19,14 +19,10 @@ struct RowPlan {
     selected = Array(shifted) + (wantsRegister ? [count - 1] : [])
   }
 
-  /// s1 of every patch, then of the register: the class token's attention row, or without one the column means.
-  /// - Parameter attention: [requested rows x all rows], mean over heads.
-  func stageOneScores(_ attention: MatrixView<Float>) -> [Float] {
-    var mean = [Float](repeating: 0, count: count)
-    for row in 0..<attention.rows {
-      for column in 0..<count { mean[column] += attention.row(row)[column] }
-    }
-    let scale = 1 / Float(max(attention.rows, 1))
-    return (Array(patches) + (register.map { [$0] } ?? [])).map { mean[$0] * scale }
+  /// s1 of every patch, then of the register.
+  /// - Parameter attention: to all rows, mean over heads: the class token's, or without one the mean of all patches' and
+  ///   the register's.
+  func stageOneScores(_ attention: UnsafePointer<Float>) -> [Float] {
+    (Array(patches) + (register.map { [$0] } ?? [])).map { attention[$0] }
   }
 }

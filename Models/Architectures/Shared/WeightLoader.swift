@@ -19,7 +19,7 @@ package final class WeightLoader {
   private let progress: (Double) -> Void
   private let total: Int
   private var done = 0
-  private let arena = MemoryArena()
+  private let arena: MemoryArena
 
   /// - Parameter progress: called with the share of the file's tensor bytes taken so far, 0...1.
   package init(
@@ -29,6 +29,7 @@ package final class WeightLoader {
     self.kernels = kernels
     self.team = team
     self.progress = progress
+    arena = MemoryArena(team: team)
     total = file.tensors.reduce(0) { $0 + $1.byteRange.count }
   }
 

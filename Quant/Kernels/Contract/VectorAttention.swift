@@ -3,22 +3,22 @@ public enum VectorAttention<L: VectorLanes> {
   @inlinable
   public static func scores(
     _ queries: UnsafePointer<Float>, _ keys: UnsafePointer<Float>, _ scores: UnsafeMutablePointer<Float>,
-    _ rows: Int, _ dimension: Int
+    _ rows: Int, _ cells: Int, _ dimension: Int
   ) {
     product(
       queries, AttentionTile.rowStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
-      depth: dimension, columns: AttentionTile.cells, accumulate: false
+      depth: dimension, columns: (cells + L.wideCount - 1) & ~(L.wideCount - 1), accumulate: false
     ) { L.wideLoad(keys + $0) }
   }
 
   @inlinable
   public static func scoresHalf(
     _ queries: UnsafePointer<Float>, _ keys: UnsafePointer<UInt16>, _ scores: UnsafeMutablePointer<Float>,
-    _ rows: Int, _ dimension: Int
+    _ rows: Int, _ cells: Int, _ dimension: Int
   ) {
     product(
       queries, AttentionTile.rowStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
-      depth: dimension, columns: AttentionTile.cells, accumulate: false
+      depth: dimension, columns: (cells + L.wideCount - 1) & ~(L.wideCount - 1), accumulate: false
     ) { L.wideLoad(keys + $0) }
   }
 
@@ -44,7 +44,7 @@ public enum VectorAttention<L: VectorLanes> {
     ) { L.wideLoad(values + $0) }
   }
 
-  /// C (rows x columns) = or += A (rows x depth) * B (depth x columns), `columns` a multiple of 32; `load` gives B at
+  /// C (rows x columns) = or += A (rows x depth) * B (depth x columns), `columns` whole vectors; `load` gives B at
   /// an element offset. Every element sums over depth in order, whichever tile computes it, so that a row's result
   /// does not depend on its neighbours.
   @inlinable @inline(__always)
@@ -235,15 +235,18 @@ public enum VectorAttention<L: VectorLanes> {
         sums[row] *= factor[0]
       }
       let shift = Lanes16(repeating: maximum)
-      v0 = VectorRows<L>.exp(v0 - shift)
-      v1 = VectorRows<L>.exp(v1 - shift)
-      v2 = VectorRows<L>.exp(v2 - shift)
-      v3 = VectorRows<L>.exp(v3 - shift)
-      if limit < 64 {
-        v0 = masked(v0, limit, 0)
-        v1 = masked(v1, limit - 16, 0)
-        v2 = masked(v2, limit - 32, 0)
-        v3 = masked(v3, limit - 48, 0)
+      if limit > 48 {
+        v0 = VectorRows<L>.exp(v0 - shift)
+        v1 = VectorRows<L>.exp(v1 - shift)
+        v2 = VectorRows<L>.exp(v2 - shift)
+        v3 = masked(VectorRows<L>.exp(v3 - shift), limit - 48, 0)
+      } else {
+        // Few cells: what a row does not see at all is not computed either.
+        let zero = Lanes16(repeating: 0)
+        v0 = limit > 0 ? masked(VectorRows<L>.exp(v0 - shift), limit, 0) : zero
+        v1 = limit > 16 ? masked(VectorRows<L>.exp(v1 - shift), limit - 16, 0) : zero
+        v2 = limit > 32 ? masked(VectorRows<L>.exp(v2 - shift), limit - 32, 0) : zero
+        v3 = zero
       }
       store16(v0, s)
       store16(v1, s + 16)

@@ -79,10 +79,10 @@ public struct VectorKernels: Sendable {
 
   // MARK: Attention tiles (see `AttentionTile` for the layouts)
 
-  /// scores = queries * keys: (queries, keys, scores, rows, dimension).
-  public var scores: @Sendable (Floats, Floats, MutableFloats, Int, Int) -> Void
+  /// scores = queries * keys: (queries, keys, scores, rows, cells, dimension), the first `cells` columns at least.
+  public var scores: @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void
   /// The same, keys in binary16.
-  public var scoresHalf: @Sendable (Floats, Halves, MutableFloats, Int, Int) -> Void
+  public var scoresHalf: @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void
   /// outputs += weights * values: (weights, values, outputs, rows, cells, paddedDimension).
   public var weightedValues: @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void
   /// The same, values in binary16.
@@ -118,8 +118,8 @@ public struct VectorKernels: Sendable {
     dequantizeValues: @escaping @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int, Int) -> Void,
     requantizeHalves: @escaping @Sendable (Halves, UnsafeMutableRawPointer, Int, Bool) -> Void,
     requantizeFloats: @escaping @Sendable (Floats, UnsafeMutableRawPointer, Int, Bool) -> Void,
-    scores: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int) -> Void,
-    scoresHalf: @escaping @Sendable (Floats, Halves, MutableFloats, Int, Int) -> Void,
+    scores: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void,
+    scoresHalf: @escaping @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void,
     weightedValues: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void,
     weightedValuesHalf: @escaping @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void,
     softmaxStep:

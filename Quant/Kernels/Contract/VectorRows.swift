@@ -4,7 +4,7 @@ public enum VectorRows<L: VectorLanes> {
   ///
   /// Cody-Waite reduction x = n ln 2 + r with |r| <= ln 2 / 2, ln 2 in two parts; e^r by its Taylor polynomial of
   /// degree 7 (remainder below 6e-9); 2^n added to the exponent bits.
-  @inlinable @inline(__always)
+  @_transparent
   public static func exp(_ argument: Lanes16) -> Lanes16 {
     let x = smaller(larger(argument, Lanes16(repeating: -87)), Lanes16(repeating: 88))
     // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low mantissa bits.
