@@ -32,13 +32,13 @@ package final class MatmulContext {
   private var x: MatrixView<Float>?
   private var forms = InputForms()
   private var packed = [false, false, false]
-  /// One tile for each worker.
+  /// One tile for each worker, and the kernels' scratch memory behind it.
   private let tiles: AlignedBuffer<Float>
 
   package init(kernels: KernelSet, team: WorkerTeam) {
     self.kernels = kernels
     self.team = team
-    tiles = AlignedBuffer(count: team.threads * kernels.matmul.tileTokens * PanelLayout.rows)
+    tiles = AlignedBuffer(count: team.threads * kernels.matmul.tileFloats)
   }
 
   /// Takes x [tokens x columns] as the input of the following products. x is read at the first of them that needs
@@ -85,7 +85,7 @@ package final class MatmulContext {
     let tiles: UnsafeMutablePointer<Float>
 
     func run(_ range: Range<Int>, worker: Int) {
-      let tile = tiles + worker * kernels.tileTokens * PanelLayout.rows
+      let tile = tiles + worker * kernels.tileFloats
       for item in range {
         let part = plan.part(item, products)
         let product = products[part.product]
@@ -161,4 +161,9 @@ private struct InputForms {
       }
     }
   }
+}
+
+extension MatmulKernels {
+  /// Floats of a tile and the scratch memory behind it.
+  fileprivate var tileFloats: Int { tileTokens * PanelLayout.rows + scratchBytes / 4 }
 }

@@ -5,7 +5,7 @@ import OccamKernelContract
 struct MatmulPlan {
   let tokens: Int
   let tileTokens: Int
-  /// Tokens of an item, a multiple of `tileTokens`.
+  /// Tokens of an item, whole groups of activations.
   let chunkTokens: Int
   let chunks: Int
   let items: Int
@@ -14,6 +14,8 @@ struct MatmulPlan {
   /// Bytes of packed weights an item takes.
   private let weightBytes: Int
 
+  /// Of a chunk; a multiple of every set's tile.
+  private static let mostTokens = 96
   private static let mostWeights = 256 << 10
   private static let leastWeights = 16 << 10
   /// Bytes of weights times tokens, read or multiplied in about as long as another thread takes to begin and to report.
@@ -22,9 +24,10 @@ struct MatmulPlan {
   init(_ products: UnsafeBufferPointer<MatmulProduct>, tokens: Int, tileTokens: Int, threads: Int) {
     self.tokens = tokens
     self.tileTokens = tileTokens
-    let tiles = (tokens - 1) / tileTokens + 1
-    let chunkTiles = min(tiles, max(1, 96 / tileTokens))
-    chunkTokens = chunkTiles * tileTokens
+    // Even shares: a last chunk of one token would pass all weights once more for little.
+    let step = tileTokens < MatmulPlan.mostTokens ? tileTokens : ActivationLayout.tokens
+    let share = (tokens - 1) / ((tokens - 1) / MatmulPlan.mostTokens + 1) + 1
+    chunkTokens = (share - 1) / step * step + step
     chunks = (tokens - 1) / chunkTokens + 1
     let total = products.reduce(0) { $0 + $1.weights.panels * $1.weights.panelBytes }
     // About eight items a thread: the last one to finish keeps the others waiting for a few percent at most.

@@ -18,11 +18,12 @@ package final class PackedMatrix: Sendable {
   ///   - source: the rows as a GGUF file holds them, any alignment.
   ///   - stored: the format of `source` if it is another than `format`, a float one: rows are then encoded in `format`
   ///     on their way, to the same bytes as by `QuantFormat.encode`.
+  ///   - limitsPairs: encodes Q8_0 as `BlockQ8_0.encodePairLimited` does.
   ///   - team: packs in parallel.
   ///   - arena: where the packed matrix shall lie; without one it takes memory of its own.
   package init(
     rows: Int, columns: Int, format: QuantFormat, source: UnsafeRawBufferPointer, stored: QuantFormat? = nil,
-    kernels: KernelSet, team: WorkerTeam, arena: MemoryArena? = nil
+    limitsPairs: Bool = false, kernels: KernelSet, team: WorkerTeam, arena: MemoryArena? = nil
   ) throws(MatmulError) {
     let stored = stored ?? format
     precondition(stored == format || !stored.isQuantized, "PackedMatrix: only float formats are encoded anew")
@@ -44,7 +45,8 @@ package final class PackedMatrix: Sendable {
     self.panelBytes = panelBytes
     let storage = arena?.allocate(total) ?? AlignedBuffer<UInt8>(count: total, zeroed: false)
     self.storage = storage
-    let encoder = RowEncoder(from: stored, to: format, columns: columns, rowBytes: rowBytes, kernels: kernels.vector)
+    let encoder = RowEncoder(
+      from: stored, to: format, columns: columns, limitsPairs: limitsPairs, kernels: kernels.vector)
     // Sixteen rows for each worker: those to be encoded, and the last ones of a matrix that end inside a panel.
     let staged = PanelLayout.rows * rowBytes
     let staging = AlignedBuffer<UInt8>(
@@ -85,23 +87,21 @@ private struct RowEncoder {
   let from: QuantFormat
   let to: QuantFormat
   let columns: Int
-  let rowBytes: Int
+  let limitsPairs: Bool
   let kernels: VectorKernels
-
-  init(from: QuantFormat, to: QuantFormat, columns: Int, rowBytes: Int, kernels: VectorKernels) {
-    (self.from, self.to, self.columns, self.rowBytes, self.kernels) = (from, to, columns, rowBytes, kernels)
-  }
 
   func encode(_ row: UnsafeRawPointer, into target: UnsafeMutableRawPointer) {
     switch (from, to) {
-    case (.f16, .q8_0): kernels.requantizeHalves(row.assumingMemoryBound(to: UInt16.self), target, columns)
-    case (.f32, .q8_0): kernels.requantizeFloats(row.assumingMemoryBound(to: Float.self), target, columns)
+    case (.f16, .q8_0):
+      kernels.requantizeHalves(row.assumingMemoryBound(to: UInt16.self), target, columns, limitsPairs)
+    case (.f32, .q8_0):
+      kernels.requantizeFloats(row.assumingMemoryBound(to: Float.self), target, columns, limitsPairs)
     default:
       withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { floats in
         guard let values = floats.baseAddress else { return }
         from.decode(row, count: columns, into: values)
         if to == .q8_0 {
-          kernels.requantizeFloats(values, target, columns)
+          kernels.requantizeFloats(values, target, columns, limitsPairs)
         } else {
           to.encode(values, count: columns, into: target)
         }

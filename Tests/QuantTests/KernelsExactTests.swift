@@ -60,6 +60,26 @@ struct KernelsExactTests {
     }
   }
 
+  /// Q8_0 blocks whose neighbours add up to 128 at most take a path of their own in some sets: at its ends, beside blocks
+  /// that are just past them, and beside many tokens.
+  @Test(arguments: KernelSet.available().map(\.name))
+  func limitedPairsAreExact(_ set: String) throws {
+    let pairs: [(Int, Int)] = [(127, 1), (64, 64), (-128, 0), (-64, -64), (-127, -1), (127, -128), (1, 127), (0, -128)]
+    for past in [false, true] {
+      for sign in [1, -1] {
+        let source = Self.matrix(.q8_0, rows: 19, columns: 256) { count, _ in
+          let index = count - 1
+          let pair = pairs[(index / 2 + index / 96) % pairs.count]
+          let quant = index % 2 == 0 ? pair.0 : pair.1
+          // One pair of the third block of some rows exceeds the limit by one.
+          return (past && index % 256 == 65 && quant == 64 ? 65 : quant) & 0xff
+        }
+        let x = Self.activations(9, 256, block: 32) { $0 % 5 == 0 ? -127 : 127 * sign }
+        try check(source, x, tokens: 9, set)
+      }
+    }
+  }
+
   /// Against 64-bit integers, rounded to Float only where the kernels do: once a block of 256 (exact below 2^24).
   private func check(_ source: SourceMatrix, _ x: [Float], tokens: Int, _ set: String) throws {
     let kernels = try KernelSet.named(set)

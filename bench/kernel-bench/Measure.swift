@@ -30,6 +30,8 @@ struct Bounds {
     floats = Bounds.rate(kernels.peak.floats)
     // Larger than any cache of the machines this is meant for.
     let memory = AlignedBuffer<UInt8>(count: 256 << 20)
+    // Untouched pages are all the same page of zeros, which never leaves the caches.
+    memory.buffer.update(repeating: 1)
     readOne = Bounds.read(memory, kernels, one)
     readTeam = team.threads == 1 ? readOne : Bounds.read(memory, kernels, team)
   }
@@ -67,7 +69,9 @@ struct BenchMatrices {
 
   var byteCount: Int { copies[0].byteCount }
 
-  init(_ format: QuantFormat, _ shape: Shape, _ kernels: KernelSet, _ team: WorkerTeam) throws {
+  init(
+    _ format: QuantFormat, _ shape: Shape, _ kernels: KernelSet, _ team: WorkerTeam, limitsPairs: Bool
+  ) throws {
     self.format = format
     self.shape = shape
     guard let rowBytes = format.byteCount(elements: shape.columns) else {
@@ -76,7 +80,11 @@ struct BenchMatrices {
     var random = SeededGenerator(seed: 1)
     let row = AlignedBuffer(copying: (0..<shape.columns).map { _ in random.normal() })
     let source = AlignedBuffer<UInt8>(count: rowBytes * shape.rows)
-    format.encode(row.pointer, count: shape.columns, into: source.pointer)
+    if limitsPairs && format == .q8_0 {
+      kernels.vector.requantizeFloats(row.pointer, source.pointer, shape.columns, true)
+    } else {
+      format.encode(row.pointer, count: shape.columns, into: source.pointer)
+    }
     for i in 1..<max(shape.rows, 2) where i < shape.rows {
       (source.pointer + i * rowBytes).update(from: source.pointer, count: rowBytes)
     }

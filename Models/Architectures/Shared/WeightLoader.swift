@@ -53,8 +53,8 @@ package final class WeightLoader {
     if let wanted = requantizesFloats, !format.isQuantized, columns % wanted.blockSize == 0 { target = wanted }
     let packed = try withBytes(info) { stored in
       try PackedMatrix(
-        rows: rows, columns: columns, format: target, source: stored, stored: format, kernels: kernels, team: team,
-        arena: arena)
+        rows: rows, columns: columns, format: target, source: stored, stored: format,
+        limitsPairs: kernels.matmul.prefersLimitedPairs, kernels: kernels, team: team, arena: arena)
     }
     account(info, packed.byteCount)
     return packed

@@ -5,8 +5,9 @@ import OccamKernelContract
 package enum AVX2Kernels {
   package static var matmul: MatmulKernels {
     MatmulKernels(
-      tileTokens: 4, quantize32: quantize32, quantize256: quantize256, f32: tileF32, f16: tileF16, bf16: tileBF16,
-      q4_0: tileQ4_0, q8_0: tileQ8_0, q4_K: tileQ4_K, q5_K: tileQ5_K, q6_K: tileQ6_K)
+      tileTokens: TileLimits.tokens, scratchBytes: TileLimits.scratchBytes, prefersLimitedPairs: true,
+      quantize32: quantize32, quantize256: quantize256, f32: tileF32, f16: tileF16, bf16: tileBF16, q4_0: tileQ4_0,
+      q8_0: tileQ8_0, q4_K: tileQ4_K, q5_K: tileQ5_K, q6_K: tileQ6_K)
   }
 }
 
@@ -26,54 +27,70 @@ private func tileF32(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  runTile(TileFloats<FormatF32>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+  let a = TileArguments(
+    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
+  runTile(TileFloats<FormatF32>.self, a)
 }
 
 private func tileF16(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  runTile(TileFloats<FormatF16>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+  let a = TileArguments(
+    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
+  runTile(TileFloats<FormatF16>.self, a)
 }
 
 private func tileBF16(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  runTile(TileFloats<FormatBF16>.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+  let a = TileArguments(
+    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
+  runTile(TileFloats<FormatBF16>.self, a)
 }
 
 private func tileQ4_0(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  runTile(TileQ4_0.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+  let a = TileArguments(
+    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
+  runTile(TileQ4_0.self, a)
 }
 
 private func tileQ8_0(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  runTile(TileQ8_0.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+  let a = TileArguments(
+    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
+  runTile(TileQ8_0.self, a)
 }
 
 private func tileQ4_K(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  runTile(TileQ4_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+  let a = TileArguments(
+    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
+  runTile(TileQ4_K.self, a)
 }
 
 private func tileQ5_K(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  runTile(TileQ5_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+  let a = TileArguments(
+    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
+  runTile(TileQ5_K.self, a)
 }
 
 private func tileQ6_K(
   _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  runTile(TileQ6_K.self, TileArguments(panel: panel, x: x, columns: columns, out: out), tokens: tokens)
+  let a = TileArguments(
+    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
+  runTile(TileQ6_K.self, a)
 }

@@ -1,32 +1,6 @@
 import OccamKernelContract
 import _Builtin_intrinsics.intel
 
-/// The arguments of `MatmulKernels.Tile` that these kernels use; a tile is one group of tokens.
-struct TileArguments {
-  let panel: UnsafeRawPointer
-  let x: UnsafeRawPointer
-  let columns: Int
-  let out: UnsafeMutablePointer<Float>
-}
-
-/// A marker: `n` tokens.
-struct Tokens<let n: Int> {}
-
-protocol TileKernel {
-  static func run<let n: Int>(_ a: TileArguments, _ tokens: Tokens<n>.Type)
-}
-
-/// Compiles `kernel` once for each number of tokens; a token's own operations are the same in each.
-@inline(__always)
-func runTile<K: TileKernel>(_ kernel: K.Type, _ a: TileArguments, tokens: Int) {
-  switch tokens {
-  case 1: kernel.run(a, Tokens<1>.self)
-  case 2: kernel.run(a, Tokens<2>.self)
-  case 3: kernel.run(a, Tokens<3>.self)
-  default: kernel.run(a, Tokens<4>.self)
-  }
-}
-
 /// One quad of 16 rows as unsigned bytes: rows 0..<8 and 8..<16.
 struct Quad {
   let low: __m256i
@@ -43,6 +17,26 @@ struct Quad {
     low = pointer.load(as: __m256i.self)
     high = pointer.load(fromByteOffset: 32, as: __m256i.self)
   }
+
+  @inline(__always)
+  static var zero: Quad { Quad(_mm256_setzero_si256(), _mm256_setzero_si256()) }
+
+  @inline(__always)
+  func store(_ line: UnsafeMutableRawPointer) {
+    line.storeBytes(of: low, as: __m256i.self)
+    line.storeBytes(of: high, toByteOffset: 32, as: __m256i.self)
+  }
+
+  /// Signed bytes 0 and 2 of each row, in 16-bit lanes.
+  @inline(__always)
+  var evenBytes: Quad {
+    Quad(
+      _mm256_srai_epi16(_mm256_slli_epi16(low, 8), 8), _mm256_srai_epi16(_mm256_slli_epi16(high, 8), 8))
+  }
+
+  /// Signed bytes 1 and 3 of each row, in 16-bit lanes.
+  @inline(__always)
+  var oddBytes: Quad { Quad(_mm256_srai_epi16(low, 8), _mm256_srai_epi16(high, 8)) }
 
   @inline(__always)
   static func & (a: Quad, mask: __m256i) -> Quad {
@@ -85,6 +79,17 @@ struct Lanes<let n: Int> {
     high = InlineArray(repeating: _mm256_setzero_si256())
   }
 
+  /// A quad times each token's four activations at `x`, `record` bytes apart, in 16-bit lanes.
+  @inline(__always)
+  init(_ quad: Quad, times x: UnsafeRawPointer, record: Int) {
+    self.init()
+    for t in 0..<n {
+      let four = broadcast(x, t &* record)
+      low[t] = _mm256_maddubs_epi16(quad.low, four)
+      high[t] = _mm256_maddubs_epi16(quad.high, four)
+    }
+  }
+
   /// Adds a quad times each token's four activations at `x`, `record` bytes apart, in 16-bit lanes.
   @inline(__always)
   mutating func add(_ quad: Quad, times x: UnsafeRawPointer, record: Int) {
@@ -115,6 +120,31 @@ struct Lanes<let n: Int> {
   }
 }
 
+/// Adds `count` quads of unpacked lines times as many quads of activations of each token, in 16-bit lanes. Two at a time in
+/// a loop that the compiler keeps: straight code it reorders until registers no longer suffice.
+@inline(__always)
+func addQuads(_ lanes: inout Lanes<4>, _ lines: UnsafeRawPointer, _ x: UnsafeRawPointer, count: Int, record: Int) {
+  for two in 0..<count / 2 {
+    let line = lines + two &* (2 &* PanelLayout.line)
+    lanes.add(Quad(line: line), times: x + 8 &* two, record: record)
+    lanes.add(Quad(line: line + PanelLayout.line), times: x + (8 &* two &+ 4), record: record)
+  }
+}
+
+/// The same for a block of eight, written out.
+@inline(__always)
+func eightQuads(_ lines: UnsafeRawPointer, _ x: UnsafeRawPointer, record: Int) -> Lanes<4> {
+  var lanes = Lanes<4>(Quad(line: lines), times: x, record: record)
+  lanes.add(Quad(line: lines + PanelLayout.line), times: x + 4, record: record)
+  lanes.add(Quad(line: lines + 2 &* PanelLayout.line), times: x + 8, record: record)
+  lanes.add(Quad(line: lines + 3 &* PanelLayout.line), times: x + 12, record: record)
+  lanes.add(Quad(line: lines + 4 &* PanelLayout.line), times: x + 16, record: record)
+  lanes.add(Quad(line: lines + 5 &* PanelLayout.line), times: x + 20, record: record)
+  lanes.add(Quad(line: lines + 6 &* PanelLayout.line), times: x + 24, record: record)
+  lanes.add(Quad(line: lines + 7 &* PanelLayout.line), times: x + 28, record: record)
+  return lanes
+}
+
 @inline(__always)
 func broadcast(_ pointer: UnsafeRawPointer, _ offset: Int) -> __m256i {
   _mm256_set1_epi32(pointer.loadUnaligned(fromByteOffset: offset, as: Int32.self))
@@ -129,6 +159,13 @@ func broadcastFloat(_ pointer: UnsafeRawPointer, _ offset: Int) -> __m256 {
 @inline(__always)
 func floats(halves pointer: UnsafeRawPointer) -> __m256 { _mm256_cvtph_ps(pointer.load(as: __m128i.self)) }
 
+/// 16 halves -> floats in memory.
+@inline(__always)
+func storeScales(_ halves: UnsafeRawPointer, _ target: UnsafeMutableRawPointer) {
+  target.storeBytes(of: floats(halves: halves), as: __m256.self)
+  target.storeBytes(of: floats(halves: halves + 16), toByteOffset: 32, as: __m256.self)
+}
+
 /// One register of floats for each token and half of the rows.
 struct FloatLanes<let n: Int> {
   var low: InlineArray<n, __m256>
@@ -138,6 +175,17 @@ struct FloatLanes<let n: Int> {
   init() {
     low = InlineArray(repeating: _mm256_setzero_ps())
     high = InlineArray(repeating: _mm256_setzero_ps())
+  }
+
+  /// The results of one group so far.
+  @inline(__always)
+  init(_ out: UnsafeMutableRawPointer) {
+    self.init()
+    for t in 0..<n {
+      let rows = UnsafeRawPointer(out + t &* (PanelLayout.rows &* 4))
+      low[t] = rows.load(as: __m256.self)
+      high[t] = rows.load(fromByteOffset: 32, as: __m256.self)
+    }
   }
 
   /// The float work of a block: each token's sums times (weight scale * activation scale), the latter `record` bytes
@@ -161,9 +209,9 @@ struct FloatLanes<let n: Int> {
   }
 
   @inline(__always)
-  func store(_ out: UnsafeMutablePointer<Float>) {
+  func store(_ out: UnsafeMutableRawPointer) {
     for t in 0..<n {
-      let rows = UnsafeMutableRawPointer(out + t &* PanelLayout.rows)
+      let rows = out + t &* (PanelLayout.rows &* 4)
       rows.storeBytes(of: low[t], as: __m256.self)
       rows.storeBytes(of: high[t], toByteOffset: 32, as: __m256.self)
     }

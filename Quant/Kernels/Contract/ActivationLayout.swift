@@ -46,9 +46,9 @@ package enum ActivationLayout {
 package enum Activation32 {
   /// Float, amax / 127.
   @inlinable package static var scale: Int { 0 }
-  /// Int32, sum of q.
-  @inlinable package static var sum: Int { 4 }
-  /// Int32, -8 * sum: what the zero point of 4-bit weights takes away.
+  /// Int16, -4 * sum, twice: `minus8` for sums in two 16-bit lanes.
+  @inlinable package static var minus4: Int { 4 }
+  /// Int32, -8 * sum of q: what the zero point of 4-bit weights takes away.
   @inlinable package static var minus8: Int { 8 }
   /// Int32, -128 * sum: for signed 8-bit weights offset to unsigned ones.
   @inlinable package static var minus128: Int { 12 }

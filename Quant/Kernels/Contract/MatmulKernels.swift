@@ -8,7 +8,8 @@ package struct MatmulKernels: Sendable {
   /// - panel: a packed panel (`PanelLayout`), 64-byte aligned.
   /// - activations: the first group of tokens (`ActivationLayout`), the next one `groupStride` bytes further; groups
   ///   are whole in memory, `tokens` may end inside one.
-  /// - out: [tokens][16] floats, 64-byte aligned, room for `tileTokens`; rows past `tokens` may be overwritten.
+  /// - out: [tokens][16] floats, 64-byte aligned, room for `tileTokens`; rows past `tokens` may be overwritten. Behind
+  ///   them lie `scratchBytes` that the kernel may use.
   ///
   /// A token's result depends on nothing but its own activations: not on `tokens`, not on its place in the tile.
   package typealias Tile =
@@ -25,6 +26,10 @@ package struct MatmulKernels: Sendable {
 
   /// The most tokens of a tile, a multiple of four.
   package let tileTokens: Int
+  /// A multiple of 64.
+  package let scratchBytes: Int
+  /// Whether Q8_0 is faster where neighbouring weights are limited in sum (`BlockQ8_0.encodePairLimited`).
+  package let prefersLimitedPairs: Bool
   package let quantize32: Pack
   package let quantize256: Pack
   package let f32: Tile
@@ -37,11 +42,14 @@ package struct MatmulKernels: Sendable {
   package let q6_K: Tile
 
   package init(
-    tileTokens: Int, quantize32: @escaping Pack, quantize256: @escaping Pack, f32: @escaping Tile,
+    tileTokens: Int, scratchBytes: Int = 0, prefersLimitedPairs: Bool = false, quantize32: @escaping Pack,
+    quantize256: @escaping Pack, f32: @escaping Tile,
     f16: @escaping Tile, bf16: @escaping Tile, q4_0: @escaping Tile, q8_0: @escaping Tile, q4_K: @escaping Tile,
     q5_K: @escaping Tile, q6_K: @escaping Tile
   ) {
     self.tileTokens = tileTokens
+    self.scratchBytes = scratchBytes
+    self.prefersLimitedPairs = prefersLimitedPairs
     self.quantize32 = quantize32
     self.quantize256 = quantize256
     self.f32 = f32

@@ -62,7 +62,8 @@ package func quantizeActivations32(
       let quants = record + Activation32.quants
       let sum = (scale.sixteen(source, quants) &+ scale.sixteen(source + 64, quants + 16)).wrappedSum()
       record.storeBytes(of: scale.scale, toByteOffset: Activation32.scale, as: Float.self)
-      record.storeBytes(of: sum, toByteOffset: Activation32.sum, as: Int32.self)
+      let minus4 = Int16(truncatingIfNeeded: sum &* -4)
+      record.storeBytes(of: SIMD2(minus4, minus4), toByteOffset: Activation32.minus4, as: SIMD2<Int16>.self)
       record.storeBytes(of: sum &* -8, toByteOffset: Activation32.minus8, as: Int32.self)
       record.storeBytes(of: sum &* -128, toByteOffset: Activation32.minus128, as: Int32.self)
       source += 128

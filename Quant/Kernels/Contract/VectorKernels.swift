@@ -72,10 +72,10 @@ public struct VectorKernels: Sendable {
 
   // MARK: Weights
 
-  /// binary16 to Q8_0 blocks: (x, blocks, count), `count` a multiple of 32.
-  public var requantizeHalves: @Sendable (Halves, UnsafeMutableRawPointer, Int) -> Void
-  /// Floats to Q8_0 blocks: (x, blocks, count), `count` a multiple of 32.
-  public var requantizeFloats: @Sendable (Floats, UnsafeMutableRawPointer, Int) -> Void
+  /// binary16 to Q8_0 blocks: (x, blocks, count, limitsPairs), `count` a multiple of 32.
+  public var requantizeHalves: @Sendable (Halves, UnsafeMutableRawPointer, Int, Bool) -> Void
+  /// Floats to Q8_0 blocks: (x, blocks, count, limitsPairs), `count` a multiple of 32.
+  public var requantizeFloats: @Sendable (Floats, UnsafeMutableRawPointer, Int, Bool) -> Void
 
   // MARK: Attention tiles (see `AttentionTile` for the layouts)
 
@@ -116,8 +116,8 @@ public struct VectorKernels: Sendable {
     quantize: @escaping @Sendable (Floats, UnsafeMutablePointer<Int8>, MutableHalves, Int) -> Void,
     dequantizeKeys: @escaping @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int) -> Void,
     dequantizeValues: @escaping @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int, Int) -> Void,
-    requantizeHalves: @escaping @Sendable (Halves, UnsafeMutableRawPointer, Int) -> Void,
-    requantizeFloats: @escaping @Sendable (Floats, UnsafeMutableRawPointer, Int) -> Void,
+    requantizeHalves: @escaping @Sendable (Halves, UnsafeMutableRawPointer, Int, Bool) -> Void,
+    requantizeFloats: @escaping @Sendable (Floats, UnsafeMutableRawPointer, Int, Bool) -> Void,
     scores: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void,
     scoresHalf: @escaping @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void,
     weightedValues: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void,

@@ -1,37 +1,54 @@
 import OccamQuantFormats
 
-/// Floats -> Q8_0 blocks, bit for bit as `BlockQ8_0.encode` makes them of finite numbers.
+/// Floats -> Q8_0 blocks, bit for bit as `BlockQ8_0.encode` makes them of finite numbers, or `encodePairLimited`.
 public enum VectorRequantize<L: VectorLanes> {
   @inlinable
-  public static func halves(_ x: UnsafePointer<UInt16>, _ blocks: UnsafeMutableRawPointer, _ count: Int) {
+  public static func halves(
+    _ x: UnsafePointer<UInt16>, _ blocks: UnsafeMutableRawPointer, _ count: Int, _ limitsPairs: Bool
+  ) {
     var target = blocks
     var index = 0
     while index < count {
-      block(L.widen(x + index), L.widen(x + index + 16), target)
+      block(L.widen(x + index), L.widen(x + index + 16), target, limitsPairs)
       index += 32
       target += 34
     }
   }
 
   @inlinable
-  public static func floats(_ x: UnsafePointer<Float>, _ blocks: UnsafeMutableRawPointer, _ count: Int) {
+  public static func floats(
+    _ x: UnsafePointer<Float>, _ blocks: UnsafeMutableRawPointer, _ count: Int, _ limitsPairs: Bool
+  ) {
     var target = blocks
     var index = 0
     while index < count {
-      block(load16(x + index), load16(x + index + 16), target)
+      block(load16(x + index), load16(x + index + 16), target, limitsPairs)
       index += 32
       target += 34
     }
   }
 
   @inlinable @inline(__always)
-  public static func block(_ low: Lanes16, _ high: Lanes16, _ target: UnsafeMutableRawPointer) {
-    let largest = L.largestLane(L.maximum(magnitudes(low), magnitudes(high)))
+  public static func block(_ low: Lanes16, _ high: Lanes16, _ target: UnsafeMutableRawPointer, _ limitsPairs: Bool) {
+    let largest =
+      limitsPairs
+      ? L.largestLane(magnitudes(L.maximum(pairSums(low), pairSums(high))))
+      : L.largestLane(L.maximum(magnitudes(low), magnitudes(high)))
     let d = largest / 127
     let inverse = d == 0 ? 0 : 1 / d
     target.storeBytes(of: halfBits(d), as: UInt16.self)
     store(low, inverse, target + 2)
     store(high, inverse, target + 18)
+  }
+
+  /// Of each pair of neighbours the sum of the positive ones, and of the negative ones' magnitudes; zeros of either sign.
+  @inlinable @inline(__always)
+  public static func pairSums(_ x: Lanes16) -> Lanes16 {
+    let zero = Lanes16(repeating: 0)
+    let positive = L.maximum(x, zero)
+    let negative = L.maximum(zero - x, zero)
+    return Lanes16(
+      lowHalf: positive.evenHalf + positive.oddHalf, highHalf: negative.evenHalf + negative.oddHalf)
   }
 
   @inlinable @inline(__always)
