@@ -135,7 +135,8 @@ def train(folder, run, stage, steps, lr=2e-3, vision_lr=6e-4, batch=16, seed=2):
     if os.path.exists(path):
         state = torch.load(path)
         for name, part in model.parts().items():
-            part.load_state_dict(state[name])
+            if not frozen or name == "decoder":  # a frozen encoder is that of vision.pt, which may have gone on
+                part.load_state_dict(state[name])
         for o, s in zip(optimisers, state["optimisers"]):
             o.load_state_dict(s)
         first = state["step"]
