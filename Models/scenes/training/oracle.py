@@ -145,8 +145,9 @@ def answer(encoder, decoder, processor, image, question, sidecar=None):
     run.cache = [(k[:, keep], v[:, keep]) if k is not None else None for k, v in (c or (None, None) for c in run.cache)]
     x, _ = run.layers(range(split, TEXT["layers"]), x[keep], [positions[i] for i in keep])
     round_ = lambda t: [float(f"{v:.6g}") for v in t.tolist()]
-    seen = dict(s1=round_(s1[:count]), reference1=float(reference), stage1=stage1, s2=round_(s2), reference2=float(reference2),
-                kept=[stage1[i] for i in inside])
+    seen = dict(s1=round_(s1[:count]), bound1=float(sidecar["lambda1"] * reference), stage1=stage1, s2=round_(s2),
+                bound2=float(sidecar["lambda2"] * reference2), kept=[stage1[i] for i in inside],
+                reference=sidecar["reference"])
     return run.greedy(run.token(x), end + len(after), processor), seen
 
 
