@@ -45,7 +45,7 @@ def with_torch(run, path):
 
     processor = vocabulary.load(os.path.join(run, "vocabulary"))
     model, packer = decoder.Model(run, processor.get_piece_size()), batches.Packer(processor)
-    state = torch.load(os.path.join(run, "decoder.pt"))
+    state = torch.load(decoder.latest(run))
     for name, part in model.parts().items():
         part.load_state_dict(state[name])
         part.eval()

@@ -22,7 +22,7 @@ def rows(path, stage):
 
 def draw(log, out):
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), constrained_layout=True)
-    for column, (stage, title) in enumerate((("vision", "vision encoder, dense labels"), ("decoder", "decoder, questions"))):
+    for column, (stage, title) in enumerate((("vision", "vision encoder, dense labels"), ("alignment", "decoder, questions"))):
         found = rows(log, stage)
         images = [r["images"] / 1000 for r in found]
         axes[0][column].plot(images, [r["loss"] for r in found])

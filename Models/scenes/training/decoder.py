@@ -62,6 +62,11 @@ class Model:
         return dict(encoder=self.encoder, heads=self.heads, decoder=self.decoder)
 
 
+def latest(run):
+    """The weights of the last stage that was trained."""
+    return next(p for p in (os.path.join(run, n + ".pt") for n in ("joint", "alignment")) if os.path.exists(p))
+
+
 def answer_loss(model, packer, images, asked, frozen):
     """Mean cross-entropy over answer tokens; whether every token of an answer was right; and which question each is."""
     inputs, target, where = packer.collate([packer.pack(a) for a in asked])
@@ -137,7 +142,7 @@ def train(folder, run, stage, steps, lr=2e-3, vision_lr=6e-4, batch=16, seed=2):
         for name, part in model.parts().items():
             if not frozen or name == "decoder":  # a frozen encoder is that of vision.pt, which may have gone on
                 part.load_state_dict(state[name])
-        for o, s in zip(optimisers, state["optimisers"]):
+        for o, s in zip(optimisers, state.get("optimisers", [])):
             o.load_state_dict(s)
         first = state["step"]
     words = Words(packer.encode)

@@ -9,14 +9,15 @@ import torch
 
 import scenes
 import vocabulary
-from decoder import Model
+from decoder import Model, latest
 from model import MEAN, STD, TEXT, VISION
 
 NAME = "Occam scenes"
-# LLaVA-1.5's format; content is a string, or a list of {"type": "image"} and {"type": "text", "text": ...}.
+# LLaVA-1.5's format. Content is a string in which a marker stands for the image (Occam, llama.cpp), or a list of
+# {"type": "image"} and {"type": "text", "text": ...} (transformers); a line break follows the image either way.
 TEMPLATE = (
     "{% for message in messages %}{% if message['role'] == 'user' %}{{ 'USER: ' }}"
-    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% if message['content'] is string %}{{ message['content'] | replace('<__media__>', '<__media__>\\n') }}{% else %}"
     "{% for part in message['content'] %}{% if part['type'] == 'image' %}{{ '<image>\\n' }}{% endif %}{% endfor %}"
     "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}{{ ' ' }}"
     "{% elif message['role'] == 'assistant' %}{{ 'ASSISTANT: ' + message['content'] + '</s>' }}{% endif %}{% endfor %}"
@@ -117,7 +118,7 @@ def write(run, folder):
     os.makedirs(folder, exist_ok=True)
     processor = vocabulary.load(os.path.join(run, "vocabulary"))
     model = Model(run, processor.get_piece_size())
-    state = torch.load(os.path.join(run, "decoder.pt"))
+    state = torch.load(latest(run))
     for name, part in model.parts().items():
         part.load_state_dict(state[name])
     mmproj(model.encoder, model.decoder, os.path.join(folder, "mmproj-scenes-F16.gguf"))

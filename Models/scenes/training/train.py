@@ -2,7 +2,10 @@
 
     python train.py WORK_FOLDER [--threads N]
 
-data (60k rendered scenes, 6 GB) -> vocabulary -> vision encoder -> decoder, all together -> GGUF pair and curves.
+data (61k rendered scenes, 6 GB) -> vocabulary -> vision encoder -> alignment of the decoder -> all together -> GGUF pair and
+curves. The decoder's stages share their batches over several processes when torchrun starts them (see decoder.py):
+
+    OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 decoder.py WORK_FOLDER/data WORK_FOLDER/run alignment 1550
 """
 
 import argparse
@@ -21,8 +24,9 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("folder")
 parser.add_argument("--threads", type=int, default=1, help="of PyTorch; on small models one thread a process is the most efficient")
 parser.add_argument("--shards", type=int, default=15, help=f"of {data.SHARD} training scenes")
-parser.add_argument("--vision-steps", type=int, default=1500)
-parser.add_argument("--decoder-steps", type=int, default=2400)
+parser.add_argument("--vision-steps", type=int, default=3000)
+parser.add_argument("--alignment-steps", type=int, default=1550)
+parser.add_argument("--joint-steps", type=int, default=0)
 options = parser.parse_args()
 
 torch.set_num_threads(options.threads)
@@ -33,6 +37,8 @@ data.render(scenes_folder, "train", options.shards)
 if not os.path.exists(os.path.join(run, "vocabulary.model")):
     vocabulary.train(os.path.join(run, "vocabulary"))
 vision.train(scenes_folder, run, options.vision_steps)
-decoder.train(scenes_folder, run, options.decoder_steps)
+decoder.train(scenes_folder, run, "alignment", options.alignment_steps)
+if options.joint_steps:
+    decoder.train(scenes_folder, run, "joint", options.joint_steps)
 export.write(run, os.path.join(options.folder, "export"))
 curves.draw(os.path.join(run, "log.jsonl"), os.path.join(options.folder, "export", "curves.png"))

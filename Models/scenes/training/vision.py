@@ -100,7 +100,8 @@ def train(folder, run, steps, lr=1.5e-3, batch=64, seed=1):
         state = torch.load(path)
         encoder.load_state_dict(state["encoder"])
         heads.load_state_dict(state["heads"])
-        optimiser.load_state_dict(state["optimiser"])
+        if "optimiser" in state:
+            optimiser.load_state_dict(state["optimiser"])
         first = state["step"]
     shards, per = len(batches.shards.stems), data.SHARD // batch
     started, sums = time.time(), []
