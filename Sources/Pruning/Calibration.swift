@@ -14,13 +14,16 @@ package func effectiveCount(_ weights: some Sequence<Float>) -> Double {
   return sum > 0 ? exp(log(sum) - product / sum) : 0
 }
 
-/// Patches whose norm exceeds mean + 3 standard deviations, ascending.
+/// Patches whose norm exceeds mean + 3 standard deviations (Jiang et al., Algorithm 1) and twice the mean (ours), ascending.
+///
+/// Sinks of pre-trained encoders have norms of several times the mean. In a small encoder without any, the same rule of three
+/// deviations names the patches that show something, and moving their activations away blinds it.
 package func outlierPatches(norms: [Float]) -> [Int] {
   guard !norms.isEmpty else { return [] }
   let count = Double(norms.count)
   let mean = norms.reduce(0) { $0 + Double($1) } / count
   let variance = norms.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / count
-  let bound = mean + 3 * variance.squareRoot()
+  let bound = max(mean + 3 * variance.squareRoot(), 2 * mean)
   return norms.indices.filter { Double(norms[$0]) > bound }
 }
 

@@ -43,12 +43,16 @@ import Testing
     #expect(common * 10 >= together * 9, "\(common) of \(together)")
   }
 
-  /// The shipped calibration is read, and its register is at work.
+  /// The shipped calibration is read.
   @Test func sidecarIsFound() throws {
     let golden = try #require(try SceneGolden.all().first)
     let metrics = try SceneGolden.session().respond(
       to: golden.question, images: [.file(golden.image)], options: SceneGolden.greedy(GenerationOptions.Pruning()))
-    #expect(metrics.pruning.first?.reference == golden.reference)
+    let image = try #require(metrics.pruning.first)
+    let sidecar = try JSONValue(parsing: try Files.read("\(SceneGolden.folder)/mmproj-scenes-F16.gguf.occam.json"))
+    #expect(Double("\(image.lambda1)") == sidecar["lambda1"]?.doubleValue)
+    #expect(Double("\(image.lambda2)") == sidecar["lambda2"]?.doubleValue)
+    #expect(image.reference == golden.reference)
   }
 }
 
