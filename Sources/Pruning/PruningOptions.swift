@@ -101,7 +101,7 @@ extension PruningOptions {
     let kind = sidecar?.reference ?? .mean
     let defaults = PruningOptions.defaultLambdas(kind)
     var notes: [String] = []
-    if kind == .mean {
+    if sidecar == nil {
       notes.append("no register neurons for this encoder (see occam-calibrate): thresholds are held against the mean")
     }
     let first = lambda1 ?? sidecar?.lambda1 ?? defaults.lambda1

@@ -20,6 +20,10 @@ import Testing
     #expect(register.reference == .register)
     #expect(register.lambda1 == 0.015 && register.lambda2 == 0.9 && register.layer == 8)
     #expect(register.notes.isEmpty)
+    // Calibrated to the mean: nobody has to be told to calibrate.
+    let chosen = Sidecar(model: OptionsTests.model, plan: RegisterPlan([]), reference: .mean)
+    let calibrated = try #require(try PruningOptions().settings(layers: 22, sidecar: chosen))
+    #expect(calibrated.reference == .mean && calibrated.notes.isEmpty)
   }
 
   @Test func offIsNil() throws {

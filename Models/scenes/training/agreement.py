@@ -102,7 +102,7 @@ def with_llama_cpp(text, mmproj, path):
 
 
 def compare(paths):
-    sets = [{r["id"]: r["answer"].strip() for r in load(p)} for p in paths]
+    sets = [{r["id"]: r["answer"].strip() for r in load(p) if "answer" in r} for p in paths]
     for i, a in enumerate(sets):
         for j in range(i + 1, len(sets)):
             both = sorted(a.keys() & sets[j].keys())

@@ -25,8 +25,8 @@ class Packer:
         return self.cache[text]
 
     def pack(self, asked):
-        """(ids, segment, position, target, question) arrays of one image's questions; target -1 = no loss."""
-        ids, segment, position, target, number = [], [], [], [], []
+        """(ids, segment, position, target) arrays of one image's questions; segments count from 1, target -1 = no loss."""
+        ids, segment, position, target = [], [], [], []
         for s, (_, question, answer) in enumerate(asked, 1):
             prompt = self.ids(vocabulary.AFTER.format(question=question))
             reply = self.ids(vocabulary.ANSWER.format(answer=answer))

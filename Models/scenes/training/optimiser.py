@@ -1,4 +1,4 @@
-"""Muon for the hidden matrices, AdamW for everything else; one cosine schedule with warm-up and a linear tail to zero."""
+"""Muon for the hidden matrices, AdamW for everything else; a linear warm-up, then half a cosine down to `floor`."""
 
 import math
 

@@ -35,7 +35,7 @@ os.makedirs(run, exist_ok=True)
 data.render(scenes_folder, "validation", 1)
 data.render(scenes_folder, "train", options.shards)
 if not os.path.exists(os.path.join(run, "vocabulary.model")):
-    vocabulary.train(os.path.join(run, "vocabulary"))
+    vocabulary.train(os.path.join(run, "vocabulary"))  # of these very words; the shipped one lies beside this script
 vision.train(scenes_folder, run, options.vision_steps)
 decoder.train(scenes_folder, run, "alignment", options.alignment_steps)
 if options.joint_steps:

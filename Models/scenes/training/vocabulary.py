@@ -1,4 +1,5 @@
-"""The SentencePiece vocabulary: BPE with byte fallback, trained on the questions, the answers and the project's own prose."""
+"""The SentencePiece vocabulary: BPE with byte fallback, trained on the questions, the answers and the project's own prose
+of the day: vocabulary.model is the one that the shipped weights know."""
 
 import glob
 import os
