@@ -14,7 +14,8 @@ package enum ModelRegistry {
       make: { loader, layout in
         let encoder = try CLIPEncoder(loader, layout: layout)
         return (encoder, try MLPProjector(loader, inputs: encoder.shape.hidden))
-      })
+      },
+      outputs: { try MLPProjector.sizes($0).outputs })
   ]
 
   private struct TextEntry: Sendable {
@@ -27,6 +28,7 @@ package enum ModelRegistry {
     let name: String
     let shape: @Sendable (GGUFFile, EncoderLayout) throws -> VisionShape
     let make: @Sendable (WeightLoader, EncoderLayout) throws -> (any VisionEncoder, any Projector)
+    let outputs: @Sendable (GGUFFile) throws -> Int
   }
 
   package static func textDecoder(_ loader: WeightLoader) throws -> any TextDecoder {
@@ -45,6 +47,9 @@ package enum ModelRegistry {
   package static func visionShape(_ file: GGUFFile, layout: EncoderLayout) throws -> VisionShape {
     try visionEntry(file).shape(file, layout)
   }
+
+  /// The width of an image's embeddings.
+  package static func projectorOutputs(_ file: GGUFFile) throws -> Int { try visionEntry(file).outputs(file) }
 
   private static func textEntry(_ file: GGUFFile) throws -> TextEntry {
     let name = try file.string("general.architecture") ?? ""

@@ -17,9 +17,17 @@ public final class Calibrator {
     public var layer: Int?
     /// Mean kept tokens of the default lambda2; nil: a ninth of the tokens, the paper's 64 of 576.
     public var visualBudget: Int?
-    /// false holds scores against their mean instead of a register.
-    public var usesRegister = true
+    /// What scores are held against.
+    public var reference = Reference.auto
+    /// Samples that answer by both references, where that is to be found.
+    public var comparedSamples = 24
     public init() {}
+  }
+
+  public enum Reference: String, Sendable, CaseIterable {
+    /// The one with which the model's own unpruned answers stay the more likely.
+    case auto
+    case register, mean
   }
 
   /// What was found, for people.
@@ -33,6 +41,10 @@ public final class Calibrator {
     /// Effective number of patches that stage I's scores attend to, before and after.
     public let effectivePatchesBefore: Double
     public let effectivePatchesAfter: Double
+    public let reference: Reference
+    /// Nats a token of the unpruned answers loses by pruning, for each reference that was tried; nil where not measured.
+    public let registerLoss: Double?
+    public let meanLoss: Double?
     public let lambda1: Float
     public let lambda2: Float
     public let curve: [(lambda2: Float, kept: Double)]
@@ -40,10 +52,10 @@ public final class Calibrator {
     public let json: String
   }
 
-  private let model: VisionLanguageModel
+  let model: VisionLanguageModel
   private let encoder: any VisionEncoder
   private let compute: Compute
-  private let session: SessionCore
+  let session: SessionCore
 
   public init(model: VisionLanguageModel) throws(OccamError) {
     guard let encoder = model.encoder else {
@@ -68,15 +80,30 @@ public final class Calibrator {
     guard !images.isEmpty else { throw OccamError(.invalidOption, "calibration", "no images") }
     guard !questions.isEmpty else { throw OccamError(.invalidOption, "calibration", "no questions") }
     let prepared = try images.map { path throws(OccamError) in try prepare(path) }
-    progress("register neurons: \(prepared.count) images")
-    let (plan, before, after) = try registerPlan(prepared, options, progress)
-    let lambda1: Float
-    if let given = options.lambda1 { lambda1 = given } else { lambda1 = try stageOneLambda(prepared, plan, options) }
-    let sidecar = try curve(images, questions, plan, lambda1, options, progress)
+    let before = try sinks(prepared, nil)
+    var candidates: [Candidate] = []
+    if options.reference != .mean {
+      progress("register neurons: \(prepared.count) images")
+      let (plan, after) = try registerPlan(prepared, before, options, progress)
+      candidates.append(try candidate(.register, plan, after, prepared, images, questions, options, progress))
+    }
+    if options.reference != .register {
+      candidates.append(try candidate(.mean, RegisterPlan([]), before, prepared, images, questions, options, progress))
+    }
+    if candidates.count > 1 {
+      try measureLosses(&candidates, images, questions, options, progress)
+    }
+    // The first, the register, where they are equal.
+    var best = candidates[0]
+    for other in candidates.dropFirst() where other.loss ?? 0 < best.loss ?? 0 { best = other }
+    func loss(_ kind: ReferenceKind) -> Double? { candidates.first { $0.sidecar.reference == kind }?.loss }
+    let sidecar = best.sidecar
     return Report(
-      images: images.count, samples: max(images.count, questions.count), registerNeurons: plan.neurons.count,
-      outliersBefore: before.outliers, outliersAfter: after.outliers, effectivePatchesBefore: before.effective,
-      effectivePatchesAfter: after.effective, lambda1: lambda1, lambda2: sidecar.lambda2 ?? 0,
+      images: images.count, samples: max(images.count, questions.count), registerNeurons: sidecar.plan.neurons.count,
+      outliersBefore: before.outliers, outliersAfter: best.after.outliers, effectivePatchesBefore: before.effective,
+      effectivePatchesAfter: best.after.effective, reference: sidecar.reference == .register ? .register : .mean,
+      registerLoss: loss(.register), meanLoss: loss(.mean), lambda1: sidecar.lambda1 ?? 0,
+      lambda2: sidecar.lambda2 ?? 0,
       curve: sidecar.curve?.points.map { ($0.lambda, $0.kept) } ?? [],
       json: sidecar.json.text(indented: true) + "\n")
   }
@@ -90,15 +117,15 @@ public final class Calibrator {
 
   // MARK: Register neurons
 
-  private struct Sinks {
+  struct Sinks {
     var outliers = 0.0
     var effective = 0.0
   }
 
   /// Two runs an image: the norms name the outlier patches, then the activations at them are summed.
   private func registerPlan(
-    _ images: [PreparedImage], _ options: Options, _ progress: (String) -> Void
-  ) throws(OccamError) -> (RegisterPlan, before: Sinks, after: Sinks) {
+    _ images: [PreparedImage], _ before: Sinks, _ options: Options, _ progress: (String) -> Void
+  ) throws(OccamError) -> (RegisterPlan, after: Sinks) {
     var finder = RegisterNeuronFinder(layers: encoder.shape.layers, channels: encoder.shape.feedForward)
     for image in images {
       let norms = NormObserver()
@@ -108,13 +135,11 @@ public final class Calibrator {
       _ = try encode(image, nil, activations)
       finder = activations.finder
     }
-    let before = try sinks(images, nil)
     var plan = RegisterPlan([])
-    var after = try sinks(images, options.usesRegister ? plan : nil)
-    guard options.usesRegister, finder.outlierCount > 0 else {
-      progress(
-        finder.outlierCount == 0 ? "no outlier patches: the register is a neutral token" : "no register asked for")
-      return (plan, before, after)
+    var after = try sinks(images, plan)
+    guard finder.outlierCount > 0 else {
+      progress("no outlier patches: the register is a neutral token")
+      return (plan, after)
     }
     for count in options.neuronCounts {
       let candidate = finder.plan(top: count)
@@ -126,7 +151,7 @@ public final class Calibrator {
       if outcome.outliers < after.outliers { (plan, after) = (candidate, outcome) }
       if after.outliers <= 0.05 * before.outliers || candidate.neurons.count < count { break }
     }
-    return (plan, before, after)
+    return (plan, after)
   }
 
   private func sinks(_ images: [PreparedImage], _ plan: RegisterPlan?) throws(OccamError) -> Sinks {
@@ -154,33 +179,33 @@ public final class Calibrator {
   // MARK: Lambdas
 
   /// The lambda1 that keeps the wanted share on average: the quantile of all s1(v) / s1(reference).
-  private func stageOneLambda(
-    _ images: [PreparedImage], _ plan: RegisterPlan, _ options: Options
+  func stageOneLambda(
+    _ images: [PreparedImage], _ register: RegisterPlan?, _ options: Options
   ) throws(OccamError) -> Float {
     var relative: [Float] = []
     for image in images {
-      let encoded = try encode(image, options.usesRegister ? plan : nil, NormObserver())
+      let encoded = try encode(image, register, NormObserver())
       guard let scores = encoded.scores else { continue }
       let tokens = ImagePipeline.tokenScores(encoded, scores)
       relative += tokens.scores.indices.map { tokens.relative($0) }.filter(\.isFinite)
     }
     relative.sort(by: >)
     guard !relative.isEmpty else {
-      return PruningOptions.defaultLambdas(options.usesRegister ? .register : .mean).lambda1
+      return PruningOptions.defaultLambdas(register == nil ? .mean : .register).lambda1
     }
     let index = min(Int(Double(relative.count) * options.stageOneShare), relative.count - 1)
     return max(relative[index], 0)
   }
 
-  private func curve(
-    _ images: [String], _ questions: [String], _ plan: RegisterPlan, _ lambda1: Float, _ options: Options,
-    _ progress: (String) -> Void
+  func curve(
+    _ images: [String], _ questions: [String], _ reference: ReferenceKind, _ plan: RegisterPlan, _ lambda1: Float,
+    _ options: Options, _ progress: (String) -> Void
   ) throws(OccamError) -> Sidecar {
     var wishes = PruningOptions()
     wishes.lambda1 = lambda1
     wishes.layer = options.layer
     var sidecar = Sidecar(
-      model: try fingerprint(), plan: plan, reference: options.usesRegister ? .register : .mean, lambda1: lambda1)
+      model: try fingerprint(), plan: plan, reference: reference, lambda1: lambda1)
     let layers = model.decoder.shape.layers
     guard let settings = try translating("calibration", { try wishes.settings(layers: layers, sidecar: sidecar) })
     else { throw OccamError(.invalidOption, "calibration", "pruning is off") }

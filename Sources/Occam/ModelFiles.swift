@@ -6,14 +6,14 @@ import OccamModels
 struct ModelFiles {
   let text: GGUFFile
   let projector: GGUFFile?
-  /// The projector was found, not given: worth a line to the user.
-  let found: String?
+  /// What there is to say about a projector that was found, not given.
+  let notes: [String]
 
   /// A pair at hand.
   init(text: GGUFFile, projector: GGUFFile?) {
     self.text = text
     self.projector = projector
-    found = nil
+    notes = []
   }
 
   init(path: String, projector: String?) throws(OccamError) {
@@ -21,13 +21,22 @@ struct ModelFiles {
     let fused = ModelRegistry.hasVision(text)
     if let projector {
       self.projector = try ModelFiles.open(projector)
-      found = nil
+      notes = []
     } else if fused {
       self.projector = text
-      found = nil
+      notes = []
+    } else if let found = ModelFiles.neighbour(of: path) {
+      // It may belong to another model of the folder: then this one is a text model.
+      do throws(OccamError) {
+        self.projector = try ModelFiles.fitting(found, text)
+        notes = ["using projector \(found)"]
+      } catch {
+        self.projector = nil
+        notes = ["the projector beside the model is left out: \(error); --mmproj gives another"]
+      }
     } else {
-      found = ModelFiles.neighbour(of: path)
-      self.projector = try found.map { path throws(OccamError) in try ModelFiles.open(path) }
+      self.projector = nil
+      notes = []
     }
     if let file = self.projector, !ModelRegistry.hasVision(file) {
       throw OccamError(.mismatch, file.subject, "holds no vision encoder (tensor v.patch_embd.weight is missing)")
@@ -37,6 +46,17 @@ struct ModelFiles {
         .mismatch, path,
         "is a projector (mmproj) without a text model; give the text model with -m and this with --mmproj")
     }
+  }
+
+  /// The projector file, if its header says that its embeddings have the text model's width.
+  private static func fitting(_ path: String, _ text: GGUFFile) throws(OccamError) -> GGUFFile {
+    let file = try open(path)
+    let outputs = try translating(path) { try ModelRegistry.projectorOutputs(file) }
+    // A text model that cannot run is reported as such, when it is loaded.
+    if let width = try? ModelRegistry.textShape(text).hidden, width != outputs {
+      throw .projector(path, outputs: outputs, text: text.subject, width: width)
+    }
+    return file
   }
 
   static func open(_ path: String) throws(OccamError) -> GGUFFile {

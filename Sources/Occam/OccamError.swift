@@ -49,6 +49,10 @@ extension OccamError {
   public static func cannotSee(_ path: String) -> OccamError {
     OccamError(.mismatch, path, "is a text-only model: to show it images, give its projector file with --mmproj")
   }
+
+  static func projector(_ path: String, outputs: Int, text: String, width: Int) -> OccamError {
+    OccamError(.mismatch, path, "projects to width \(outputs), but the text model '\(text)' has width \(width)")
+  }
 }
 
 /// Runs `body` and turns the rooms' own errors into `OccamError`.

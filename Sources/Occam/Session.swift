@@ -10,6 +10,8 @@ public final class Session: Sendable {
   // Touched on `queue` only.
   nonisolated(unsafe) private let core: SessionCore
   private let queue = DispatchQueue(label: "occam.session", qos: .userInitiated)
+  // Which session a queue belongs to: a callback that asks its own session may not wait for it.
+  private static let owner = DispatchSpecificKey<ObjectIdentifier>()
   // Replies are numbered when they are asked for; cancelling ends all up to a number, so that one that has not begun to
   // compute is ended too.
   private let asked = Atomic<Int>(0)
@@ -18,6 +20,7 @@ public final class Session: Sendable {
   init(model: VisionLanguageModel, options: SessionOptions) throws(OccamError) {
     self.model = model
     core = try SessionCore(model: model, options: options)
+    queue.setSpecific(key: Session.owner, value: ObjectIdentifier(self))
   }
 
   /// Streams the reply to a user's turn. Computing starts at once, on a thread of the session's own.
@@ -49,7 +52,8 @@ public final class Session: Sendable {
 
   /// The same, on the calling thread, for programs without concurrency. Blocks until the reply is complete: never call it
   /// from Swift's cooperative pool.
-  /// - Parameter onEvent: called on the computing thread.
+  /// - Parameter onEvent: called on the computing thread. It may read from the session, cancel, and clear, which then
+  ///   waits for the reply's end; asking for another reply is an error.
   /// - Throws: `OccamError`; code `cancelled` when stopped before the first token. Stopped later, the reply ends and its
   ///   metrics say so.
   @discardableResult
@@ -76,22 +80,38 @@ public final class Session: Sendable {
   public func cancel() { cancelled.store(asked.load(ordering: .relaxed), ordering: .relaxed) }
 
   /// The text every conversation starts with, as the chat template's system turn.
-  public func setSystemPrompt(_ text: String?) { queue.sync { core.systemPrompt = text } }
+  public func setSystemPrompt(_ text: String?) { change { $0.systemPrompt = text } }
 
   /// Forgets the conversation and its images; memory of the KV cells is given back.
-  public func clear() { queue.sync { core.clear() } }
+  public func clear() { change { $0.clear() } }
 
   /// Images of the conversation so far.
-  public var imageCount: Int { queue.sync { core.images.count } }
+  public var imageCount: Int { isComputing ? core.images.count : queue.sync { core.images.count } }
 
   /// An image of the conversation with dropped patches dimmed (stage I grey, stage II tinted), as PNG bytes.
   /// - Parameter image: index in the order the images were shown, from 0.
   public func keepMap(image: Int) throws(OccamError) -> [UInt8] {
-    try measured { core throws(OccamError) in try core.keepMap(image) }
+    if isComputing { return try core.keepMap(image) }
+    return try measured { core throws(OccamError) in try core.keepMap(image) }
   }
 
-  /// Runs `body` on the session's queue and waits for it.
+  /// Whether the caller is a callback of this session's own reply.
+  private var isComputing: Bool { DispatchQueue.getSpecific(key: Session.owner) == ObjectIdentifier(self) }
+
+  /// Changes the session: at once, or when the reply that is calling back has ended.
+  private func change(_ body: @escaping @Sendable (SessionCore) -> Void) {
+    if isComputing {
+      queue.async { body(self.core) }
+    } else {
+      queue.sync { body(core) }
+    }
+  }
+
+  /// Runs `body` on the session's queue and waits for it; an error from a callback, which would wait for itself.
   func measured<R>(_ body: (SessionCore) throws(OccamError) -> R) throws(OccamError) -> R {
+    if isComputing {
+      throw OccamError(.invalidOption, "session", "cannot begin another reply from a callback of its own reply")
+    }
     let result: Result<R, OccamError> = queue.sync {
       do throws(OccamError) { return .success(try body(core)) } catch { return .failure(error) }
     }

@@ -80,22 +80,17 @@ public final class VisionLanguageModel: Sendable {
     }
     progress(1)
     if let outputs = vision?.projector.outputs, outputs != decoder.shape.hidden {
-      throw OccamError(
-        .mismatch, files.projector?.subject ?? path,
-        "projects to width \(outputs), but the text model '\(path)' has width \(decoder.shape.hidden)"
-          + (files.found == nil ? "" : "; it was found beside the model, --mmproj gives another"))
+      throw .projector(files.projector?.subject ?? path, outputs: outputs, text: path, width: decoder.shape.hidden)
     }
     self.path = path
     projectorPath = files.projector.map { $0 === files.text ? path : $0.subject }
-    var notes: [String] = []
-    if let found = files.found { notes.append("using projector \(found)") }
     let sidecar = try VisionLanguageModel.readSidecar(options, files)
     let chat = try translating(path) {
       try VisionLanguageModel.chatFormat(files.text, hasVision: vision != nil, tokenizer)
     }
     // A model trained on Vicuna's turns sometimes goes on with the next question instead of ending its answer.
     let isVicuna = vision != nil && files.text.metadata["tokenizer.chat_template"] == nil
-    self.notes = notes
+    notes = files.notes
     parts = ModelParts(
       decoder: decoder, encoder: vision?.encoder, projector: vision?.projector, tokenizer: tokenizer, chat: chat,
       chatStops: isVicuna ? ["USER:"] : [], sidecar: sidecar, kernels: kernels, team: team)

@@ -14,8 +14,9 @@ import OccamCommandLine
   static let layer = Flag<Int>.integer("--prune-layer", in: 1...1024, help: "text layer of stage II, from 1")
   static let budget = Flag<Int>.integer(
     "--visual-budget", in: 1...(1 << 20), help: "mean kept tokens of the default lambda2 (default: a ninth)")
-  static let noRegister = Flag<Bool>.toggle(
-    "--no-register", help: "hold scores against their mean instead of a register")
+  static let reference = Flag<Calibrator.Reference>.choice(
+    "--reference", default: .auto,
+    help: "what scores are held against; auto: what keeps the unpruned answers the more likely")
   static let limit = Flag<Int>.integer("--limit", in: 1...100_000, default: 100, help: "photos used at most")
   static let threads = Flag<Int>.integer(
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
@@ -27,7 +28,7 @@ import OccamCommandLine
     groups: [
       .init("Model", [model.spec, projector.spec]),
       .init("Calibration set", [images.spec, questions.spec, limit.spec]),
-      .init("Result", [output.spec, lambda1.spec, share.spec, layer.spec, budget.spec, noRegister.spec]),
+      .init("Result", [output.spec, lambda1.spec, share.spec, layer.spec, budget.spec, reference.spec]),
       .init("Machine", [threads.spec, help.spec]),
     ],
     examples: ["occam-calibrate -m model.gguf --images photos --questions questions.txt"])
@@ -65,7 +66,7 @@ import OccamCommandLine
     options.stageOneShare = Double(arguments[share] ?? 0.45)
     options.layer = arguments[layer]
     options.visualBudget = arguments[budget]
-    options.usesRegister = !arguments[noRegister]
+    options.reference = arguments[reference] ?? .auto
     let report = try calibrator.run(images: photos, questions: lines, options: options) { Terminal.error("\($0)\n") }
     try TextFile.write(Array(report.json.utf8), to: path)
     try Terminal.output(text(report, path))
@@ -74,8 +75,10 @@ import OccamCommandLine
 
   private static func text(_ report: Calibrator.Report, _ path: String) -> String {
     func number(_ value: Double) -> String { Number.text(value, 2) }
+    func loss(_ value: Double?) -> String { value.map { "\(Number.text($0, 4)) nats a token lost" } ?? "not measured" }
     var text = """
       images                \(report.images), \(report.samples) questions asked
+      reference             \(report.reference.rawValue) (register: \(loss(report.registerLoss)); mean: \(loss(report.meanLoss)))
       register neurons      \(report.registerNeurons)
       outlier patches       \(number(report.outliersBefore)) -> \(number(report.outliersAfter)) an image
       effective patches     \(number(report.effectivePatchesBefore)) -> \(number(report.effectivePatchesAfter))

@@ -12,6 +12,12 @@ import Testing
     "How many cups are there on the table?",
   ]
 
+  private static var register: Calibrator.Options {
+    var options = Calibrator.Options()
+    options.reference = .register
+    return options
+  }
+
   /// A pair of its own, so that its sidecar concerns nobody else.
   private func pair(_ name: String) throws -> (text: String, projector: String) {
     let files = try Fixture.make(name, "Q8_0")
@@ -46,9 +52,9 @@ import Testing
     let calibrator = try Calibrator(model: try load(files))
     #expect(calibrator.sidecarPath == files.projector + ".occam.json")
     var lines: [String] = []
-    let report = try calibrator.run(images: CalibratorTests.photos, questions: CalibratorTests.questions) {
-      lines.append($0)
-    }
+    let report = try calibrator.run(
+      images: CalibratorTests.photos, questions: CalibratorTests.questions, options: CalibratorTests.register
+    ) { lines.append($0) }
     #expect(report.images == 4 && report.samples == 5 && !lines.isEmpty)
     #expect(report.lambda1 > 0 && report.lambda2 > 0 && report.curve.count > 10)
     #expect(zip(report.curve, report.curve.dropFirst()).allSatisfy { $0.lambda2 < $1.lambda2 && $0.kept >= $1.kept })
@@ -56,6 +62,7 @@ import Testing
     #expect(report.outliersAfter <= report.outliersBefore)
     try TextFile.write(Array(report.json.utf8), to: calibrator.sidecarPath)
     #expect(try Sidecar(path: calibrator.sidecarPath).reference == .register)
+    #expect(report.registerLoss == nil && report.meanLoss == nil, "nothing is to be compared")
 
     let model = try load(files)
     #expect(model.isCalibrated)
@@ -102,7 +109,7 @@ import Testing
     let files = try pair("g1")
     let calibrator = try Calibrator(model: try load(files))
     var options = Calibrator.Options()
-    options.usesRegister = false
+    options.reference = .mean
     options.lambda1 = 0.25
     options.layer = 3
     options.visualBudget = 20
@@ -124,13 +131,32 @@ import Testing
     try Files.write(try Files.read(source.text), to: files.text)
     try OutlierEncoder.write(source.projector, to: files.projector, photos: CalibratorTests.photos)
     let calibrator = try Calibrator(model: try load(files))
-    let report = try calibrator.run(images: CalibratorTests.photos, questions: CalibratorTests.questions)
+    let report = try calibrator.run(
+      images: CalibratorTests.photos, questions: CalibratorTests.questions, options: CalibratorTests.register)
     #expect(report.outliersBefore >= 1 && report.registerNeurons > 0)
     #expect(report.outliersAfter <= 0.05 * report.outliersBefore)
     try TextFile.write(Array(report.json.utf8), to: calibrator.sidecarPath)
     let sidecar = try Sidecar(path: calibrator.sidecarPath)
     #expect(sidecar.plan.neurons.contains(.init(layer: OutlierEncoder.layer, channel: OutlierEncoder.channel)))
     #expect(try kept(try load(files), GenerationOptions.Pruning()).allSatisfy { $0.reference == "register" })
+  }
+
+  /// Of the two references the one is taken that leaves the unpruned answers the more likely; each is what it is alone.
+  @Test(arguments: ["g1", "g3"]) func theBetterReferenceIsTaken(fixture: String) throws {
+    let calibrator = try Calibrator(model: try load(try pair(fixture)))
+    func run(_ reference: Calibrator.Reference, samples: Int = 24) throws -> Calibrator.Report {
+      var options = Calibrator.Options()
+      options.reference = reference
+      options.comparedSamples = samples
+      return try calibrator.run(images: CalibratorTests.photos, questions: CalibratorTests.questions, options: options)
+    }
+    let report = try run(.auto)
+    let (register, mean) = (try #require(report.registerLoss), try #require(report.meanLoss))
+    #expect(register.isFinite && mean.isFinite && register != mean)
+    #expect(report.reference == (mean < register ? .mean : .register))
+    #expect(report.json == (try run(report.reference)).json)
+    // One sample is another measurement.
+    #expect(try run(.auto, samples: 1).meanLoss != mean)
   }
 
   @Test func whatCannotBeCalibrated() throws {

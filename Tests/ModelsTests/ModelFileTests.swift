@@ -45,6 +45,26 @@ import Testing
     #expect(try TinyModel.load("\(folder)/model.gguf", "\(folder)/mmproj-model-f16.gguf").notes.isEmpty)
   }
 
+  /// A text model in the folder of somebody else's projector runs without it; given, that projector is an error.
+  @Test func aFoundProjectorOfAnotherModelIsLeftOut() throws {
+    let files = try TinyModel.files()
+    let other = try Fixture.make("g3", "Q8_0")
+    let junk = "\(TemporaryFolder.make())/junk"
+    try Files.write(Array("junk".utf8), to: junk)
+    for (projector, reason) in [(other.projector, "width 480"), (junk, "GGUF")] {
+      let folder = try folder([("model.gguf", files.text), ("mmproj-other.gguf", projector)])
+      let model = try TinyModel.load("\(folder)/model.gguf", nil)
+      #expect(model.projectorPath == nil)
+      let note = model.notes.first ?? ""
+      #expect(note.contains("mmproj-other.gguf") && note.contains(reason) && note.contains("--mmproj"), "\(note)")
+      #expect(try MemoryPlan(path: "\(folder)/model.gguf").visionWeightsBytes == 0)
+      #expect(try model.makeSession().logits(raw: "Hello", images: [], continuation: [], pruning: .off).count == 1)
+      #expect(throws: OccamError.self) {
+        try TinyModel.load("\(folder)/model.gguf", "\(folder)/mmproj-other.gguf")
+      }
+    }
+  }
+
   @Test func ofSeveralTheOneThatIsNamedAlike() throws {
     let files = try TinyModel.files()
     // What must not be taken is no model at all.

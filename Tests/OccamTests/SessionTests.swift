@@ -61,6 +61,24 @@ import Testing
     #expect(last.text == plain.text)
   }
 
+  /// A callback may ask its own session: what would wait for the reply is an error, or is done when the reply has ended.
+  @Test func callbacksMayAskTheirSession() throws {
+    let session = try session()
+    var (images, map, refused): (Int, Int, OccamError?) = (0, 0, nil)
+    let reply = try session.respond(to: "What is this?", images: [TestModel.cat], options: .greedy(4)) { event in
+      guard case .token = event, refused == nil else { return }
+      images = session.imageCount
+      map = (try? session.keepMap(image: 0).count) ?? 0
+      do throws(OccamError) { try session.respond(to: "Again?") } catch { refused = error }
+      session.setSystemPrompt("You look at a photo.")
+      session.clear()
+    }
+    #expect(images == 1 && map > 0 && refused?.code == .invalidOption && reply.generatedTokens == 4)
+    #expect(session.imageCount == 0 && session.cellCounts.allSatisfy { $0 == 0 })
+    let next = try session.respond(to: "What is this?", images: [TestModel.cat], options: .greedy(4))
+    #expect(next.pruning.count == 1 && next.promptTokens > reply.promptTokens, "the system prompt came after the reply")
+  }
+
   @Test func rawPromptsAreConversationsOfTheirOwn() throws {
     let session = try session()
     _ = try session.respond(to: "What is this?", images: [TestModel.cat], options: .greedy(2))

@@ -1,4 +1,5 @@
 import OccamCore
+import OccamGGUF
 import OccamMatmul
 import OccamTensors
 
@@ -10,14 +11,18 @@ package final class MLPProjector: Projector {
   private let first: LinearWeights
   private let second: LinearWeights
 
+  /// Widths between and behind the layers, from the file's header.
+  static func sizes(_ file: GGUFFile) throws -> (middle: Int, outputs: Int) {
+    func rows(_ name: String) throws -> Int {
+      if let rows = file.tensor(name)?.dimensions.dropFirst().first { return rows }
+      throw ModelError(.missingTensor, file.subject, "projector tensor '\(name)' is missing or not a matrix")
+    }
+    return (try rows("mm.0.weight"), try rows("mm.2.weight"))
+  }
+
   package init(_ loader: WeightLoader, inputs: Int) throws {
     let before = loader.bytes
-    guard let middle = loader.file.tensor("mm.0.weight")?.dimensions.dropFirst().first,
-      let outputs = loader.file.tensor("mm.2.weight")?.dimensions.dropFirst().first
-    else {
-      let missing = loader.has("mm.0.weight") ? "mm.2.weight" : "mm.0.weight"
-      throw ModelError(.missingTensor, loader.file.subject, "projector tensor '\(missing)' is missing or not a matrix")
-    }
+    let (middle, outputs) = try MLPProjector.sizes(loader.file)
     // The Yi variant has the same projector type and norms between its layers.
     guard !loader.has("mm.3.weight") else {
       throw ModelError(.unknownProjector, loader.file.subject, "unknown projector 'mlp' with mm.3.weight (mlp_norm)")

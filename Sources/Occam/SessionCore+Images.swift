@@ -1,0 +1,86 @@
+import OccamImages
+import OccamPruning
+
+// What a session shows its model, and what pruning left of it.
+
+extension SessionCore {
+  /// OccamToken with the settings asked for; nil when pruning is off.
+  func selector(_ options: GenerationOptions.Pruning) throws(OccamError) -> (any VisualTokenSelector)? {
+    try settings(options).map(OccamTokenSelector.init)
+  }
+
+  /// The user's wishes, the calibration and the defaults, made concrete.
+  func settings(_ options: GenerationOptions.Pruning) throws(OccamError) -> PruningSettings? {
+    try translating("pruning") {
+      try options.options.settings(layers: model.decoder.shape.layers, sidecar: model.sidecar)
+    }
+  }
+
+  var pipeline: ImagePipeline {
+    get throws(OccamError) {
+      guard let encoder = model.encoder, let projector = model.projector else {
+        throw OccamError.cannotSee(model.path)
+      }
+      return ImagePipeline(encoder: encoder, projector: projector, compute: compute)
+    }
+  }
+
+  func addImages(
+    _ shown: [Shown], _ selector: (any VisualTokenSelector)?, _ onEvent: (GenerationEvent) -> Void,
+    _ metrics: inout GenerationMetrics
+  ) throws(OccamError) {
+    guard !shown.isEmpty || !images.isEmpty else { return }
+    let pipeline = try pipeline
+    for note in selector?.settings.notes ?? [] { model.notesSaid.warnOnce(note) }
+    let stageOne = StageOneSettings(selector)
+    var timings = ImagePipeline.Timings()
+    let total = images.filter { $0.settings != stageOne }.count + shown.count
+    var done = 0
+    func encode(_ name: String, _ bytes: [UInt8]) throws(OccamError) -> SessionImage {
+      try withProgress({ onEvent(.encoding(image: done, of: total, fraction: $0)) }) {
+        () throws(OccamError) in
+        try pipeline.encode(name: name, bytes: bytes, selector: selector, timings: &timings)
+      }
+    }
+    for index in images.indices where images[index].settings != stageOne {
+      images[index] = try encode(images[index].name, images[index].bytes)
+      done += 1
+      dropCache()
+    }
+    for image in shown {
+      switch image {
+      case .source(let source): images.append(try encode(source.name, try ImagePipeline.read(source)))
+      case .encoded(let photo): images.append(pipeline.project(photo, selector: selector, timings: &timings))
+      }
+      done += 1
+    }
+    metrics.timings.imageDecode = timings.decode
+    metrics.timings.imageEncode = timings.encode
+  }
+
+  /// Hands the share done between layers to `report` while `body` runs.
+  func withProgress<R>(
+    _ report: (Double) -> Void, _ body: () throws(OccamError) -> R
+  ) throws(OccamError) -> R {
+    let result: Result<R, OccamError> = withoutActuallyEscaping(report) { report in
+      compute.progress = report
+      defer { compute.progress = { _ in } }
+      do throws(OccamError) { return .success(try body()) } catch { return .failure(error) }
+    }
+    return try result.get()
+  }
+
+  func keepMap(_ index: Int) throws(OccamError) -> [UInt8] {
+    guard images.indices.contains(index) else {
+      throw OccamError(.invalidOption, "keep map", "the conversation has no image \(index + 1)")
+    }
+    let image = images[index]
+    let photo = try translating(image.name) { try decodeImage(image.bytes, subject: image.name) }
+    let stage1 = Set(image.stageOne.kept)
+    let kept = Set(image.report?.keptIndices ?? image.stageOne.kept)
+    let fates = (0..<image.stageOne.total).map { patch -> PatchFate in
+      kept.contains(patch) ? .kept : stage1.contains(patch) ? .droppedStageII : .droppedStageI
+    }
+    return encodePNG(drawKeepMap(photo, grid: image.grid, fates: fates))
+  }
+}

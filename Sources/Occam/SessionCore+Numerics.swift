@@ -1,0 +1,76 @@
+import OccamCore
+import OccamPruning
+
+// For calibrating, and for comparing numerics.
+
+extension SessionCore {
+  /// Stage II's scores of one image and question, with everything of S1 kept.
+  func stageTwoScores(
+    _ question: String, _ image: Shown, _ selector: any VisualTokenSelector
+  ) throws(OccamError) -> TokenScores? {
+    clear()
+    var metrics = GenerationMetrics()
+    try addImages([image], selector, { _ in }, &metrics)
+    let prompt = try chatPrompt(SessionCore.userMessage(question, images: 1))
+    let rows = PrefillRows(prompt.items[...], questionStart: 0, position: 0, images: images)
+    let driver = PrefillDriver(decoder: model.decoder, compute: compute, cells: cells)
+    let outcome = try translating("prefill") {
+      try compute.team.pass { try driver.run(rows, images: images, selector: selector) }
+    }
+    clear()
+    return outcome.scores.first
+  }
+
+  /// The likeliest answer to a question about one image, its end included, or the answer `given`; and its log-probability.
+  func likelihood(
+    of given: [Int32]? = nil, _ question: String, _ image: ImageSource, _ selector: (any VisualTokenSelector)?,
+    limit: Int
+  ) throws(OccamError) -> (answer: [Int32], logProbability: Double) {
+    clear()
+    defer { clear() }
+    var metrics = GenerationMetrics()
+    try addImages([.source(image)], selector, { _ in }, &metrics)
+    let prompt = try chatPrompt(SessionCore.userMessage(question, images: 1))
+    var logits = try prefill(prompt, selector, { _ in }, &metrics)
+    var (answer, sum) = ([Int32](), 0.0)
+    while answer.count < given?.count ?? limit {
+      let row = UnsafeBufferPointer(start: logits.row(0), count: logits.columns)
+      let token = given?[answer.count] ?? LogProbabilities(row, chosen: 0, top: 1).top.first?.id ?? 0
+      sum += max(Double(LogProbabilities(row, chosen: token, top: 0).chosen), -100)
+      answer.append(token)
+      if model.tokenizer.isEndOfGeneration(token) || answer.count == given?.count ?? limit { break }
+      logits = try decode(token, position: metrics.promptTokens + answer.count - 1)
+    }
+    return (answer, sum)
+  }
+
+  func logits(
+    _ text: String, _ sources: [ImageSource], _ continuation: [Int32], _ pruning: GenerationOptions.Pruning
+  ) throws(OccamError) -> [[Float]] {
+    clear()
+    let selector = try selector(pruning)
+    var metrics = GenerationMetrics()
+    try addImages(sources.map { .source($0) }, selector, { _ in }, &metrics)
+    let prompt = try rawPrompt(text)
+    lastWasRaw = true
+    var rows = [copy(try prefill(prompt, selector, { _ in }, &metrics))]
+    for (index, token) in continuation.enumerated() {
+      rows.append(copy(try decode(token, position: metrics.promptTokens + index)))
+    }
+    return rows
+  }
+
+  func imageEmbeddings(_ source: ImageSource) throws(OccamError) -> [[Float]] {
+    clear()
+    var metrics = GenerationMetrics()
+    try addImages([.source(source)], nil, { _ in }, &metrics)
+    let image = images[0]
+    clear()
+    let view = MatrixView(image.embeddings, rows: image.stageOne.total, columns: model.decoder.shape.hidden)
+    return (0..<view.rows).map { copy(view.slice(rows: $0..<($0 + 1))) }
+  }
+
+  private func copy(_ row: MatrixView<Float>) -> [Float] {
+    Array(UnsafeBufferPointer(start: row.row(0), count: row.columns))
+  }
+}

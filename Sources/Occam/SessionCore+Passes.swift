@@ -1,0 +1,129 @@
+import OccamCore
+import OccamModels
+import OccamPruning
+import OccamTensors
+
+// The model's passes over a session's cells, and what they cost.
+
+extension SessionCore {
+  /// Brings the cells to the prompt's state. What the cache holds of its beginning stays, except that pruned images are
+  /// pruned anew for the new question, from S1.
+  /// - Returns: logits after the prompt's last token.
+  func prefill(
+    _ prompt: Prompt, _ selector: (any VisualTokenSelector)?, _ onEvent: (GenerationEvent) -> Void,
+    _ metrics: inout GenerationMetrics
+  ) throws(OccamError) -> MatrixView<Float> {
+    guard !prompt.items.isEmpty else { throw OccamError(.invalidOption, "prompt", "is empty") }
+    let reused = reusableItems(prompt, pruned: selector != nil)
+    let positions = reused.reduce(0) { $0 + width($1) }
+    for layer in cells { layer.truncate(to: positions) }
+    cached = Array(reused)
+    let rows = PrefillRows(
+      prompt.items[reused.count...], questionStart: prompt.questionStart, position: Int32(positions), images: images)
+    let total = Int(rows.nextPosition)
+    guard total < contextLength else {
+      throw OccamError(
+        .promptTooLong, "prompt", "needs \(total) positions and one to answer; the context holds \(contextLength)")
+    }
+    let start = Clock.nanoseconds()
+    let driver = PrefillDriver(decoder: model.decoder, compute: compute, cells: cells)
+    let logits = compute.view(.logits, rows: 1, columns: model.decoder.shape.vocabulary)
+    let outcome = try withProgress({ onEvent(.prefill(tokens: rows.count, fraction: $0)) }) {
+      () throws(OccamError) in
+      try translating("prefill") {
+        try compute.team.pass {
+          let outcome = try driver.run(rows, images: images, selector: selector)
+          model.decoder.logits(outcome.last, into: logits, compute: compute)
+          return outcome
+        }
+      }
+    }
+    cached = prompt.items
+    cached.reserveCapacity(contextLength)
+    cacheIsPruned = selector != nil && !rows.spans.isEmpty
+    if let selector { record(rows, outcome.keep, selector.settings) }
+    metrics.rowsPerLayer = outcome.rowsPerLayer
+    metrics.textRows = rows.tokens.count
+    let elapsed = Clock.milliseconds(since: start)
+    metrics.promptTokens = total
+    metrics.cachedTokens = positions
+    metrics.timings.prefill = elapsed
+    metrics.timings.prefillTokensPerSecond = Double(total - positions) / max(elapsed, 1e-6) * 1000
+    compute.trim()
+    return logits
+  }
+
+  private func reusableItems(_ prompt: Prompt, pruned: Bool) -> ArraySlice<PromptItem> {
+    var count = min(Prompt.common(cached, prompt.items), prompt.items.count - 1)
+    if pruned || cacheIsPruned {
+      let firstImage = prompt.items.firstIndex { if case .image = $0 { true } else { false } }
+      count = min(count, firstImage ?? count)
+    }
+    return prompt.items[..<max(count, 0)]
+  }
+
+  func width(_ item: PromptItem) -> Int {
+    switch item {
+    case .token: 1
+    case .image(let index): images[index].stageOne.total
+    }
+  }
+
+  private func record(_ rows: PrefillRows, _ keep: [KeepList], _ settings: PruningSettings) {
+    for (span, list) in zip(rows.spans, keep) {
+      images[span.image].report = ImagePruningReport(
+        stageOne: images[span.image].stageOne, stageTwo: list, settings: settings)
+    }
+  }
+
+  /// Runs one token through all layers. - Returns: logits after it.
+  func decode(_ token: Int32, position: Int) throws(OccamError) -> MatrixView<Float> {
+    guard position < contextLength else {
+      throw OccamError(.contextFull, "context", "is full (\(contextLength) positions)")
+    }
+    let shape = model.decoder.shape
+    let hidden = compute.view(.residual, rows: 1, columns: shape.hidden)
+    let logits = compute.view(.logits, rows: 1, columns: shape.vocabulary)
+    decodePosition[0] = Int32(position)
+    // Between passes, so that no pass allocates: every 64 tokens each layer takes another block.
+    for layer in cells { layer.reserve(layer.count + 1) }
+    try translating("decode") {
+      try compute.team.pass {
+        model.decoder.embed(token, into: hidden.row(0))
+        try model.decoder.forward(
+          layers: 0..<shape.layers, hidden: hidden, positions: decodePosition, cells: cells, compute: compute,
+          scores: nil, lastRowOnly: true)
+        model.decoder.logits(hidden, into: logits, compute: compute)
+      }
+    }
+    cached.append(.token(token))
+    return logits
+  }
+
+  func finish(
+    _ metrics: inout GenerationMetrics, isPruned: Bool, _ options: GenerationOptions
+  ) {
+    let reports = images.enumerated().compactMap { index, image in image.report.map { (index, $0) } }
+    if isPruned {
+      metrics.pruning = reports.map { index, report in
+        GenerationMetrics.Image(
+          image: index, total: report.total, stage1: report.stage1, kept: report.kept, lambda1: report.lambda1,
+          lambda2: report.lambda2, layer: report.layer, reference: report.reference.rawValue,
+          keptIndices: report.keptIndices, stage1Indices: report.stage1Indices)
+      }
+      metrics.meanVisualTokensPerLayer =
+        PruningReport(images: reports.map(\.1), layers: model.decoder.shape.layers).meanVisualTokensPerLayer
+    } else {
+      metrics.meanVisualTokensPerLayer = Double(images.reduce(0) { $0 + $1.stageOne.total })
+    }
+    metrics.timings.load = model.loadMilliseconds
+    metrics.kvBytes = cells.reduce(0) { $0 + $1.byteCount }
+    let positions = cached.reduce(0) { $0 + width($1) }
+    metrics.kvBytesUnpruned = cells.reduce(0) { $0 + $1.byteCount(forCells: positions) }
+    metrics.weightsBytes = model.weightsBytes
+    metrics.peakResidentBytes = ProcessMemory.peakResidentBytes()
+    metrics.kernel = model.kernel
+    metrics.threads = model.threads
+    metrics.seed = options.seed
+  }
+}
