@@ -1,6 +1,6 @@
 """Times llama.cpp and Occam in turn on a model, a mmproj and a photo. README.md explains rows and table.
 
-usage: python llama_cpp_bench.py -m MODEL --mmproj MMPROJ --image PHOTO
+usage: python llama_cpp_bench.py -m MODEL --mmproj MMPROJ [--image PHOTO]
            [-t 2] [-r 3] [-p 512] [-n 64] [--occam .build/release/occam-bench] [--stage1 250] [--budget 32]
            [--peer-python VENV/bin/python] [--results [FOLDER]]
 
@@ -23,9 +23,8 @@ sys.path.insert(0, str(ROOT / "bench/results"))
 from table import OWN, PEER, report, summary  # noqa: E402
 
 QUESTION = "USER: <__media__>\nWhat is in the picture? ASSISTANT:"
-OCCAM_ARGUMENTS = (
-    " -m {model} -mm {mmproj} --image {image} -t {threads} -p {prompt} -n {generate} -r 1 -o jsonl"
-    " --lambda1 0 --stage1-tokens {stage1} --lambda2 0 --max-visual-tokens {budget}")
+OCCAM_ARGUMENTS = " -m {model} -mm {mmproj} -t {threads} -p {prompt} -n {generate} -r 1 -o jsonl"
+OCCAM_IMAGE_ARGUMENTS = " --image {image} --lambda1 0 --stage1-tokens {stage1} --lambda2 0 --max-visual-tokens {budget}"
 
 
 def peak() -> int:
@@ -53,7 +52,7 @@ def one_round(options) -> None:
     from mtmd import Pair
     from PIL import Image
 
-    image = np.asarray(Image.open(options.image).convert("RGB"))
+    image = np.asarray(Image.open(options.image).convert("RGB")) if options.image else None
     baseline = peak()
     facts = {
         "version": f'llama-cpp-python {version("llama_cpp_python")}',
@@ -76,11 +75,12 @@ def one_round(options) -> None:
         int(np.argmax(pair.evaluate(chunks, rows)))
         return len(rows)
 
-    count = first_token()
-    emit("ttft", count, timed(first_token))
-    chunks, keep = pair.tokenize("<__media__>", image)
-    chunk = next(c for c in chunks if pair.is_image(c))
-    emit("encode", count, timed(lambda: pair.encode(chunk)))
+    if image is not None:
+        count = first_token()
+        emit("ttft", count, timed(first_token))
+        chunks, keep = pair.tokenize("<__media__>", image)
+        chunk = next(c for c in chunks if pair.is_image(c))
+        emit("encode", count, timed(lambda: pair.encode(chunk)))
     generator = np.random.default_rng(1)
     tokens = [int(t) for t in generator.integers(3, pair.vocabulary, options.prompt)]
 
@@ -142,7 +142,7 @@ def main():
     parser = argparse.ArgumentParser(description="Times llama.cpp and Occam in turn; see the head of this file.")
     parser.add_argument("-m", "--model", required=True)
     parser.add_argument("--mmproj", required=True)
-    parser.add_argument("--image", required=True)
+    parser.add_argument("--image", help="without it only the text model is timed, on prefill and decoding")
     parser.add_argument("-t", "--threads", type=int, default=2)
     parser.add_argument("-r", "--rounds", type=int, default=3)
     parser.add_argument("-p", "--prompt", type=int, default=512)
@@ -162,7 +162,8 @@ def main():
         return one_round(options)
     commands = {PEER: [options.peer_python, __file__, *sys.argv[1:], "--one-round"]}
     if options.occam:
-        text = options.occam if "{" in options.occam else options.occam + OCCAM_ARGUMENTS
+        more = OCCAM_ARGUMENTS + (OCCAM_IMAGE_ARGUMENTS if options.image else "")
+        text = options.occam if "{" in options.occam else options.occam + more
         commands[OWN] = [word.format(**vars(options)) for word in shlex.split(text)]
     rounds: dict[str, list[list[dict]]] = {runtime: [] for runtime in commands}
     for index in range(options.rounds):
