@@ -12,8 +12,8 @@ extension Calibrator {
   }
 
   func candidate(
-    _ reference: ReferenceKind, _ plan: RegisterPlan, _ after: Sinks, _ prepared: [PreparedImage], _ images: [String],
-    _ questions: [String], _ options: Options, _ progress: (String) -> Void
+    _ reference: ReferenceKind, _ plan: RegisterPlan, _ after: Sinks, _ prepared: [PreparedImage],
+    _ samples: [CalibrationSample], _ options: Options, _ progress: (String) -> Void
   ) throws(OccamError) -> Candidate {
     progress("\(reference.rawValue): thresholds")
     let register = reference == .register ? plan : nil
@@ -24,22 +24,20 @@ extension Calibrator {
       lambda1 = try stageOneLambda(prepared, register, options)
     }
     return Candidate(
-      sidecar: try curve(images, questions, reference, plan, lambda1, options, progress), after: after, loss: nil)
+      sidecar: try curve(samples, reference, plan, lambda1, options, progress), after: after, loss: nil)
   }
 
   /// How much less likely each candidate makes the answers that the unpruned model gives. Register neurons are moved in the
   /// encoder whatever is pruned: in one whose outliers carry content that can cost more than a better threshold gains.
   func measureLosses(
-    _ candidates: inout [Candidate], _ images: [String], _ questions: [String], _ options: Options,
-    _ progress: (String) -> Void
+    _ candidates: inout [Candidate], _ samples: [CalibrationSample], _ options: Options, _ progress: (String) -> Void
   ) throws(OccamError) {
-    let all = max(images.count, questions.count)
-    let count = min(max(options.comparedSamples, 1), all)
+    let count = min(max(options.comparedSamples, 1), samples.count)
     var (sums, tokens) = (candidates.map { _ in 0.0 }, 0)
     let layers = model.decoder.shape.layers
     for sample in 0..<count {
-      let index = sample * all / count
-      let (question, image) = (questions[index % questions.count], ImageSource.file(images[index % images.count]))
+      let asked = samples[sample * samples.count / count]
+      let (question, image) = (asked.question, ImageSource.file(asked.image))
       let (answer, whole) = try session.likelihood(question, image, nil, limit: 16)
       for (number, candidate) in candidates.enumerated() {
         let settings = try translating("calibration") {

@@ -77,21 +77,31 @@ public final class Calibrator {
   public func run(
     images: [String], questions: [String], options: Options = Options(), progress: (String) -> Void = { _ in }
   ) throws(OccamError) -> Report {
-    guard !images.isEmpty else { throw OccamError(.invalidOption, "calibration", "no images") }
-    guard !questions.isEmpty else { throw OccamError(.invalidOption, "calibration", "no questions") }
+    try run(CalibrationSample.pairing(images: images, questions: questions), options: options, progress: progress)
+  }
+
+  /// - Parameters:
+  ///   - samples: questions and the photos they are about.
+  ///   - progress: a line for the user.
+  public func run(
+    _ samples: [CalibrationSample], options: Options = Options(), progress: (String) -> Void = { _ in }
+  ) throws(OccamError) -> Report {
+    guard !samples.isEmpty else { throw OccamError(.invalidOption, "calibration", "no images or no questions") }
+    var seen = Set<String>()
+    let images = samples.map(\.image).filter { seen.insert($0).inserted }
     let prepared = try images.map { path throws(OccamError) in try prepare(path) }
     let before = try sinks(prepared, nil)
     var candidates: [Candidate] = []
     if options.reference != .mean {
       progress("register neurons: \(prepared.count) images")
       let (plan, after) = try registerPlan(prepared, before, options, progress)
-      candidates.append(try candidate(.register, plan, after, prepared, images, questions, options, progress))
+      candidates.append(try candidate(.register, plan, after, prepared, samples, options, progress))
     }
     if options.reference != .register {
-      candidates.append(try candidate(.mean, RegisterPlan([]), before, prepared, images, questions, options, progress))
+      candidates.append(try candidate(.mean, RegisterPlan([]), before, prepared, samples, options, progress))
     }
     if candidates.count > 1 {
-      try measureLosses(&candidates, images, questions, options, progress)
+      try measureLosses(&candidates, samples, options, progress)
     }
     // The first, the register, where they are equal.
     var best = candidates[0]
@@ -99,7 +109,7 @@ public final class Calibrator {
     func loss(_ kind: ReferenceKind) -> Double? { candidates.first { $0.sidecar.reference == kind }?.loss }
     let sidecar = best.sidecar
     return Report(
-      images: images.count, samples: max(images.count, questions.count), registerNeurons: sidecar.plan.neurons.count,
+      images: images.count, samples: samples.count, registerNeurons: sidecar.plan.neurons.count,
       outliersBefore: before.outliers, outliersAfter: best.after.outliers, effectivePatchesBefore: before.effective,
       effectivePatchesAfter: best.after.effective, reference: sidecar.reference == .register ? .register : .mean,
       registerLoss: loss(.register), meanLoss: loss(.mean), lambda1: sidecar.lambda1 ?? 0,
@@ -198,8 +208,9 @@ public final class Calibrator {
   }
 
   func curve(
-    _ images: [String], _ questions: [String], _ reference: ReferenceKind, _ plan: RegisterPlan, _ lambda1: Float,
-    _ options: Options, _ progress: (String) -> Void
+    _ asked: [CalibrationSample], _ reference: ReferenceKind, _ plan: RegisterPlan, _ lambda1: Float,
+    _ options: Options,
+    _ progress: (String) -> Void
   ) throws(OccamError) -> Sidecar {
     var wishes = PruningOptions()
     wishes.lambda1 = lambda1
@@ -210,21 +221,21 @@ public final class Calibrator {
     guard let settings = try translating("calibration", { try wishes.settings(layers: layers, sidecar: sidecar) })
     else { throw OccamError(.invalidOption, "calibration", "pruning is off") }
     var samples: [TokenScores] = []
-    let count = max(images.count, questions.count)
-    for index in 0..<count {
-      let question = questions[index % questions.count]
-      let image = ImageSource.file(images[index % images.count])
-      if let scores = try session.stageTwoScores(question, .source(image), OccamTokenSelector(settings)) {
+    for (index, sample) in asked.enumerated() {
+      let image = ImageSource.file(sample.image)
+      if let scores = try session.stageTwoScores(sample.question, .source(image), OccamTokenSelector(settings)) {
         samples.append(scores)
       }
-      if (index + 1) % 10 == 0 || index + 1 == count { progress("stage II: \(index + 1) of \(count) samples") }
+      let done = index + 1
+      if done % 10 == 0 || done == asked.count { progress("stage II: \(done) of \(asked.count) samples") }
     }
     let curve = BudgetCurve(samples: samples, lambdas: Calibrator.lambdas(samples))
     let budget = options.visualBudget ?? max(encoder.shape.patches / 9, 1)
     sidecar.curve = curve
     sidecar.lambda2 = curve.lambda(forBudget: Double(budget))?.lambda
     sidecar.textLayer = settings.layer
-    sidecar.calibration = "\(images.count) images, \(questions.count) questions, \(samples.count) samples"
+    let (images, questions) = (Set(asked.map(\.image)).count, Set(asked.map(\.question)).count)
+    sidecar.calibration = "\(images) images, \(questions) questions, \(samples.count) samples"
     return sidecar
   }
 

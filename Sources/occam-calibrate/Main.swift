@@ -6,7 +6,8 @@ import OccamCommandLine
   static let model = Flag<String>.file("-m", "--model", help: "GGUF text model, or one file with both sets of tensors")
   static let projector = Flag<String>.file("-mm", "--mmproj", help: "GGUF vision projector")
   static let images = Flag<String>.text("--images", value: "FOLDER", help: "folder of JPEG and PNG photos, 50 to 100")
-  static let questions = Flag<String>.file("--questions", help: "text file, one question a line")
+  static let questions = Flag<String>.file(
+    "--questions", help: "one question a line; or .jsonl with image and question, then no --images")
   static let output = Flag<String>.file("-o", "--output", help: "sidecar to write (default: <projector>.occam.json)")
   static let lambda1 = Flag<Float>.number("--lambda1", in: 0...1e6, help: "stage I threshold instead of a measured one")
   static let share = Flag<Float>.number(
@@ -17,7 +18,8 @@ import OccamCommandLine
   static let reference = Flag<Calibrator.Reference>.choice(
     "--reference", default: .auto,
     help: "what scores are held against; auto: what keeps the unpruned answers the more likely")
-  static let limit = Flag<Int>.integer("--limit", in: 1...100_000, default: 100, help: "photos used at most")
+  static let limit = Flag<Int>.integer(
+    "--limit", in: 1...100_000, default: 100, help: "photos, or pairs of a .jsonl, used at most")
   static let threads = Flag<Int>.integer(
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
   static let help = Flag<Bool>.toggle("-h", "--help", help: "print this help")
@@ -31,7 +33,10 @@ import OccamCommandLine
       .init("Result", [output.spec, lambda1.spec, share.spec, layer.spec, budget.spec, reference.spec]),
       .init("Machine", [threads.spec, help.spec]),
     ],
-    examples: ["occam-calibrate -m model.gguf --images photos --questions questions.txt"])
+    examples: [
+      "occam-calibrate -m model.gguf --images photos --questions questions.txt",
+      "occam-calibrate -m model.gguf --questions pairs.jsonl",
+    ])
 
   static func main() {
     Tool.run("occam-calibrate") {
@@ -46,11 +51,7 @@ import OccamCommandLine
   }
 
   private static func calibrate(_ arguments: Arguments) throws -> ExitCode {
-    let folder = try arguments.require(images)
-    let photos = Array(try PhotoFolder.list(folder).prefix(arguments[limit] ?? 100))
-    let questionFile = try arguments.require(questions)
-    let lines = try TextFile.lines(questionFile)
-    if lines.isEmpty { throw OccamError(.invalidOption, questionFile, "holds no question") }
+    let samples = try samples(arguments)
     if let path = arguments[output] { try TextFile.checkWritable(path) }
     let progress = ProgressReporter()
     let model = try VisionLanguageModel(
@@ -67,10 +68,27 @@ import OccamCommandLine
     options.layer = arguments[layer]
     options.visualBudget = arguments[budget]
     options.reference = arguments[reference] ?? .auto
-    let report = try calibrator.run(images: photos, questions: lines, options: options) { Terminal.error("\($0)\n") }
+    let report = try calibrator.run(samples, options: options) { Terminal.error("\($0)\n") }
     try TextFile.write(Array(report.json.utf8), to: path)
     try Terminal.output(text(report, path))
     return .success
+  }
+
+  private static func samples(_ arguments: Arguments) throws -> [CalibrationSample] {
+    let file = try arguments.require(questions)
+    let limit = arguments[limit] ?? 100
+    let samples: [CalibrationSample]
+    if file.hasSuffix(".jsonl") {
+      guard arguments[images] == nil else {
+        throw OccamError(.invalidOption, "--images", "'\(file)' names its images itself")
+      }
+      samples = try CalibrationSample.read(file, limit: limit)
+    } else {
+      let photos = Array(try PhotoFolder.list(try arguments.require(images)).prefix(limit))
+      samples = CalibrationSample.pairing(images: photos, questions: try TextFile.lines(file))
+    }
+    if samples.isEmpty { throw OccamError(.invalidOption, file, "holds no question") }
+    return samples
   }
 
   private static func text(_ report: Calibrator.Report, _ path: String) -> String {

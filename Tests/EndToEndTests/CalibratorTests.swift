@@ -159,6 +159,33 @@ import Testing
     #expect(try run(.auto, samples: 1).meanLoss != mean)
   }
 
+  /// A question set's pairs, photo and question belonging together.
+  @Test func pairsAreRead() throws {
+    let folder = TemporaryFolder.make()
+    let path = "\(folder)/pairs.jsonl"
+    let lines = (0..<6).map { #"{"image": "\#($0).png", "question": "What is \#($0)?", "answer": "x"}"# }
+    try Files.write(Array((lines.joined(separator: "\n\n") + "\n").utf8), to: path)
+    let all = try CalibrationSample.read(path, limit: 100)
+    #expect(all.count == 6 && all[5] == CalibrationSample(image: "\(folder)/5.png", question: "What is 5?"))
+    #expect(try CalibrationSample.read(path, limit: 3) == [all[0], all[2], all[4]])
+    #expect(try CalibrationSample.read(path, limit: 0) == [])
+    for bad in [
+      "{", "[]", #"{"image": "a.png"}"#, #"{"image": 3, "question": "?"}"#, #"{"image": "", "question": "?"}"#,
+    ] {
+      try Files.write(Array(bad.utf8), to: path)
+      let error = #expect(throws: OccamError.self) { try CalibrationSample.read(path, limit: 1) }
+      #expect(error?.code == .invalidOption && error?.subject.contains("pairs.jsonl: sample 1") == true)
+    }
+    // The same pairs by both ways make the same calibration.
+    let calibrator = try Calibrator(model: try load(try pair("g1")))
+    let (photos, questions) = (CalibratorTests.photos, CalibratorTests.questions)
+    let samples = questions.indices.map { CalibrationSample(image: photos[$0 % 4], question: questions[$0]) }
+    let report = try calibrator.run(samples, options: CalibratorTests.register)
+    #expect(report.images == 4 && report.samples == 5)
+    let apart = try calibrator.run(images: photos, questions: questions, options: CalibratorTests.register)
+    #expect(report.json == apart.json)
+  }
+
   @Test func whatCannotBeCalibrated() throws {
     let files = try pair("g1")
     let model = try load(files)
