@@ -126,6 +126,10 @@ class Report:
             for name, settings in self.variants(method, policy).items():
                 yield method, name, settings
 
+    def ours(self):
+        """OccamToken's variants, under its own KV policy and under FastV's."""
+        return [pair for policy in (None, "keep") for pair in self.variants("occamtoken", policy).items()]
+
     def cell(self, setting):
         low, high = 100 * self.results.interval(setting)
         return f"{100 * self.results.relative(setting):.1f} [{low:.1f}, {high:.1f}] @ {setting.kept:.1f}"
@@ -149,7 +153,7 @@ class Report:
     def verdict(self, budgets):
         rows = []
         for budget in budgets:
-            for name, settings in self.variants("occamtoken").items():
+            for name, settings in self.ours():
                 ours = next((setting for setting in settings if setting.budget == budget), None)
                 if ours is None:
                     continue
@@ -191,7 +195,7 @@ class Report:
                   "logarithm of the figure between neighbouring runs, never beyond the ends (`-`).")
         methods = [method for method in RIVALS + ABLATIONS if self.results.of(method)]
         rows = []
-        for name, settings in self.variants("occamtoken").items():
+        for name, settings in self.ours():
             for ours in sorted(settings, key=lambda setting: -setting.budget):
                 row = [f"{self.heading(ours.budget)} {name}", number(ours.per_layer),
                        number(100 * self.results.relative(ours))]

@@ -54,16 +54,16 @@ def with_torch(run, path):
         for image, asked in by_image(load(path)).items():
             pixels = np.asarray(Image.open(os.path.join(folder, image)).convert("RGB"))
             features = model.encoder(patches(torch.from_numpy(pixels.copy())[None]))[:, 1:]
-            before = torch.tensor([packer.before])
             for q in asked:
                 prompt = packer.encode(vocabulary.AFTER.format(question=q["question"]))
                 reply = []
                 while len(reply) < LIMIT:
-                    after = torch.tensor([prompt + reply])
-                    n = packer.prefix + after.shape[1]
-                    mask = torch.ones(n, n, dtype=torch.bool).tril()[None, None]
-                    last = torch.tensor([after.shape[1] - 1])
-                    token = int(model.decoder(before, features, after, torch.arange(n)[None], mask, last).argmax())
+                    after = torch.tensor([[prompt + reply]])
+                    n = packer.prefix + after.shape[2]
+                    mask = torch.ones(n, n, dtype=torch.bool).tril()[None, None, packer.prefix:]
+                    last = torch.tensor([after.shape[2] - 1])
+                    logits, _ = model.decoder(packer.before, features, after, torch.arange(n)[None], mask, last)
+                    token = int(logits.argmax())
                     if token == batches.EOS:
                         break
                     reply.append(token)

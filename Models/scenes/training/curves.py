@@ -9,23 +9,30 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 
-def rows(path, stage):
-    """The log's rows of one stage; of a step logged twice (after a resumption) the later one."""
-    found = {}
+def rows(path, stages):
+    """The log's rows of stages that follow each other, images counted on; of a step logged twice (after a resumption) the
+    later one."""
+    out = []
     with open(path) as f:
-        for line in f:
-            row = json.loads(line)
-            if row["stage"] == stage:
-                found[row["step"]] = row
-    return [found[k] for k in sorted(found)]
+        logged = [json.loads(line) for line in f]
+    for stage in stages:
+        found = {row["step"]: row for row in logged if row["stage"] == stage}
+        before = out[-1]["images"] if out else 0
+        out += [dict(found[k], images=before + found[k]["images"]) for k in sorted(found)]
+    return out
 
 
 def draw(log, out):
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), constrained_layout=True)
-    for column, (stage, title) in enumerate((("vision", "vision encoder, dense labels"), ("alignment", "decoder, questions"))):
-        found = rows(log, stage)
+    columns = ((["vision"], "vision encoder, dense labels"), (["alignment", "joint"], "decoder, questions"))
+    for column, (stages, title) in enumerate(columns):
+        found = rows(log, stages)
         images = [r["images"] / 1000 for r in found]
         axes[0][column].plot(images, [r["loss"] for r in found])
+        joined = [i for i, r in zip(images, found) if r["stage"] == "joint"]
+        if joined:  # from here on, all parts
+            for axis in axes[:, column]:
+                axis.axvline(joined[0], color="grey", lw=0.8)
         axes[0][column].set(title=title, ylabel="training loss", yscale="log")
         checked = [r for r in found if "validation" in r]
         for name in checked[-1]["validation"] if checked else []:

@@ -65,7 +65,7 @@ class Shards:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
-    parser.add_argument("--train", type=int, default=15, help=f"shards of {SHARD} scenes")
+    parser.add_argument("--train", type=int, default=42, help=f"shards of {SHARD} scenes")
     parser.add_argument("--validation", type=int, default=1)
     options = parser.parse_args()
     render(options.folder, "validation", options.validation)

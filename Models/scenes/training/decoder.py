@@ -17,6 +17,7 @@ import vision
 import vocabulary
 from model import Decoder, VisionEncoder, VisionHeads, patches
 from optimiser import Optimiser
+from team import Team, save
 
 
 class Words:
@@ -53,7 +54,7 @@ def alignment_loss(decoder, features, targets):
 
 class Model:
     def __init__(self, run, pieces):
-        self.encoder, self.heads, self.decoder = VisionEncoder(), VisionHeads(), Decoder(pieces)
+        self.encoder, self.heads, self.decoder = VisionEncoder(), VisionHeads(), Decoder(pieces, [packing.MENTION.values(), packing.RELATION.values()])
         state = torch.load(os.path.join(run, "vision.pt"))
         self.encoder.load_state_dict(state["encoder"])
         self.heads.load_state_dict(state["heads"])
@@ -67,14 +68,19 @@ def latest(run):
     return next(p for p in (os.path.join(run, n + ".pt") for n in ("joint", "alignment")) if os.path.exists(p))
 
 
-def answer_loss(model, packer, images, asked, frozen):
-    """Mean cross-entropy over answer tokens; whether every token of an answer was right; and which question each is."""
-    inputs, target, where = packer.collate([packer.pack(a) for a in asked])
+def read_loss(read, labels):
+    """Mean cross-entropy of one read-out over all labels that are known."""
+    sums = [F.cross_entropy(scores.float(), target, ignore_index=-1, reduction="sum") for scores, target in zip(read, labels.unbind(-1))]
+    return sum(sums) / (labels >= 0).sum().clamp(min=1)
+
+
+def answer_loss(model, packer, images, asked, items, frozen):
+    """Mean cross-entropy over answer tokens; that of the read-outs; the features; which questions were answered wrongly."""
+    inputs, target, where, labels = packer.collate([packer.pack(a, i) for a, i in zip(asked, items)])
     with torch.autocast("cpu", torch.bfloat16):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             features = model.encoder(patches(images))
-        before, after, positions, mask, wanted = inputs
-        logits = model.decoder(before, features[:, 1:], after, positions, mask, wanted)
+        logits, read = model.decoder(packer.before, features[:, 1:], *inputs)
     logits = logits.float()
     wrong = torch.zeros(len(asked) * 64, dtype=torch.bool)
     wrong[where[logits.argmax(-1) != target]] = True
@@ -82,11 +88,11 @@ def answer_loss(model, packer, images, asked, frozen):
     lengths = torch.bincount(where, minlength=len(wrong))[where].float()
     weights = lengths.rsqrt()
     loss = (F.cross_entropy(logits, target, reduction="none") * weights).sum() / weights.sum()
-    return loss, features, wrong
+    return loss, [read_loss(*pair) for pair in zip(read, labels)], features, wrong
 
 
 @torch.no_grad()
-def evaluate(model, packer, shards, rows, count=512, batch=32):
+def evaluate(model, packer, shards, rows, count=384, batch=32):
     """Share of answers right in every token, by type: the same as exact match under greedy decoding."""
     right, total = {}, {}
     for start in range(0, count, batch):
@@ -94,7 +100,7 @@ def evaluate(model, packer, shards, rows, count=512, batch=32):
         images = torch.from_numpy(np.array(shards.images[0][start:start + batch]))
         kept = [i for i, a in enumerate(asked) if a]
         asked, images = [asked[i] for i in kept], images[kept]
-        _, _, wrong = answer_loss(model, packer, images, asked, True)
+        *_, wrong = answer_loss(model, packer, images, asked, [rows[start + i] for i in kept], True)
         for i, a in enumerate(asked):
             for j, (sort, _, _) in enumerate(a, 1):
                 total[sort] = total.get(sort, 0) + 1
@@ -102,29 +108,7 @@ def evaluate(model, packer, shards, rows, count=512, batch=32):
     return {k: round(right[k] / total[k], 4) for k in questions.TYPES if k in total}
 
 
-class Team:
-    """The processes that share every batch (torchrun starts them); alone without it. One thread a process: on matrices this
-    small two processes of one thread do more than one of two."""
-
-    def __init__(self):
-        self.size, self.rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
-        if self.size > 1:
-            torch.distributed.init_process_group("gloo")
-
-    def average(self, parameters):
-        if self.size == 1:
-            return
-        for p in parameters:
-            if p.grad is None:
-                p.grad = torch.zeros_like(p)
-        flat = torch.cat([p.grad.reshape(-1) for p in parameters])
-        torch.distributed.all_reduce(flat)
-        flat /= self.size
-        for p, g in zip(parameters, flat.split([p.numel() for p in parameters])):
-            p.grad.copy_(g.view_as(p))
-
-
-def train(folder, run, stage, steps, lr=2e-3, vision_lr=6e-4, batch=16, seed=2):
+def train(folder, run, stage, steps, lr=1.5e-3, vision_lr=5e-5, batch=16, seed=2):
     """stage "alignment": projector and decoder on the frozen encoder of vision.pt. stage "joint": everything, from vision.pt
     and alignment.pt, the encoder with its dense labels as well. Writes <stage>.pt."""
     torch.manual_seed(seed)
@@ -132,19 +116,22 @@ def train(folder, run, stage, steps, lr=2e-3, vision_lr=6e-4, batch=16, seed=2):
     team, frozen = Team(), stage == "alignment"
     processor = vocabulary.load(os.path.join(run, "vocabulary"))
     model, packer = Model(run, processor.get_piece_size()), packing.Packer(processor)
-    optimisers = [Optimiser([model.decoder], lr, steps, 200)]
+    share = dict(warmup=200, rank=team.rank, size=team.size)
+    optimisers = [Optimiser([model.decoder], lr, steps, **share)]
     if not frozen:
-        model.decoder.load_state_dict(torch.load(os.path.join(run, "alignment.pt"))["decoder"])
-        optimisers.append(Optimiser([model.encoder, model.heads], vision_lr, steps, 200))
+        model.decoder.load_state_dict(torch.load(os.path.join(run, "alignment.pt"))["decoder"], strict=False)
+        optimisers.append(Optimiser([model.encoder, model.heads], vision_lr, steps, **share))
     path, first = os.path.join(run, stage + ".pt"), 0
+    mine = os.path.join(run, f"{stage}-optimisers-{team.rank}-of-{team.size}.pt")
     if os.path.exists(path):
         state = torch.load(path)
         for name, part in model.parts().items():
             if not frozen or name == "decoder":  # a frozen encoder is that of vision.pt, which may have gone on
                 part.load_state_dict(state[name])
-        for o, s in zip(optimisers, state.get("optimisers", [])):
-            o.load_state_dict(s)
         first = state["step"]
+        if os.path.exists(mine) and (kept := torch.load(mine))["step"] == first:
+            for o, s in zip(optimisers, kept["optimisers"]):
+                o.load_state_dict(s)
     words = Words(packer.encode)
     train_set, validation = vision.Batches(folder, "train"), data.Shards(folder, "validation")
     rows = validation.items(0)
@@ -160,10 +147,11 @@ def train(folder, run, stage, steps, lr=2e-3, vision_lr=6e-4, batch=16, seed=2):
         pick = pick[team.rank::team.size]
         asked = [questions.questions(train_set.shards.first[shard] + int(i) + 7_000_000 * turn, items[shard][i]) for i in pick]
         pick, asked = pick[[bool(a) for a in asked]], [a for a in asked if a]
+        shown = [items[shard][i] for i in pick]
         images, labels, offsets, content = train_set.get(shard, pick)
-        loss, features, _ = answer_loss(model, packer, images, asked, frozen)
+        loss, (named, related), features, _ = answer_loss(model, packer, images, asked, shown, frozen)
         aligned = alignment_loss(model.decoder, features[:, 1:], words.targets(labels, offsets))
-        total, extra = loss + 0.2 * aligned, torch.zeros(())
+        total, extra = loss + 0.2 * aligned + 0.4 * named + 0.2 * related, torch.zeros(())
         if not frozen:
             extra, _ = vision.label_losses(model.heads, features, labels, offsets, content)
             total = total + 0.3 * extra
@@ -171,22 +159,23 @@ def train(folder, run, stage, steps, lr=2e-3, vision_lr=6e-4, batch=16, seed=2):
         team.average([p for o in optimisers for p in o.parameters])
         for o in optimisers:
             o.step(step)
-        sums.append((loss.item(), aligned.item(), extra.item()))
-        if team.rank == 0 and ((step + 1) % 50 == 0 or step + 1 == steps):
+        sums.append((loss.item(), named.item(), related.item(), aligned.item(), extra.item()))
+        if (step + 1) % 50 and step + 1 != steps:
+            continue
+        save(dict(optimisers=[o.state_dict() for o in optimisers], step=step + 1), mine)
+        if team.rank == 0:
             mean = np.mean(sums, 0).round(4).tolist()
-            sums = []
-            row = dict(stage=stage, step=step + 1, images=(step + 1) * batch, loss=mean[0], aligned=mean[1], dense=mean[2],
-                       seconds=round(time.time() - started, 1))
-            if (step + 1) % 200 == 0 or step + 1 == steps:
+            row = dict(stage=stage, step=step + 1, images=(step + 1) * batch, loss=mean[0], named=mean[1], related=mean[2],
+                       aligned=mean[3], dense=mean[4], seconds=round(time.time() - started, 1))
+            if (step + 1) % 400 == 0 or step + 1 == steps:
                 row["validation"] = evaluate(model, packer, validation, rows)
-            state = {name: part.state_dict() for name, part in model.parts().items()}
-            torch.save(dict(state, optimisers=[o.state_dict() for o in optimisers], step=step + 1), path + ".new")
-            os.rename(path + ".new", path)
+            save(dict({name: part.state_dict() for name, part in model.parts().items()}, step=step + 1), path)
             with open(os.path.join(run, "log.jsonl"), "a") as log:
                 print(json.dumps(row), file=log)
             print(row, flush=True)
+        sums = []
 
 
 if __name__ == "__main__":
-    folder, run, stage, steps = sys.argv[1:5]
+    folder, run, stage, steps = sys.argv[1:]
     train(folder, run, stage, int(steps))

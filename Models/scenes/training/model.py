@@ -11,6 +11,7 @@ MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's
 STD = (0.26862954, 0.26130258, 0.27577711)
 VISION = dict(width=192, layers=5, heads=3, ff=768, eps=1e-5)
 TEXT = dict(width=192, layers=6, heads=6, ff=576, eps=1e-5, base=10000.0)
+READ = 4, 5  # layers of the decoder before the read-outs of training: of mentions, of relations
 
 
 def patches(images):
@@ -29,7 +30,7 @@ def fused(x, *parts):
 
 
 def attention(q, k, v, bias=None):
-    """softmax(q k^T / sqrt(d) + bias) v over [B, H, n, d]; bias [B, 1, n, n]. Plain products: on a CPU in bfloat16 their gradient
+    """softmax(q k^T / sqrt(d) + bias) v over [B, H, n, d]; bias [B or 1, 1, n, n]. Plain products: on a CPU in bfloat16 their gradient
     takes a third of the fused kernel's time at these lengths."""
     b, h, n, d = q.shape
     q, k, v = (t.reshape(b * h, -1, d) for t in (q, k, v))
@@ -112,9 +113,9 @@ class RMSNorm(nn.Module):
 
 
 def rope(x, cos, sin):
-    """Rotates pairs of neighbours (GGUF's order for llama). x [B, H, T, d]; cos, sin [B, 1, T, d/2]."""
-    a, b = x[..., 0::2], x[..., 1::2]
-    return torch.stack((a * cos - b * sin, a * sin + b * cos), -1).flatten(-2)
+    """Rotates the pairs (i, i + d/2). x [B, H, T, d]; cos, sin [B, 1, T, d/2]."""
+    a, b = x.chunk(2, -1)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
 
 
 class TextLayer(nn.Module):
@@ -125,18 +126,28 @@ class TextLayer(nn.Module):
         self.q, self.k, self.v, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
         self.gate, self.up = nn.Linear(width, ff, bias=False), nn.Linear(width, ff, bias=False)
         self.down = nn.Linear(ff, width, bias=False)
+        # GGUF's order for llama rotates neighbours. Which rows are a pair is the weights' affair: taken in this order, the
+        # pairs are two halves, which vector instructions reach.
+        rows = torch.arange(width).view(heads, -1, 2).transpose(1, 2).reshape(-1)
+        self.register_buffer("halves", rows, persistent=False)
 
-    def forward(self, x, cos, sin, bias, prefix, last):
-        """The first `prefix` rows are the same for all questions and see no question; the last layer leaves them out."""
+    def forward(self, x, cos, sin, masks, prefix, last):
+        """Rows: `prefix`, the same for all questions, then bins of questions, which see the prefix and their own bin. masks: of
+        the prefix [1, p, p] and of the bins [B * bins, 1, W, p + W], to be added. The last layer leaves the prefix out."""
         b, n, d = x.shape
-        qkv = fused(self.ln1(x), self.q, self.k, self.v).view(b, n, 3 * self.heads, -1).transpose(1, 2)
+        weight = torch.cat([self.q.weight[self.halves], self.k.weight[self.halves], self.v.weight])
+        qkv = F.linear(self.ln1(x), weight).view(b, n, 3 * self.heads, -1).transpose(1, 2)
         q, k = rope(qkv[:, :2 * self.heads], cos, sin).chunk(2, 1)
-        v, p = qkv[:, 2 * self.heads:], prefix
-        y = attention(q[:, :, p:], k, v, bias[:, :, p:])
+        v, p, size = qkv[:, 2 * self.heads:], prefix, masks[1].shape[2]
+        bins = lambda t: t[:, :, p:].unflatten(2, (-1, size)).transpose(1, 2)
+        shared = lambda t, own: t[:, None, :, :p].expand(-1, own.shape[1], -1, -1, -1)
+        seen = lambda t: torch.cat([shared(t, bins(t)), bins(t)], 3).flatten(0, 1)
+        y = attention(bins(q).flatten(0, 1), seen(k), seen(v), masks[1])
+        y = y.unflatten(0, (b, -1)).transpose(1, 2).flatten(2, 3)
         if last:
             x = x[:, p:]
         else:
-            y = torch.cat([attention(q[:, :, :p], k[:, :, :p], v[:, :, :p], bias[:, :, :p, :p]), y], 2)
+            y = torch.cat([attention(q[:, :, :p], k[:, :, :p], v[:, :, :p], masks[0]), y], 2)
         x = x + self.out(y.transpose(1, 2).reshape(b, -1, d))
         gate, up = fused(self.ln2(x), self.gate, self.up).chunk(2, -1)
         return x + self.down(F.silu(gate) * up)
@@ -145,30 +156,42 @@ class TextLayer(nn.Module):
 class Decoder(nn.Module):
     """Projector and llama decoder. Token ids and where the image's features go in; see batches.py for the packing."""
 
-    def __init__(self, vocabulary):
+    def __init__(self, vocabulary, read_outs=()):
+        """read_outs: for each of READ the classes of its labels."""
         super().__init__()
         w = TEXT["width"]
+        self.sizes = [list(sizes) for sizes in read_outs]
         self.projector = nn.Sequential(nn.Linear(VISION["width"], w), nn.GELU(approximate="tanh"), nn.Linear(w, w))
         self.embedding = nn.Embedding(vocabulary, w)
         self.layers = nn.ModuleList(TextLayer(w, TEXT["heads"], TEXT["ff"], TEXT["eps"]) for _ in range(TEXT["layers"]))
         self.norm = RMSNorm(w, TEXT["eps"])
         nn.init.normal_(self.embedding.weight, std=0.05)
-        self.temperature = nn.Parameter(torch.tensor(3.0))  # of `words`; not exported
+        self.temperature = nn.Parameter(torch.tensor(3.0))  # of `words`; not exported, nor are the read-outs
+        self.read = nn.ModuleList(nn.Linear(w, sum(sizes)) for sizes in self.sizes)
         self.register_buffer("frequencies", TEXT["base"] ** (-torch.arange(0, w // TEXT["heads"], 2) / (w // TEXT["heads"])), persistent=False)
 
-    def forward(self, before, features, after, positions, mask, wanted):
-        """before [B, P] and after [B, T] ids around features [B, 144, vision width]; positions [B, P + 144 + T];
-        mask bool [B, 1, n, n]; wanted: flat indices into B x T of the rows whose logits are asked for."""
-        x = torch.cat([self.embedding(before), self.projector(features), self.embedding(after)], 1)
+    def forward(self, before, features, after, positions, mask, wanted, read=()):
+        """before [P] ids, then features [B, 144, vision width], then after [B, bins, W] ids; positions [B, P + 144 + bins * W];
+        mask bool [B, bins, W, P + 144 + W]: what the questions see. Flat indices into `after`: `wanted`, the rows whose logits are
+        asked for, and `read`, those of each read-out. Returns logits [wanted, vocabulary] and, by read-out and label, scores
+        [rows, classes]."""
+        b = after.shape[0]
+        x = torch.cat([self.embedding(before).expand(b, -1, -1), self.projector(features), self.embedding(after.flatten(1))], 1)
         angles = (positions[..., None] * self.frequencies)[:, None]
         kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         cos, sin = angles.cos().to(kind), angles.sin().to(kind)
-        bias = torch.zeros(mask.shape, dtype=kind).masked_fill(~mask, float("-inf"))
-        prefix = x.shape[1] - after.shape[1]
+        prefix = len(before) + features.shape[1]
+        added = lambda allowed: torch.zeros(allowed.shape, dtype=kind).masked_fill(~allowed, float("-inf"))
+        masks = added(torch.ones(1, prefix, prefix, dtype=torch.bool).tril()), added(mask.flatten(0, 1)[:, None])
+        scores = []
         for i, layer in enumerate(self.layers):
-            x = layer(x, cos, sin, bias, prefix, i == len(self.layers) - 1)
+            x = layer(x, cos, sin, masks, prefix, i == len(self.layers) - 1)
+            for rows, depth, linear, sizes in zip(read, READ, self.read, self.sizes):
+                if i == depth - 1:
+                    at = x[:, prefix:].reshape(-1, x.shape[-1])[rows]
+                    scores.append(linear(F.rms_norm(at, at.shape[-1:])).split(sizes, -1))
         # The output matrix is the embedding's, so that a word found in the picture is a word that can be said.
-        return F.linear(self.norm(x.reshape(-1, x.shape[-1])[wanted]), self.embedding.weight)
+        return F.linear(self.norm(x.reshape(-1, x.shape[-1])[wanted]), self.embedding.weight), scores
 
     def words(self, features):
         """Log-probabilities [B, 144, vocabulary] of the words a projected patch is nearest to: aligns both spaces."""

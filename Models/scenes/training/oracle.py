@@ -18,7 +18,7 @@ from PIL import Image
 
 import scenes
 import vocabulary
-from model import TEXT, VISION, Decoder, VisionEncoder, fused, patches, rope
+from model import TEXT, VISION, Decoder, VisionEncoder, fused, patches
 
 LIMIT = 40
 
@@ -74,6 +74,12 @@ def encode(encoder, image, neurons, with_register):
     return x[0, 1:], weights.mean(0)[0, 1:]
 
 
+def rope(x, angles):
+    """Rotates neighbours, as GGUF's llama does. x [H, T, d]; angles [T, d/2]."""
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(pairs * torch.polar(torch.ones_like(angles), angles)).flatten(-2)
+
+
 class Run:
     """The decoder's rows, with a cache a layer."""
 
@@ -82,11 +88,11 @@ class Run:
 
     def layers(self, numbers, x, positions):
         """x [n, width] through layers `numbers`; attention of the last of them, [heads, n, keys]."""
-        angles = (torch.tensor(positions)[:, None] * self.decoder.frequencies)[None, None]
+        angles = (torch.tensor(positions)[:, None] * self.decoder.frequencies)
         for i in numbers:
             layer = self.decoder.layers[i]
             q, k, v = fused(layer.ln1(x)[None], layer.q, layer.k, layer.v).view(x.shape[0], 3, layer.heads, -1).permute(1, 2, 0, 3)
-            q, k = rope(q[None], angles.cos(), angles.sin())[0], rope(k[None], angles.cos(), angles.sin())[0]
+            q, k = rope(q, angles), rope(k, angles)
             if self.cache[i] is not None:
                 k, v = torch.cat([self.cache[i][0], k], 1), torch.cat([self.cache[i][1], v], 1)
             self.cache[i] = (k, v)

@@ -1,6 +1,7 @@
 """Questions about one scene, with their answers; sampled from the scene's seed."""
 
 import random
+import re
 
 from scenes import COLORS, KINDS, SIZE
 
@@ -159,3 +160,17 @@ def questions(seed, items, wanted=16):
             seen.add(made[0])
             out.append((sort,) + made)
     return out
+
+
+_NAMES = re.compile(rf"\bobject is ({'|'.join(COLORS)})\b|\b(?:({'|'.join(COLORS)}) )?({'|'.join(KINDS)}|sign|object|thing)s?\b")
+
+
+def mentions(question, items):
+    """[(end, items)] for every phrase of a question that names things: the offset behind it, and what it fits."""
+    found = []
+    for m in _NAMES.finditer(question):
+        color, kind = m[1] or m[2], m[3] or "object"
+        fits = [o for o in items if (kind == "thing" or o.is_sign == (kind == "sign"))
+                and (kind in ("thing", "object", "sign") or o.kind == kind) and (color is None or o.color == color)]
+        found.append((m.end(), fits))
+    return found

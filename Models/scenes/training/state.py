@@ -21,7 +21,7 @@ def save(run):
     vision, text = torch.load(os.path.join(run, "vision.pt")), torch.load(decoder.latest(run))
     parts = dict(encoder=text["encoder"], heads=text["heads"], decoder=text["decoder"])
     flat = {f"{part}.{name}": value.half().contiguous() for part, state in parts.items() for name, value in state.items()}
-    steps = dict(vision=str(vision["step"]), alignment=str(text["step"]))
+    steps = dict(vision=str(vision["step"]), decoder=str(text["step"]))
     safetensors.torch.save_file(flat, FILE, steps)
     for name in ("vocabulary.model", "log.jsonl"):
         shutil.copyfile(os.path.join(run, name), os.path.join(HERE, name))
@@ -37,7 +37,7 @@ def restore(run):
         part, rest = name.split(".", 1)
         parts.setdefault(part, {})[rest] = value.float()
     torch.save(dict(encoder=parts["encoder"], heads=parts["heads"], step=steps["vision"]), os.path.join(run, "vision.pt"))
-    torch.save(dict(parts, step=steps["alignment"]), os.path.join(run, "alignment.pt"))
+    torch.save(dict(parts, step=steps["decoder"]), os.path.join(run, "alignment.pt"))
     for name in ("vocabulary.model", "log.jsonl"):
         shutil.copyfile(os.path.join(HERE, name), os.path.join(run, name))
 

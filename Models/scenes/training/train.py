@@ -2,10 +2,12 @@
 
     python train.py WORK_FOLDER [--threads N]
 
-data (61k rendered scenes, 6 GB) -> vocabulary -> vision encoder -> alignment of the decoder -> all together -> GGUF pair and
-curves. The decoder's stages share their batches over several processes when torchrun starts them (see decoder.py):
+data (172k rendered scenes, 15 GB) -> vocabulary -> vision encoder -> alignment of the decoder -> all together -> GGUF pair and
+curves. The stages share their batches over several processes when torchrun starts them; two of one thread do more on two cores
+than one of two:
 
-    OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 decoder.py WORK_FOLDER/data WORK_FOLDER/run alignment 1550
+    OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 vision.py WORK_FOLDER/data WORK_FOLDER/run 4720
+    OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 decoder.py WORK_FOLDER/data WORK_FOLDER/run alignment 4300
 """
 
 import argparse
@@ -23,9 +25,9 @@ import vocabulary
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("folder")
 parser.add_argument("--threads", type=int, default=1, help="of PyTorch; on small models one thread a process is the most efficient")
-parser.add_argument("--shards", type=int, default=15, help=f"of {data.SHARD} training scenes")
-parser.add_argument("--vision-steps", type=int, default=3000)
-parser.add_argument("--alignment-steps", type=int, default=1550)
+parser.add_argument("--shards", type=int, default=42, help=f"of {data.SHARD} training scenes")
+parser.add_argument("--vision-steps", type=int, default=4720)
+parser.add_argument("--alignment-steps", type=int, default=4300)
 parser.add_argument("--joint-steps", type=int, default=0)
 options = parser.parse_args()
 

@@ -12,6 +12,7 @@ import data
 import scenes
 from model import VisionEncoder, VisionHeads, patches
 from optimiser import Optimiser
+from team import Team, save
 
 WEIGHTS = dict(kind=1.0, color=0.6, large=0.2, word=0.6, tens=0.6, ones=0.6, center=0.6)
 
@@ -91,18 +92,22 @@ def evaluate(encoder, heads, batches, count=1024):
 
 
 def train(folder, run, steps, lr=1.5e-3, batch=64, seed=1):
+    """Resumes from vision.pt, which it writes."""
     torch.manual_seed(seed)
+    torch.set_flush_denormal(True)
+    team = Team()
     encoder, heads = VisionEncoder(), VisionHeads()
-    optimiser = Optimiser([encoder, heads], lr, steps)
+    optimiser = Optimiser([encoder, heads], lr, steps, rank=team.rank, size=team.size)
     batches, validation = Batches(folder, "train"), Batches(folder, "validation")
     path, first = os.path.join(run, "vision.pt"), 0
+    mine = os.path.join(run, f"vision-optimiser-{team.rank}-of-{team.size}.pt")
     if os.path.exists(path):
         state = torch.load(path)
         encoder.load_state_dict(state["encoder"])
         heads.load_state_dict(state["heads"])
-        if "optimiser" in state:
-            optimiser.load_state_dict(state["optimiser"])
         first = state["step"]
+        if os.path.exists(mine) and (kept := torch.load(mine))["step"] == first:
+            optimiser.load_state_dict(kept["optimiser"])
     shards, per = len(batches.shards.stems), data.SHARD // batch
     started, sums = time.time(), []
     for step in range(first, steps):
@@ -110,20 +115,21 @@ def train(folder, run, steps, lr=1.5e-3, batch=64, seed=1):
         order = np.random.default_rng((seed, turn)).permutation(shards * per)[inside]
         shard, slot = divmod(int(order), per)
         rows = np.sort(np.random.default_rng((seed, turn, shard)).permutation(data.SHARD)[slot * batch:(slot + 1) * batch])
-        loss, _ = losses(encoder, heads, batches.get(shard, rows))
+        loss, _ = losses(encoder, heads, batches.get(shard, rows[team.rank::team.size]))
         loss.backward()
+        team.average(optimiser.parameters)
         optimiser.step(step)
         sums.append(loss.item())
-        if (step + 1) % 100 == 0 or step + 1 == steps:
+        checked = (step + 1) % 300 == 0 or step + 1 == steps
+        if checked:
+            save(dict(optimiser=optimiser.state_dict(), step=step + 1), mine)
+        if team.rank == 0 and (checked or (step + 1) % 100 == 0):
             row = dict(stage="vision", step=step + 1, images=(step + 1) * batch, loss=round(float(np.mean(sums)), 4),
                        seconds=round(time.time() - started, 1), lr=optimiser.rate(step))
             sums = []
-            if (step + 1) % 300 == 0 or step + 1 == steps:
-                encoder.eval()
+            if checked:
                 row["validation"] = evaluate(encoder, heads, validation)
-                encoder.train()
-                torch.save(dict(encoder=encoder.state_dict(), heads=heads.state_dict(), optimiser=optimiser.state_dict(), step=step + 1), path + ".new")
-                os.rename(path + ".new", path)
+                save(dict(encoder=encoder.state_dict(), heads=heads.state_dict(), step=step + 1), path)
             with open(os.path.join(run, "log.jsonl"), "a") as log:
                 print(json.dumps(row), file=log)
             print(row, flush=True)
