@@ -3,8 +3,7 @@ import Glibc
 /// A fixed block of memory, aligned to 64 bytes (one cache line, one AVX-512 register), freed with its owner.
 ///
 /// Large blocks are mappings of their own: they come zeroed, return to the system when freed instead of leaving holes in
-/// the heap (packed weights and their temporaries alternate while loading), and may take huge pages, which spares
-/// streaming weights most of their address translations.
+/// the heap (packed weights and their temporaries alternate while loading).
 ///
 /// The buffer never moves and is never resized, so that a pointer taken once stays valid for its owner's lifetime.
 /// Sharing it between threads is the caller's business: writers split rows among themselves.
@@ -53,7 +52,8 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
     block = .part(whole)
   }
 
-  /// Starts on a huge page where the block fills one: kernels before 6.7 do not see to that.
+  /// Starts on a huge page where the block fills one, for systems that use them unasked: kernels before 6.7 do not see to
+  /// that.
   private static func map(_ bytes: Int) -> UnsafeMutableRawPointer? {
     let huge = 2 << 20
     let (spare, overflow) = bytes.addingReportingOverflow(bytes >= huge ? huge : 0)
@@ -68,7 +68,6 @@ package final class AlignedBuffer<Element: BitwiseCopyable>: @unchecked Sendable
     let end = start + (bytes + page - 1) / page * page
     if start > raw { munmap(raw, start - raw) }
     if raw + spare > end { munmap(end, raw + spare - end) }
-    madvise(start, bytes, MADV_HUGEPAGE)
     return start
   }
 

@@ -91,7 +91,9 @@ import Testing
     let files = try Fixture.make("demo", "F16", seed: 77)
     let questions = try DemoModel.file("questions.txt", "What is this?\r\n\r\n   \r\n  Where is it? \r\n".utf8)
     let arguments = ["-m", files.text, "-mm", files.projector, "--images", try photos(), "--questions", questions]
-    let result = try BuiltTool.run("occam-calibrate", arguments)
+    let both = try BuiltTool.run("occam-calibrate", arguments)
+    #expect(both.text.contains("nats a token lost; mean: "), "\(both.text)")
+    let result = try BuiltTool.run("occam-calibrate", arguments + ["--reference", "register"])
     #expect(result.code == 0, "\(result.error)")
     #expect(
       result.text.contains("2 images, 2 questions")
@@ -119,8 +121,11 @@ import Testing
       let result = try BuiltTool.run("occam-calibrate", demo + arguments)
       #expect(result.code == code && result.text == "" && result.error.contains(part), "\(result.error)")
     }
-    try refused([], 2, "--images is required")
-    try refused(["--images", folder], 2, "--questions is required")
+    try refused([], 2, "--questions is required")
+    try refused(["--questions", questions], 2, "--images is required")
+    let pairs = try DemoModel.file("pairs.jsonl", "{\"image\": \"none.jpg\"}\n".utf8)
+    try refused(["--images", folder, "--questions", pairs], 1, "names its images itself")
+    try refused(["--questions", pairs], 1, "pairs.jsonl: sample 1: \"question\" is missing")
     try refused(["--image", folder], 2, "did you mean '--images'?")
     try refused(["--images", "\(folder)/none", "--questions", questions], 1, "holds no JPEG or PNG file")
     try refused(["--images", folder, "--questions", "\(folder)/none"], 1, "none")

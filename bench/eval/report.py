@@ -421,7 +421,8 @@ class Report:
             self.text("The register is neutral: calibration found no outlier patches in this encoder, so that no neurons move "
                       "activations to it, and it takes part in the softmax as one more token.")
         if "none" in ours:
-            self.text("This encoder is not calibrated: OccamToken held scores against their mean, without a register.")
+            self.text("OccamToken held scores against their mean, without a register: the encoder is not calibrated, or its "
+                      "calibration measured that a register costs the answers more.")
 
     def lambdas(self):
         groups = collections.defaultdict(list)

@@ -55,7 +55,8 @@ def load(text, mmproj):
 
 
 def encode(encoder, image, neurons, with_register):
-    """Features [144 (+ 1), width] and s1 of the patches (and the register), from CLS in the last layer."""
+    """Features [144 (+ 1), width] of the patches (and the register); of the last layer the attention, mean over heads, and the
+    keys [heads, tokens, d], CLS first in both."""
     x = torch.cat([encoder.cls[None, None], encoder.patch(patches(image))], 1) + encoder.position
     if with_register:
         x = torch.cat([x, torch.zeros(1, 1, x.shape[-1])], 1)
@@ -71,7 +72,7 @@ def encode(encoder, image, neurons, with_register):
                 h[0, -1, channel] = h[0, 1:-1, channel].max()
                 h[0, 1:-1, channel] = 0
         x = x + layer.down(h)
-    return x[0, 1:], weights.mean(0)[0, 1:]
+    return x[0, 1:], weights.mean(0), k
 
 
 def rope(x, angles):
@@ -127,7 +128,8 @@ def answer(encoder, decoder, processor, image, question, sidecar=None):
     after = processor.encode(vocabulary.AFTER.format(question=question))
     register = sidecar is not None and sidecar["reference"] == "register"
     neurons = [(n["layer"], n["channel"]) for n in sidecar["register_neurons"]] if register else []
-    features, s1 = encode(encoder, image, neurons, register)
+    features, attention, _ = encode(encoder, image, neurons, register)
+    s1 = attention[0, 1:]
     count, start, run = scenes.GRID**2, len(before), Run(decoder)
     end = start + count
     embed = lambda ids: decoder.embedding(torch.tensor(ids))
