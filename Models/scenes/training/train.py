@@ -3,8 +3,8 @@
     python train.py WORK_FOLDER [--threads N]
 
 data (172k rendered scenes, 15 GB) -> vocabulary -> vision encoder -> alignment of the decoder -> GGUF pair and curves. All together
-(--joint-steps) is off: at the rates tried it wore the encoder out. The stages share their batches over several processes when torchrun starts them; two of one thread do more on two cores
-than one of two:
+(--joint-steps) is off: at the rates tried it wore the encoder out. The stages share their batches over several processes when
+torchrun starts them; two of one thread do more on two cores than one of two:
 
     OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 vision.py WORK_FOLDER/data WORK_FOLDER/run 4720
     OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 decoder.py WORK_FOLDER/data WORK_FOLDER/run alignment 4300
