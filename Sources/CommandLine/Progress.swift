@@ -1,5 +1,4 @@
 import OccamCore
-import Synchronization
 
 /// Shows how far a long step is: one line that is drawn over and over on a terminal; otherwise a plain line when the step
 /// is done, and one every few seconds until then.
@@ -17,7 +16,7 @@ package final class ProgressReporter: Sendable {
   private let width: Int
   private let write: @Sendable (String) -> Void
   private let now: @Sendable () -> UInt64
-  private let step = Mutex<Step?>(nil)
+  private let step = Guarded<Step?>(nil)
 
   /// Nanoseconds between two drawings: 10 a second on a terminal, a line every 5 seconds otherwise.
   private var pause: UInt64 { terminal ? 100_000_000 : 5_000_000_000 }

@@ -1,4 +1,3 @@
-import Synchronization
 
 /// Time per named operation, summed over a run, printed with OCCAM_TIMING=1. Only the thread that drives a forward
 /// pass records, so an entry is the wall time of one operation over the whole team.
@@ -11,7 +10,7 @@ package final class TimingTable: Sendable {
     var operations = 0.0
     var bytes = 0.0
   }
-  private let entries = Mutex<[String: Entry]>([:])
+  private let entries = Guarded<[String: Entry]>([:])
 
   package init() {}
 

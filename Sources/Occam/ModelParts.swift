@@ -3,7 +3,6 @@ import OccamMatmul
 import OccamModels
 import OccamPruning
 import OccamTokenizer
-import Synchronization
 
 /// What a loaded model consists of; see `VisionLanguageModel.parts`.
 final class ModelParts: Sendable {
@@ -35,7 +34,7 @@ final class ModelParts: Sendable {
 
 /// Says each warning once, however many sessions a model has.
 final class SaidOnce: Sendable {
-  private let said = Mutex<Set<String>>([])
+  private let said = Guarded<Set<String>>([])
 
   func warnOnce(_ note: String) {
     if said.withLock({ $0.insert(note).inserted }) { Log.warning(note) }

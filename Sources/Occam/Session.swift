@@ -180,7 +180,7 @@ final class IterationEnd: Sendable {
 }
 
 final class MetricsBox: Sendable {
-  private let storage = Mutex<GenerationMetrics?>(nil)
+  private let storage = Guarded<GenerationMetrics?>(nil)
   var value: GenerationMetrics? { storage.withLock { $0 } }
   func store(_ metrics: GenerationMetrics) { storage.withLock { $0 = metrics } }
 }

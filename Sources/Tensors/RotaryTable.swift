@@ -51,7 +51,7 @@ package struct RotaryTable: Sendable {
     /// Bits 20...31 of a position name its directory, bits 8...19 the page there.
     private let directories: UnsafeMutablePointer<Directory>
     private static let fanOut = 4096
-    private let making = Mutex<Void>(())
+    private let making = Guarded<Void>(())
 
     init(frequencies: [Double], style: Style) {
       self.frequencies = frequencies

@@ -1,7 +1,6 @@
 import Glibc
 import OccamCore
 import OccamTestSupport
-import Synchronization
 import Testing
 
 /// The tools of this build, which lie beside the tests' own program.
@@ -170,7 +169,7 @@ final class TerminalProcess {
 }
 
 /// Held while a process is started or a pipe made: no process shall inherit an end of another test's pipe.
-private let starting = Mutex(())
+private let starting = Guarded(())
 
 struct Pipe {
   let reading: Int32

@@ -53,7 +53,7 @@ import Testing
   // MARK: Progress
 
   final class Recorder: Sendable {
-    let text = Mutex("")
+    let text = Guarded("")
     let time = Atomic<UInt64>(0)
     func reporter(terminal: Bool, width: Int = 40) -> ProgressReporter {
       ProgressReporter(

@@ -3,7 +3,6 @@ import OccamCore
 import OccamGGUF
 import OccamPruning
 import OccamTestSupport
-import Synchronization
 
 /// A generated pair with what its pruning is held against, and the settings the tests of the invariants use with it.
 struct PrunedCase: Sendable, CustomStringConvertible {
@@ -77,7 +76,7 @@ struct PrunedCase: Sendable, CustomStringConvertible {
     }
   }
 
-  private static let models = Mutex<[String: VisionLanguageModel]>([:])
+  private static let models = Guarded<[String: VisionLanguageModel]>([:])
 
   /// Path of a sidecar with `plan`, for the cases that have one.
   func sidecar(_ projector: String) throws -> String? {

@@ -4,12 +4,11 @@ import OccamEvalKit
 import OccamGGUF
 import OccamPruning
 import OccamTestSupport
-import Synchronization
 import Testing
 
 /// Whole evaluations of a generated model.
 @Suite struct EvaluatorTests {
-  private static let loaded = Mutex<VisionLanguageModel?>(nil)
+  private static let loaded = Guarded<VisionLanguageModel?>(nil)
 
   /// A model with a sidecar that has register neurons.
   private func model() throws -> VisionLanguageModel {

@@ -3,7 +3,6 @@ import OccamCore
 import OccamFixtures
 import OccamGGUF
 import OccamTestSupport
-import Synchronization
 
 /// The smallest pair that has everything: two layers each, four patches and a class token, grouped queries.
 enum TinyModel {
@@ -26,7 +25,7 @@ enum TinyModel {
     return spec
   }()
 
-  private static let made = Mutex<[String: FixtureFiles]>([:])
+  private static let made = Guarded<[String: FixtureFiles]>([:])
 
   static func files(_ type: FixtureType = .f16) throws -> (text: String, projector: String) {
     let files = try made.withLock { made in

@@ -2,7 +2,6 @@ import Dispatch
 import Occam
 import OccamCore
 import OccamTestSupport
-import Synchronization
 import Testing
 
 /// Replies as asynchronous sequences, cancelling, and sessions side by side.
@@ -153,7 +152,7 @@ import Testing
       try model.makeSession().respond(to: $0, images: [$1], options: .greedy(16)).text
     }
     let sessions = try questions.map { _ in try model.makeSession() }
-    let texts = Mutex<[Int: String]>([:])
+    let texts = Guarded<[Int: String]>([:])
     DispatchQueue.concurrentPerform(iterations: questions.count) { index in
       let metrics = try? sessions[index].respond(to: questions[index], images: [images[index]], options: .greedy(16))
       texts.withLock { $0[index] = metrics?.text }

@@ -1,11 +1,10 @@
 import Occam
 import OccamCore
 import OccamTestSupport
-import Synchronization
 
 /// Small models of generated weights, loaded once.
 enum TestModel {
-  private static let loaded = Mutex<[String: VisionLanguageModel]>([:])
+  private static let loaded = Guarded<[String: VisionLanguageModel]>([:])
 
   static func pair() throws -> VisionLanguageModel { try model("pair") { (try Fixture.make("g1", "Q8_0"), true) } }
 

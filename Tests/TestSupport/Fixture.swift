@@ -1,5 +1,5 @@
+import OccamCore
 import OccamFixtures
-import Synchronization
 
 /// Generated LLaVA-1.5 pairs in temporary folders, each made once per test process.
 package enum Fixture {
@@ -7,7 +7,7 @@ package enum Fixture {
     package let description: String
   }
 
-  private static let made = Mutex<[String: FixtureFiles]>([:])
+  private static let made = Guarded<[String: FixtureFiles]>([:])
 
   /// The pair `name` (`FixtureSpec.all`) with weights of one type ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K_M",
   /// "Q6_K").
