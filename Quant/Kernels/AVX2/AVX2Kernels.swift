@@ -29,7 +29,7 @@ private func tileF32(
 ) {
   let a = TileArguments(
     panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runTile(TileFloats<FormatF32>.self, a)
+  runFloatTile(FormatF32.self, a)
 }
 
 private func tileF16(
@@ -38,7 +38,7 @@ private func tileF16(
 ) {
   let a = TileArguments(
     panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runTile(TileFloats<FormatF16>.self, a)
+  runFloatTile(FormatF16.self, a)
 }
 
 private func tileBF16(
@@ -47,7 +47,7 @@ private func tileBF16(
 ) {
   let a = TileArguments(
     panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runTile(TileFloats<FormatBF16>.self, a)
+  runFloatTile(FormatBF16.self, a)
 }
 
 private func tileQ4_0(

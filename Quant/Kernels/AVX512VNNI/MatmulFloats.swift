@@ -32,12 +32,13 @@ enum TileBF16: TileKernel {
 private func floatTile<let n: Int>(
   _ a: TileArguments, _ tokens: Tokens<n>.Type, _ groups: Int, _ size: Int, _ weights: (UnsafeRawPointer) -> __m512
 ) {
+  let stride = ActivationLayout.floatStride(a.groupStride)
   var sums = Tile<n, __m512>(repeating: _mm512_setzero_ps())
   for column in 0..<a.columns {
     let place = a.panel + column &* (PanelLayout.rows &* size)
-    if n > 1 { prefetchWeights(place, lines: 1) }
+    prefetchWeights(place, lines: 1)
     let w = weights(place)
-    sums.update(groups, a.x + column &* 16, a.groupStride, record: 4) { sum, x, _ in
+    sums.update(groups, a.x + column &* 4, a.groupStride, record: stride) { sum, x, _ in
       _mm512_fmadd_ps(w, broadcastFloat(x, 0), sum)
     }
   }

@@ -20,8 +20,9 @@ package enum ActivationKind: Int, Sendable, CaseIterable {
 
 /// How activations lie in memory for the kernels: the same for every kernel set.
 ///
-/// Four tokens form a group, so that a tile reads one contiguous stream per group and no power-of-two stride ever
-/// separates its tokens. In a group: floats as [column][4 tokens], blocks as [block][4 tokens] records.
+/// Four tokens form a group. Blocks lie as [block][4 tokens] records, so that a tile reads one contiguous stream per
+/// group. Floats lie as [token][column], `floatStride` bytes from token to token: a single token then reads no line for
+/// the sake of four bytes. No power of two ever separates tokens.
 @usableFromInline
 package enum ActivationLayout {
   /// Tokens of a group.
@@ -32,13 +33,19 @@ package enum ActivationLayout {
   package static func groupBytes(_ kind: ActivationKind, columns: Int) -> Int? {
     let (blocks, bytes) =
       switch kind {
-      case .floats: (columns, 4)
+      case .floats: (columns / 16 + 2, 64)
       case .blocks32: (columns / 32, Activation32.bytes)
       case .blocks256: (columns / 256, Activation256.bytes)
       }
     let (product, overflow) = blocks.multipliedReportingOverflow(by: bytes * tokens)
     return overflow ? nil : product
   }
+
+  /// Bytes from one token's floats to the next one's: whole lines, and one more.
+  /// - Parameter groupStride: bytes of a group of floats.
+  @inlinable
+  @inline(__always)
+  package static func floatStride(_ groupStride: Int) -> Int { groupStride / tokens }
 }
 
 /// One token's record of 32 activations, x ~ scale * q: byte offsets.

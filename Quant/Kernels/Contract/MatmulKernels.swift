@@ -84,20 +84,12 @@ package struct MatmulKernels: Sendable {
   }
 }
 
-/// Floats of up to four tokens, transposed to [column][4].
+/// Floats of up to four tokens, one token after another.
 private func packFloatActivations(
   _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer
 ) {
-  let out = group.assumingMemoryBound(to: Float.self)
-  guard tokens == 4 else {
-    for token in 0..<tokens {
-      for column in 0..<columns { out[column &* 4 &+ token] = x[token &* stride &+ column] }
-    }
-    return
-  }
-  let (x1, x2, x3) = (x + stride, x + 2 &* stride, x + 3 &* stride)
-  for column in 0..<columns {
-    let four = SIMD4(x[column], x1[column], x2[column], x3[column])
-    group.storeBytes(of: four, toByteOffset: column &* 16, as: SIMD4<Float>.self)
+  guard let bytes = ActivationLayout.groupBytes(.floats, columns: columns) else { return }
+  for token in 0..<tokens {
+    (group + token &* ActivationLayout.floatStride(bytes)).copyMemory(from: x + token &* stride, byteCount: columns &* 4)
   }
 }
