@@ -22,21 +22,29 @@ package enum BlockQ8_0 {
     encode(x, largest: magnitude, into: block)
   }
 
-  /// Like `encode`, with the scale that keeps any two neighbours (2 i, 2 i + 1) of one sign at 128 in sum: sums of two
-  /// products with bytes 0...255 then fit 16 bits. The step of normal random numbers grows by a fifth.
-  package static func encodePairLimited(_ x: UnsafePointer<Float>, into block: UnsafeMutableRawPointer) {
+  /// Like `encode`, with a scale that keeps sums of products with activations of -96...96 within 16 bits: neighbours
+  /// (2 i, 2 i + 1) of one sign add up to 170 at most, and the magnitudes of four such pairs, every other one of a half
+  /// block, to 341. The step of normal random numbers grows by two fifths.
+  package static func encodeSumLimited(_ x: UnsafePointer<Float>, into block: UnsafeMutableRawPointer) {
     var largest: Float = 0
+    var magnitudes = InlineArray<16, Float>(repeating: 0)
     for i in 0..<16 {
       let (a, b) = (x[2 * i], x[2 * i + 1])
       let positive = (a > 0 ? a : 0) + (b > 0 ? b : 0)
       let negative = (a < 0 ? -a : 0) + (b < 0 ? -b : 0)
-      largest = positive > largest ? positive : largest
-      largest = negative > largest ? negative : largest
+      let pair = (positive > negative ? positive : negative) * SumLimit.pairScale
+      for value in [a.magnitude, b.magnitude, pair] { largest = value > largest ? value : largest }
+      magnitudes[i] = positive + negative
+    }
+    for first in [0, 1, 8, 9] {
+      let ends = magnitudes[first] + magnitudes[first + 4]
+      let eight = (ends + (magnitudes[first + 2] + magnitudes[first + 6])) * SumLimit.eightScale
+      largest = eight > largest ? eight : largest
     }
     encode(x, largest: largest, into: block)
   }
 
-  /// - Parameter largest: the sum that becomes 127; rounding adds at most a half to each of two numbers.
+  /// - Parameter largest: what becomes 127.
   @inline(__always)
   private static func encode(_ x: UnsafePointer<Float>, largest: Float, into block: UnsafeMutableRawPointer) {
     let d = largest / 127
@@ -45,4 +53,19 @@ package enum BlockQ8_0 {
     let quants = (block + Self.quants).assumingMemoryBound(to: Int8.self)
     for i in 0..<32 { quants[i] = Rounding.awayFromZero(x[i] * inverse) }
   }
+}
+
+/// What sums of Q8_0 weights and their activations may reach so that sums of products fit 16 bits.
+@usableFromInline
+package enum SumLimit {
+  /// Magnitude of an activation; offset by as much it becomes 0...192.
+  @inlinable @inline(__always) package static var activation: Int32 { 96 }
+  /// Two neighbours of one sign: 192 * 170 = 32,640.
+  @inlinable @inline(__always) package static var pair: Int32 { 170 }
+  /// Magnitudes of eight: 96 * 341 = 32,736.
+  @inlinable @inline(__always) package static var eight: Int32 { 341 }
+
+  /// A sum before rounding -> what becomes 127. Rounding adds at most a half to each number.
+  @inlinable @inline(__always) package static var pairScale: Float { 127 / 169 }
+  @inlinable @inline(__always) package static var eightScale: Float { 127 / 337 }
 }

@@ -31,7 +31,7 @@ package final class MatmulContext {
   private let team: WorkerTeam
   private var x: MatrixView<Float>?
   private var forms = InputForms()
-  private var packed = [false, false, false]
+  private var packed = ActivationKind.allCases.map { _ in false }
   /// One tile for each worker, and the kernels' scratch memory behind it.
   private let tiles: AlignedBuffer<Float>
 
@@ -69,7 +69,7 @@ package final class MatmulContext {
       precondition(product.y.columns == product.weights.rows, "MatmulContext: columns of y and rows of weights differ")
     }
     guard x.rows > 0 else { return }
-    for product in products { prepare(ActivationKind(product.weights.format), x) }
+    for product in products { prepare(product.weights.activations, x) }
     let plan = MatmulPlan(products, tokens: x.rows, tileTokens: kernels.matmul.tileTokens, threads: team.threads)
     team.parallel(
       plan.items, grain: plan.grain,
@@ -89,7 +89,7 @@ package final class MatmulContext {
       for item in range {
         let part = plan.part(item, products)
         let product = products[part.product]
-        let kind = ActivationKind(product.weights.format)
+        let kind = product.weights.activations
         guard let input = forms[kind],
           let stride = ActivationLayout.groupBytes(kind, columns: product.weights.columns)
         else { continue }
@@ -144,6 +144,7 @@ private struct InputForms {
   private var floats: AlignedBuffer<UInt8>?
   private var blocks32: AlignedBuffer<UInt8>?
   private var blocks256: AlignedBuffer<UInt8>?
+  private var limited32: AlignedBuffer<UInt8>?
 
   subscript(kind: ActivationKind) -> AlignedBuffer<UInt8>? {
     get {
@@ -151,6 +152,7 @@ private struct InputForms {
       case .floats: floats
       case .blocks32: blocks32
       case .blocks256: blocks256
+      case .limited32: limited32
       }
     }
     set {
@@ -158,6 +160,7 @@ private struct InputForms {
       case .floats: floats = newValue
       case .blocks32: blocks32 = newValue
       case .blocks256: blocks256 = newValue
+      case .limited32: limited32 = newValue
       }
     }
   }

@@ -78,7 +78,7 @@ struct MatmulPart {
     out: UnsafeMutablePointer<Float>
   ) {
     let weights = product.weights
-    let tile = kernels.tile(weights.format)
+    let tile = kernels.tile(weights.format, isLimited: weights.isLimited)
     for panel in panels {
       var first = tokens.lowerBound
       while first < tokens.upperBound {

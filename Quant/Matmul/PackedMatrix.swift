@@ -9,6 +9,8 @@ package final class PackedMatrix: Sendable {
   package let rows: Int
   package let columns: Int
   package let format: QuantFormat
+  /// Q8_0 with limited sums.
+  let isLimited: Bool
   let panelBytes: Int
   let storage: AlignedBuffer<UInt8>
 
@@ -18,12 +20,12 @@ package final class PackedMatrix: Sendable {
   ///   - source: the rows as a GGUF file holds them, any alignment.
   ///   - stored: the format of `source` if it is another than `format`, a float one: rows are then encoded in `format`
   ///     on their way, to the same bytes as by `QuantFormat.encode`.
-  ///   - limitsPairs: encodes Q8_0 as `BlockQ8_0.encodePairLimited` does.
+  ///   - limitsSums: encodes Q8_0 as `BlockQ8_0.encodeSumLimited` does, if the kernels are faster then.
   ///   - team: packs in parallel.
   ///   - arena: where the packed matrix shall lie; without one it takes memory of its own.
   package init(
     rows: Int, columns: Int, format: QuantFormat, source: UnsafeRawBufferPointer, stored: QuantFormat? = nil,
-    limitsPairs: Bool = false, kernels: KernelSet, team: WorkerTeam, arena: MemoryArena? = nil
+    limitsSums: Bool = false, kernels: KernelSet, team: WorkerTeam, arena: MemoryArena? = nil
   ) throws(MatmulError) {
     let stored = stored ?? format
     precondition(stored == format || !stored.isQuantized, "PackedMatrix: only float formats are encoded anew")
@@ -42,11 +44,13 @@ package final class PackedMatrix: Sendable {
     self.rows = rows
     self.columns = columns
     self.format = format
+    let isLimited = limitsSums && stored != format && format == .q8_0 && kernels.matmul.limited != nil
+    self.isLimited = isLimited
     self.panelBytes = panelBytes
     let storage = arena?.allocate(total) ?? AlignedBuffer<UInt8>(count: total, zeroed: false)
     self.storage = storage
     let encoder = RowEncoder(
-      from: stored, to: format, columns: columns, limitsPairs: limitsPairs, kernels: kernels.vector)
+      from: stored, to: format, columns: columns, limitsSums: isLimited, kernels: kernels.vector)
     // Sixteen rows for each worker: those to be encoded, and the last ones of a matrix that end inside a panel.
     let staged = PanelLayout.rows * rowBytes
     let staging = AlignedBuffer<UInt8>(
@@ -77,6 +81,8 @@ package final class PackedMatrix: Sendable {
 
   package var byteCount: Int { storage.byteCount }
 
+  var activations: ActivationKind { isLimited ? .limited32 : ActivationKind(format) }
+
   var panels: Int { (rows - 1) / PanelLayout.rows + 1 }
 
   func panel(_ index: Int) -> UnsafeRawPointer { UnsafeRawPointer(storage.pointer) + index * panelBytes }
@@ -87,21 +93,21 @@ private struct RowEncoder {
   let from: QuantFormat
   let to: QuantFormat
   let columns: Int
-  let limitsPairs: Bool
+  let limitsSums: Bool
   let kernels: VectorKernels
 
   func encode(_ row: UnsafeRawPointer, into target: UnsafeMutableRawPointer) {
     switch (from, to) {
     case (.f16, .q8_0):
-      kernels.requantizeHalves(row.assumingMemoryBound(to: UInt16.self), target, columns, limitsPairs)
+      kernels.requantizeHalves(row.assumingMemoryBound(to: UInt16.self), target, columns, limitsSums)
     case (.f32, .q8_0):
-      kernels.requantizeFloats(row.assumingMemoryBound(to: Float.self), target, columns, limitsPairs)
+      kernels.requantizeFloats(row.assumingMemoryBound(to: Float.self), target, columns, limitsSums)
     default:
       withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { floats in
         guard let values = floats.baseAddress else { return }
         from.decode(row, count: columns, into: values)
         if to == .q8_0 {
-          kernels.requantizeFloats(values, target, columns, limitsPairs)
+          kernels.requantizeFloats(values, target, columns, limitsSums)
         } else {
           to.encode(values, count: columns, into: target)
         }

@@ -18,13 +18,13 @@ import Testing
     return Array(values.prefix(values.count & ~31))
   }
 
-  private func reference(_ floats: [Float], limitsPairs: Bool) -> [UInt8] {
+  private func reference(_ floats: [Float], limitsSums: Bool) -> [UInt8] {
     var blocks = [UInt8](repeating: 0, count: floats.count / 32 * 34)
     blocks.withUnsafeMutableBytes { target in
       floats.withUnsafeBufferPointer { source in
         guard let from = source.baseAddress, let to = target.baseAddress else { return }
-        guard limitsPairs else { return QuantFormat.q8_0.encode(from, count: floats.count, into: to) }
-        for i in 0..<floats.count / 32 { BlockQ8_0.encodePairLimited(from + i * 32, into: to + i * 34) }
+        guard limitsSums else { return QuantFormat.q8_0.encode(from, count: floats.count, into: to) }
+        for i in 0..<floats.count / 32 { BlockQ8_0.encodeSumLimited(from + i * 32, into: to + i * 34) }
       }
     }
     return blocks
@@ -36,25 +36,25 @@ import Testing
     return blocks
   }
 
-  @Test(arguments: [false, true]) func everyKernelSetEncodesAsTheReference(limitsPairs: Bool) {
+  @Test(arguments: [false, true]) func everyKernelSetEncodesAsTheReference(limitsSums: Bool) {
     let halves = halves()
     let floats = halves.map { Half.float($0) }
-    let expected = reference(floats, limitsPairs: limitsPairs)
+    let expected = reference(floats, limitsSums: limitsSums)
     // Floats that are no halves, from subnormal to the edge of what a half can scale.
     var random = SeededGenerator(seed: 3)
     let wide = (0..<8192).map { random.normal() * Float(sign: .plus, exponent: $0 / 32 % 140 - 130, significand: 1) }
-    let expectedWide = reference(wide, limitsPairs: limitsPairs)
+    let expectedWide = reference(wide, limitsSums: limitsSums)
     for set in KernelSet.available() {
       let found = halves.withUnsafeBufferPointer { source in
         made(halves.count) { out in
-          if let base = source.baseAddress { set.vector.requantizeHalves(base, out, halves.count, limitsPairs) }
+          if let base = source.baseAddress { set.vector.requantizeHalves(base, out, halves.count, limitsSums) }
         }
       }
       #expect(found == expected, "\(set.name)")
       for (numbers, blocks) in [(floats, expected), (wide, expectedWide)] {
         let found = numbers.withUnsafeBufferPointer { source in
           made(numbers.count) { out in
-            if let base = source.baseAddress { set.vector.requantizeFloats(base, out, numbers.count, limitsPairs) }
+            if let base = source.baseAddress { set.vector.requantizeFloats(base, out, numbers.count, limitsSums) }
           }
         }
         #expect(found == blocks, "\(set.name)")
@@ -98,7 +98,7 @@ import Testing
   }
 
   /// Neighbours of one sign add up to 128 at most, and every number stays within half a step, which grows little.
-  @Test func limitedPairsAreLimited() {
+  @Test func limitedSumsAreLimited() {
     var random = SeededGenerator(seed: 9)
     var steps = (plain: 0.0, limited: 0.0)
     for block in 0..<2000 {
@@ -106,7 +106,7 @@ import Testing
       var x = (0..<32).map { _ in random.normal() }
       if block % 3 == 0 { (x[6], x[7]) = (4, Float(4 + block % 7)) }
       if block % 3 == 1 { (x[0], x[1]) = (-3.5, -3.5) }
-      let limited = reference(x, limitsPairs: true)
+      let limited = reference(x, limitsSums: true)
       let step = Half.float(UInt16(limited[0]) | UInt16(limited[1]) << 8)
       let quants = limited[2...].map { Int(Int8(bitPattern: $0)) }
       for i in 0..<16 where quants[2 * i].signum() == quants[2 * i + 1].signum() {
@@ -116,7 +116,7 @@ import Testing
         #expect((value - Float(quant) * step).magnitude <= step * 0.5 + value.magnitude * 0x1p-10)
       }
       guard block % 3 == 2 else { continue }
-      let plain = reference(x, limitsPairs: false)
+      let plain = reference(x, limitsSums: false)
       steps.plain += Double(Half.float(UInt16(plain[0]) | UInt16(plain[1]) << 8))
       steps.limited += Double(step)
     }

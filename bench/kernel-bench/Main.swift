@@ -26,7 +26,7 @@ struct KernelBench {
       report.bounds(kernels.name, bounds, threads: team.threads)
       for format in options.formats {
         for shape in options.shapes {
-          let matrices = try BenchMatrices(format, shape, kernels, team, limitsPairs: options.limitsPairs)
+          let matrices = try BenchMatrices(format, shape, kernels, team, limitsSums: options.limitsSums)
           for tokens in options.tokens {
             let seconds = matrices.time(tokens: tokens, kernels, team, budget: options.seconds)
             report.product(

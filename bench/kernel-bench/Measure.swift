@@ -70,29 +70,30 @@ struct BenchMatrices {
   var byteCount: Int { copies[0].byteCount }
 
   init(
-    _ format: QuantFormat, _ shape: Shape, _ kernels: KernelSet, _ team: WorkerTeam, limitsPairs: Bool
+    _ format: QuantFormat, _ shape: Shape, _ kernels: KernelSet, _ team: WorkerTeam, limitsSums: Bool
   ) throws {
     self.format = format
     self.shape = shape
-    guard let rowBytes = format.byteCount(elements: shape.columns) else {
+    guard format.byteCount(elements: shape.columns) != nil else {
       throw UsageError(description: "\(shape.columns) columns are no whole blocks of \(format.name)")
     }
     var random = SeededGenerator(seed: 1)
     let row = AlignedBuffer(copying: (0..<shape.columns).map { _ in random.normal() })
-    let source = AlignedBuffer<UInt8>(count: rowBytes * shape.rows)
-    if limitsPairs && format == .q8_0 {
-      kernels.vector.requantizeFloats(row.pointer, source.pointer, shape.columns, true)
-    } else {
-      format.encode(row.pointer, count: shape.columns, into: source.pointer)
+    // Sums are limited while floats are encoded, as a model's encoder is.
+    let stored = limitsSums && format == .q8_0 ? QuantFormat.f32 : format
+    guard let rowBytes = stored.byteCount(elements: shape.columns) else {
+      throw UsageError(description: "\(shape.columns) columns are too many")
     }
+    let source = AlignedBuffer<UInt8>(count: rowBytes * shape.rows)
+    stored.encode(row.pointer, count: shape.columns, into: source.pointer)
     for i in 1..<max(shape.rows, 2) where i < shape.rows {
       (source.pointer + i * rowBytes).update(from: source.pointer, count: rowBytes)
     }
-    let count = max(1, (192 << 20) / source.byteCount)
+    let count = max(1, (192 << 20) / (source.byteCount / (stored == format ? 1 : 4)))
     copies = try (0..<count).map { _ in
       try PackedMatrix(
         rows: shape.rows, columns: shape.columns, format: format, source: UnsafeRawBufferPointer(source.buffer),
-        kernels: kernels, team: team)
+        stored: stored, limitsSums: limitsSums, kernels: kernels, team: team)
     }
   }
 

@@ -14,7 +14,7 @@ struct Shape {
 struct Options {
   var help = false
   var json = false
-  var limitsPairs = false
+  var limitsSums = false
   var threads = Machine.usableCores()
   var seconds = 0.2
   var sets = KernelSet.available().map(\.name)
@@ -30,7 +30,7 @@ struct Options {
       --shapes RxC,...    outputs x inputs (default: 4096x4096)
       --tokens N,...      rows of activations (default: 1,512)
       --seconds S         time for each measurement, of which the fastest run counts (default: 0.2)
-      --pair-limited      Q8_0 weights as AVX2 takes them where a model's encoder is requantised
+      --sum-limited      Q8_0 weights as AVX2 takes them where a model's encoder is requantised
       --json              one JSON object a line
       -h, --help
     """
@@ -41,7 +41,7 @@ struct Options {
       switch flag {
       case "-h", "--help": help = true
       case "--json": json = true
-      case "--pair-limited": limitsPairs = true
+      case "--sum-limited": limitsSums = true
       case "-t", "--threads": threads = try Self.number(flag, &rest)
       case "--sets": sets = try Self.list(flag, &rest)
       case "--formats":

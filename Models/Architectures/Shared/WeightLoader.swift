@@ -54,7 +54,7 @@ package final class WeightLoader {
     let packed = try withBytes(info) { stored in
       try PackedMatrix(
         rows: rows, columns: columns, format: target, source: stored, stored: format,
-        limitsPairs: kernels.matmul.prefersLimitedPairs, kernels: kernels, team: team, arena: arena)
+        limitsSums: true, kernels: kernels, team: team, arena: arena)
     }
     account(info, packed.byteCount)
     return packed

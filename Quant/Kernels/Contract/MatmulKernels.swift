@@ -28,8 +28,8 @@ package struct MatmulKernels: Sendable {
   package let tileTokens: Int
   /// A multiple of 64.
   package let scratchBytes: Int
-  /// Whether Q8_0 is faster where neighbouring weights are limited in sum (`BlockQ8_0.encodePairLimited`).
-  package let prefersLimitedPairs: Bool
+  /// Q8_0 with limited sums, where that is faster than any Q8_0.
+  package let limited: LimitedKernels?
   package let quantize32: Pack
   package let quantize256: Pack
   package let f32: Tile
@@ -42,14 +42,14 @@ package struct MatmulKernels: Sendable {
   package let q6_K: Tile
 
   package init(
-    tileTokens: Int, scratchBytes: Int = 0, prefersLimitedPairs: Bool = false, quantize32: @escaping Pack,
+    tileTokens: Int, scratchBytes: Int = 0, limited: LimitedKernels? = nil, quantize32: @escaping Pack,
     quantize256: @escaping Pack, f32: @escaping Tile,
     f16: @escaping Tile, bf16: @escaping Tile, q4_0: @escaping Tile, q8_0: @escaping Tile, q4_K: @escaping Tile,
     q5_K: @escaping Tile, q6_K: @escaping Tile
   ) {
     self.tileTokens = tileTokens
     self.scratchBytes = scratchBytes
-    self.prefersLimitedPairs = prefersLimitedPairs
+    self.limited = limited
     self.quantize32 = quantize32
     self.quantize256 = quantize256
     self.f32 = f32
@@ -62,8 +62,10 @@ package struct MatmulKernels: Sendable {
     self.q6_K = q6_K
   }
 
-  package func tile(_ format: QuantFormat) -> Tile {
-    switch format {
+  /// - Parameter isLimited: Q8_0 with limited sums; only if `limited` is there.
+  package func tile(_ format: QuantFormat, isLimited: Bool) -> Tile {
+    if isLimited, let limited { return limited.tile }
+    return switch format {
     case .f32: f32
     case .f16: f16
     case .bf16: bf16
@@ -80,7 +82,20 @@ package struct MatmulKernels: Sendable {
     case .floats: packFloatActivations
     case .blocks32: quantize32
     case .blocks256: quantize256
+    case .limited32: limited?.quantize ?? quantize32
     }
+  }
+}
+
+/// Products of weights that `BlockQ8_0.encodeSumLimited` made.
+package struct LimitedKernels: Sendable {
+  /// Writes activations of -96...96, else as `MatmulKernels.quantize32`.
+  package let quantize: MatmulKernels.Pack
+  package let tile: MatmulKernels.Tile
+
+  package init(quantize: @escaping MatmulKernels.Pack, tile: @escaping MatmulKernels.Tile) {
+    self.quantize = quantize
+    self.tile = tile
   }
 }
 

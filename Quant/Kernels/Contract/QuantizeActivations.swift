@@ -9,15 +9,17 @@ package struct BlockScale {
   @usableFromInline let scale: Float
   @usableFromInline let inverse: Float
 
-  /// - Parameter bits: the largest bit pattern among the magnitudes; those of NaN and infinity are the largest of all.
+  /// - Parameters:
+  ///   - bits: the largest bit pattern among the magnitudes; those of NaN and infinity are the largest of all.
+  ///   - top: what the largest magnitude becomes.
   @inlinable
   @inline(__always)
-  init(largest bits: UInt32) {
+  init(largest bits: UInt32, top: Float = 127) {
     let amax = Float(bitPattern: bits)
     let finite = bits < 0x7f80_0000
     let usable = finite && amax >= 1e-30
-    scale = usable ? amax / 127 : (finite ? 0 : .nan)
-    inverse = usable ? 127 / amax : 0
+    scale = usable ? amax / top : (finite ? 0 : .nan)
+    inverse = usable ? top / amax : 0
   }
 
   /// Largest bit pattern of the magnitudes of `count` floats, a multiple of 16.
@@ -49,16 +51,18 @@ package struct BlockScale {
 }
 
 /// The body of `MatmulKernels.quantize32`: `tokens` rows of `columns` floats, a multiple of 32, into one group.
+/// - Parameter top: what the largest magnitude of a block becomes.
 @inlinable
 @inline(__always)
 package func quantizeActivations32(
-  _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer
+  _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer,
+  top: Float = 127
 ) {
   for token in 0..<tokens {
     var source = UnsafeRawPointer(x + token &* stride)
     var record = group + token &* Activation32.bytes
     for _ in 0..<columns / 32 {
-      let scale = BlockScale(largest: BlockScale.largest(source, 32))
+      let scale = BlockScale(largest: BlockScale.largest(source, 32), top: top)
       let quants = record + Activation32.quants
       let sum = (scale.sixteen(source, quants) &+ scale.sixteen(source + 64, quants + 16)).wrappedSum()
       record.storeBytes(of: scale.scale, toByteOffset: Activation32.scale, as: Float.self)

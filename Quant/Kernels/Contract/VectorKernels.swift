@@ -72,9 +72,9 @@ public struct VectorKernels: Sendable {
 
   // MARK: Weights
 
-  /// binary16 to Q8_0 blocks: (x, blocks, count, limitsPairs), `count` a multiple of 32.
+  /// binary16 to Q8_0 blocks: (x, blocks, count, limitsSums), `count` a multiple of 32.
   public var requantizeHalves: @Sendable (Halves, UnsafeMutableRawPointer, Int, Bool) -> Void
-  /// Floats to Q8_0 blocks: (x, blocks, count, limitsPairs), `count` a multiple of 32.
+  /// Floats to Q8_0 blocks: (x, blocks, count, limitsSums), `count` a multiple of 32.
   public var requantizeFloats: @Sendable (Floats, UnsafeMutableRawPointer, Int, Bool) -> Void
 
   // MARK: Attention tiles (see `AttentionTile` for the layouts)

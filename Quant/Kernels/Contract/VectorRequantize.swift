@@ -1,15 +1,15 @@
 import OccamQuantFormats
 
-/// Floats -> Q8_0 blocks, bit for bit as `BlockQ8_0.encode` makes them of finite numbers, or `encodePairLimited`.
+/// Floats -> Q8_0 blocks, bit for bit as `BlockQ8_0.encode` makes them of finite numbers, or `encodeSumLimited`.
 public enum VectorRequantize<L: VectorLanes> {
   @inlinable
   public static func halves(
-    _ x: UnsafePointer<UInt16>, _ blocks: UnsafeMutableRawPointer, _ count: Int, _ limitsPairs: Bool
+    _ x: UnsafePointer<UInt16>, _ blocks: UnsafeMutableRawPointer, _ count: Int, _ limitsSums: Bool
   ) {
     var target = blocks
     var index = 0
     while index < count {
-      block(L.widen(x + index), L.widen(x + index + 16), target, limitsPairs)
+      block(L.widen(x + index), L.widen(x + index + 16), target, limitsSums)
       index += 32
       target += 34
     }
@@ -17,23 +17,21 @@ public enum VectorRequantize<L: VectorLanes> {
 
   @inlinable
   public static func floats(
-    _ x: UnsafePointer<Float>, _ blocks: UnsafeMutableRawPointer, _ count: Int, _ limitsPairs: Bool
+    _ x: UnsafePointer<Float>, _ blocks: UnsafeMutableRawPointer, _ count: Int, _ limitsSums: Bool
   ) {
     var target = blocks
     var index = 0
     while index < count {
-      block(load16(x + index), load16(x + index + 16), target, limitsPairs)
+      block(load16(x + index), load16(x + index + 16), target, limitsSums)
       index += 32
       target += 34
     }
   }
 
   @inlinable @inline(__always)
-  public static func block(_ low: Lanes16, _ high: Lanes16, _ target: UnsafeMutableRawPointer, _ limitsPairs: Bool) {
-    let largest =
-      limitsPairs
-      ? L.largestLane(magnitudes(L.maximum(pairSums(low), pairSums(high))))
-      : L.largestLane(L.maximum(magnitudes(low), magnitudes(high)))
+  public static func block(_ low: Lanes16, _ high: Lanes16, _ target: UnsafeMutableRawPointer, _ limitsSums: Bool) {
+    let magnitude = L.largestLane(L.maximum(magnitudes(low), magnitudes(high)))
+    let largest = limitsSums ? largestSum(pairSums(low), pairSums(high), magnitude) : magnitude
     let d = largest / 127
     let inverse = d == 0 ? 0 : 1 / d
     target.storeBytes(of: halfBits(d), as: UInt16.self)
@@ -49,6 +47,21 @@ public enum VectorRequantize<L: VectorLanes> {
     let negative = L.maximum(zero - x, zero)
     return Lanes16(
       lowHalf: positive.evenHalf + positive.oddHalf, highHalf: negative.evenHalf + negative.oddHalf)
+  }
+
+  /// `BlockQ8_0.encodeSumLimited`'s largest number, from the sums of both halves and the largest magnitude.
+  @inlinable @inline(__always)
+  public static func largestSum(_ low: Lanes16, _ high: Lanes16, _ magnitude: Float) -> Float {
+    // Zeros may be negative ones.
+    let pair = L.largestLane(magnitudes(L.maximum(low, high))) * SumLimit.pairScale
+    var largest = pair > magnitude ? pair : magnitude
+    for half in [low.lowHalf + low.highHalf, high.lowHalf + high.highHalf] {
+      let fours = half.lowHalf + half.highHalf
+      let eights = (fours.lowHalf + fours.highHalf) * SIMD2(repeating: SumLimit.eightScale)
+      largest = eights.x > largest ? eights.x : largest
+      largest = eights.y > largest ? eights.y : largest
+    }
+    return largest
   }
 
   @inlinable @inline(__always)
