@@ -22,9 +22,9 @@ package enum BlockQ8_0 {
     encode(x, largest: magnitude, into: block)
   }
 
-  /// Like `encode`, with a scale that keeps sums of products with activations of -96...96 within 16 bits: neighbours
-  /// (2 i, 2 i + 1) of one sign add up to 170 at most, and the magnitudes of four such pairs, every other one of a half
-  /// block, to 341. The step of normal random numbers grows by two fifths.
+  /// Like `encode`, with a scale that keeps sums of products with activations of -104...104 within 16 bits: neighbours
+  /// (2 i, 2 i + 1) of one sign add up to 157 at most, and the magnitudes of four such pairs, every other one of a half
+  /// block, to 315. The step of normal random numbers grows by two fifths.
   package static func encodeSumLimited(_ x: UnsafePointer<Float>, into block: UnsafeMutableRawPointer) {
     var largest: Float = 0
     var magnitudes = InlineArray<16, Float>(repeating: 0)
@@ -58,14 +58,14 @@ package enum BlockQ8_0 {
 /// What sums of Q8_0 weights and their activations may reach so that sums of products fit 16 bits.
 @usableFromInline
 package enum SumLimit {
-  /// Magnitude of an activation; offset by as much it becomes 0...192.
-  @inlinable @inline(__always) package static var activation: Int32 { 96 }
-  /// Two neighbours of one sign: 192 * 170 = 32,640.
-  @inlinable @inline(__always) package static var pair: Int32 { 170 }
-  /// Magnitudes of eight: 96 * 341 = 32,736.
-  @inlinable @inline(__always) package static var eight: Int32 { 341 }
+  /// Magnitude of an activation; offset by as much it becomes 0...208.
+  @inlinable @inline(__always) package static var activation: Int32 { 104 }
+  /// Two neighbours of one sign: 208 * 157 = 32,656.
+  @inlinable @inline(__always) package static var pair: Int32 { 157 }
+  /// Magnitudes of eight: 104 * 315 = 32,760.
+  @inlinable @inline(__always) package static var eight: Int32 { 315 }
 
   /// A sum before rounding -> what becomes 127. Rounding adds at most a half to each number.
-  @inlinable @inline(__always) package static var pairScale: Float { 127 / 169 }
-  @inlinable @inline(__always) package static var eightScale: Float { 127 / 337 }
+  @inlinable @inline(__always) package static var pairScale: Float { 127 / 156 }
+  @inlinable @inline(__always) package static var eightScale: Float { 127 / 311 }
 }

@@ -1,4 +1,3 @@
-
 /// Time per named operation, summed over a run, printed with OCCAM_TIMING=1. Only the thread that drives a forward
 /// pass records, so an entry is the wall time of one operation over the whole team.
 package final class TimingTable: Sendable {

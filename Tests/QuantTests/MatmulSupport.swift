@@ -50,14 +50,14 @@ struct SourceMatrix {
 func activationBlock(_ format: QuantFormat) -> Int { format.blockSize }
 
 /// What the kernels multiply with, written as plainly as possible: (values scale * q, scale of each block).
-func roundedActivations(_ x: [Float], block: Int) -> [Double] {
+func roundedActivations(_ x: [Float], block: Int, top: Float = 127) -> [Double] {
   guard block > 1 else { return x.map(Double.init) }
   var values: [Double] = []
   for start in stride(from: 0, to: x.count, by: block) {
     let part = x[start..<start + block]
     let amax = part.map(\.magnitude).max() ?? 0
-    let scale = amax / 127
-    let inverse = amax > 0 ? 127 / amax : 0
+    let scale = amax / top
+    let inverse = amax > 0 ? top / amax : 0
     values += part.map { Double(($0 * inverse).rounded(.toNearestOrEven)) * Double(scale) }
   }
   return values

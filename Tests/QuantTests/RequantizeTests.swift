@@ -97,29 +97,86 @@ import Testing
     }
   }
 
-  /// Neighbours of one sign add up to 128 at most, and every number stays within half a step, which grows little.
+  /// Neighbours of one sign add up to 157 at most, the magnitudes of every other pair of a half block to 315, and every
+  /// number stays within half a step, which grows little.
   @Test func limitedSumsAreLimited() {
     var random = SeededGenerator(seed: 9)
     var steps = (plain: 0.0, limited: 0.0)
-    for block in 0..<2000 {
-      // Equal neighbours on top: both would be rounded up.
+    var most = (pair: 0, eight: 0, one: 0)
+    for block in 0..<3000 {
       var x = (0..<32).map { _ in random.normal() }
-      if block % 3 == 0 { (x[6], x[7]) = (4, Float(4 + block % 7)) }
-      if block % 3 == 1 { (x[0], x[1]) = (-3.5, -3.5) }
+      // Equal neighbours on top, both rounded up; equal magnitudes throughout; one number far above the others.
+      if block % 6 == 0 { (x[6], x[7]) = (40, Float(40 + block % 7)) }
+      if block % 6 == 1 { x = x.map { $0 < 0 ? -3 : 3 } }
+      if block % 6 == 2 { x[block % 32] = 90 }
       let limited = reference(x, limitsSums: true)
       let step = Half.float(UInt16(limited[0]) | UInt16(limited[1]) << 8)
       let quants = limited[2...].map { Int(Int8(bitPattern: $0)) }
       for i in 0..<16 where quants[2 * i].signum() == quants[2 * i + 1].signum() {
-        #expect((quants[2 * i] + quants[2 * i + 1]).magnitude <= 128)
+        most.pair = max(most.pair, abs(quants[2 * i] + quants[2 * i + 1]))
       }
+      for first in [0, 2, 16, 18] {
+        let eight = [0, 1, 4, 5, 8, 9, 12, 13].reduce(0) { $0 + abs(quants[first + $1]) }
+        most.eight = max(most.eight, eight)
+      }
+      most.one = max(most.one, quants.map { abs($0) }.max() ?? 0)
       for (value, quant) in zip(x, quants) {
         #expect((value - Float(quant) * step).magnitude <= step * 0.5 + value.magnitude * 0x1p-10)
       }
-      guard block % 3 == 2 else { continue }
+      guard block % 6 > 2 else { continue }
       let plain = reference(x, limitsSums: false)
       steps.plain += Double(Half.float(UInt16(plain[0]) | UInt16(plain[1]) << 8))
       steps.limited += Double(step)
     }
-    #expect(steps.limited < 1.3 * steps.plain)
+    // Each limit was nearly reached, and none crossed.
+    #expect((155...157).contains(most.pair) && (309...315).contains(most.eight) && most.one == 127)
+    #expect(steps.limited < 1.5 * steps.plain)
+  }
+
+  /// Products of limited weights, against double precision, with sums as large as they become: equal magnitudes, signs
+  /// that agree.
+  @Test(arguments: KernelSet.available().map(\.name)) func limitedProducts(set: String) throws {
+    let kernels = try KernelSet.named(set)
+    let team = WorkerTeam(threads: 2)
+    let (rows, columns, tokens) = (40, 320, 29)
+    var random = SeededGenerator(seed: 21)
+    var weights = (0..<rows * columns).map { _ in random.normal() }
+    var x = randomActivations(tokens: tokens, columns: columns, seed: 22)
+    for column in 0..<columns {
+      let sign: Float = column % 3 == 0 ? -1 : 1
+      for row in 0..<8 { weights[row * columns + column] = row % 2 == 0 ? sign : -sign }
+      for row in 8..<12 { weights[row * columns + column] = column % 32 < row - 6 ? sign : sign / 1000 }
+      for token in 0..<6 { x[token * columns + column] = token % 2 == 0 ? 2 * sign : -2 * sign }
+      for token in 6..<8 { x[token * columns + column] = 2 }
+    }
+    let packed = try weights.withUnsafeBytes {
+      try PackedMatrix(
+        rows: rows, columns: columns, format: .q8_0, source: $0, stored: .f32, limitsSums: true, kernels: kernels,
+        team: team)
+    }
+    let isLimited = kernels.matmul.limited != nil
+    let decoded = SourceMatrix(
+      .q8_0, rows: rows, columns: columns, bytes: reference(weights, limitsSums: isLimited)
+    ).decoded()
+    let rounded = roundedActivations(x, block: 32, top: isLimited ? 104 : 127)
+    let y = product(packed, x, tokens: tokens, kernels, team)
+    for token in 0..<tokens {
+      for row in 0..<rows {
+        var (sum, magnitude) = (0.0, 0.0)
+        for column in 0..<columns {
+          let term = Double(decoded[row * columns + column]) * rounded[token * columns + column]
+          sum += term
+          magnitude += term.magnitude
+        }
+        let found = Double(y[token * rows + row])
+        #expect(
+          (found - sum).magnitude <= 18 * Double(Float.ulpOfOne) * magnitude,
+          "token \(token), row \(row): \(found), not \(sum)")
+      }
+    }
+    for (first, count) in [(0, 1), (28, 1), (3, 2), (5, 6), (0, 11)] {
+      let part = product(packed, Array(x[first * columns..<(first + count) * columns]), tokens: count, kernels, team)
+      #expect(part == Array(y[first * rows..<(first + count) * rows]), "tokens \(first) + \(count)")
+    }
   }
 }

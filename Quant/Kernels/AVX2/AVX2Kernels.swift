@@ -6,7 +6,8 @@ import OccamQuantFormats
 package enum AVX2Kernels {
   package static var matmul: MatmulKernels {
     MatmulKernels(
-      tileTokens: TileLimits.tokens, scratchBytes: TileLimits.scratchBytes, limited: LimitedKernels(quantize: quantizeLimited32, tile: tileQ8_0Limited),
+      tileTokens: TileLimits.tokens, scratchBytes: TileLimits.scratchBytes,
+      limited: LimitedKernels(quantize: quantizeLimited32, tile: tileQ8_0Limited),
       quantize32: quantize32, quantize256: quantize256, f32: tileF32, f16: tileF16, bf16: tileBF16, q4_0: tileQ4_0,
       q8_0: tileQ8_0, q4_K: tileQ4_K, q5_K: tileQ5_K, q6_K: tileQ6_K)
   }

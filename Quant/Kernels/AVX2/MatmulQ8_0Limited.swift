@@ -2,11 +2,11 @@ import OccamKernelContract
 import OccamQuantFormats
 import _Builtin_intrinsics.intel
 
-/// Q8_0 with limited sums (`BlockQ8_0.encodeSumLimited`) times activations of -96...96.
+/// Q8_0 with limited sums (`BlockQ8_0.encodeSumLimited`) times activations of -104...104.
 ///
-/// Activations are offset to 0...192, so that a byte product of two columns fits a 16-bit lane: 192 * 170 = 32,640. Four of
-/// them are added there, together with -96 times the sum of their weights, which takes the offset away again: what is
-/// left is 96 * 341 = 32,736 at most, whatever wrapped on the way.
+/// Activations are offset to 0...208, so that a byte product of two columns fits a 16-bit lane: 208 * 157 = 32,656. Four of
+/// them are added there, together with -104 times the sum of their weights, which takes the offset away again: what is
+/// left is 104 * 315 = 32,760 at most, whatever wrapped on the way.
 enum TileQ8_0Limited: TileKernel {
   @inline(__always) static var columns: Int { 32 }
   @inline(__always) static var recordBytes: Int { Activation32.bytes }

@@ -8,7 +8,7 @@ package enum ActivationKind: Int, Sendable, CaseIterable {
   case blocks32
   /// Signed bytes, one float scale for each 256: Q4_K, Q5_K, Q6_K.
   case blocks256
-  /// As `blocks32`, but -96...96: Q8_0 with limited sums.
+  /// As `blocks32`, but -104...104: Q8_0 with limited sums.
   case limited32
 
   package init(_ format: QuantFormat) {
@@ -53,7 +53,7 @@ package enum ActivationLayout {
 /// One token's record of 32 activations, x ~ scale * q: byte offsets.
 @usableFromInline
 package enum Activation32 {
-  /// Float, amax / 127, or amax / 96 (`limited32`).
+  /// Float, amax / 127, or amax / 104 (`limited32`).
   @inlinable package static var scale: Int { 0 }
   /// Int16, -4 * sum, twice: `minus8` for sums in two 16-bit lanes.
   @inlinable package static var minus4: Int { 4 }

@@ -89,7 +89,7 @@ package struct MatmulKernels: Sendable {
 
 /// Products of weights that `BlockQ8_0.encodeSumLimited` made.
 package struct LimitedKernels: Sendable {
-  /// Writes activations of -96...96, else as `MatmulKernels.quantize32`.
+  /// Writes activations of -104...104, else as `MatmulKernels.quantize32`.
   package let quantize: MatmulKernels.Pack
   package let tile: MatmulKernels.Tile
 
@@ -105,6 +105,7 @@ private func packFloatActivations(
 ) {
   guard let bytes = ActivationLayout.groupBytes(.floats, columns: columns) else { return }
   for token in 0..<tokens {
-    (group + token &* ActivationLayout.floatStride(bytes)).copyMemory(from: x + token &* stride, byteCount: columns &* 4)
+    (group + token &* ActivationLayout.floatStride(bytes)).copyMemory(
+      from: x + token &* stride, byteCount: columns &* 4)
   }
 }

@@ -11,7 +11,9 @@ func tileF16(
   _ panel: UnsafeRawPointer, _ activations: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
   _ out: UnsafeMutablePointer<Float>
 ) {
-  floatTile(panel, 2, activations, groupStride, tokens, columns, out) { floats(halves: $0.load(as: SIMD4<UInt16>.self)) }
+  floatTile(panel, 2, activations, groupStride, tokens, columns, out) {
+    floats(halves: $0.load(as: SIMD4<UInt16>.self))
+  }
 }
 
 func tileBF16(
