@@ -17,6 +17,8 @@ public final class VisionLanguageModel: Sendable {
   public let threads: Int
   /// Bytes of all packed weights.
   public let weightsBytes: Int
+  /// Bytes of weights that each decoded token reads.
+  package var bytesPerDecodedToken: Int { parts.decoder.bytesPerToken }
   /// Milliseconds that loading took.
   public let loadMilliseconds: Double
   /// What a user should hear once, e.g. that the projector was found beside the model.

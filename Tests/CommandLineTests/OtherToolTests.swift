@@ -51,6 +51,7 @@ import Testing
     let rows = try result.objects
     #expect(rows.map { $0["test"]?.stringValue } == ["load", "ttft", "encode", "pp16", "tg4", "ttft-pruned"])
     #expect(rows.map { $0["n"]?.intValue } == [1, 576, 576, 16, 4, 576])
+    #expect(rows.map { ($0["bytes_per_token"]?.intValue ?? 0) > 0 } == [false, false, false, false, true, false])
     for row in rows {
       guard case .array(let seconds) = row["seconds"] else {
         Issue.record("no seconds")

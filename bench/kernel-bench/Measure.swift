@@ -2,28 +2,30 @@ import OccamCore
 import OccamMatmul
 import OccamQuantFormats
 
-/// The fastest of at least three runs within `budget` seconds.
-func fastest(budget: Double, _ body: () -> Void) -> Double {
+/// Seconds of at least three runs within `budget` seconds, rising.
+func times(budget: Double, _ body: () -> Void) -> [Double] {
   let start = Clock.nanoseconds()
-  var best = Double.infinity
-  var runs = 0
-  while runs < 3 || Double(Clock.nanoseconds() - start) < budget * 1e9 {
+  var times: [Double] = []
+  while times.count < 3 || Double(Clock.nanoseconds() - start) < budget * 1e9 {
     let before = Clock.nanoseconds()
     body()
-    best = min(best, Double(Clock.nanoseconds() - before) / 1e9)
-    runs += 1
+    times.append(Double(Clock.nanoseconds() - before) / 1e9)
   }
-  return best
+  return times.sorted()
 }
+
+func fastest(budget: Double, _ body: () -> Void) -> Double { times(budget: budget, body)[0] }
 
 /// What one thread's instructions and the memory give at most.
 struct Bounds {
   /// Multiply-adds of the kernel set's own instruction, 1e9 a second, one thread.
   let integers: Double
   let floats: Double
-  /// GB/s with one thread and with the team.
+  /// GB/s with one thread and with the team, the best pass over the memory.
   let readOne: Double
   let readTeam: Double
+  /// The team's median pass.
+  let readTeamMedian: Double
 
   init(_ kernels: KernelSet, one: WorkerTeam, team: WorkerTeam) {
     integers = Bounds.rate(kernels.peak.integers)
@@ -32,8 +34,8 @@ struct Bounds {
     let memory = AlignedBuffer<UInt8>(count: 256 << 20)
     // Untouched pages are all the same page of zeros, which never leaves the caches.
     memory.buffer.update(repeating: 1)
-    readOne = Bounds.read(memory, kernels, one)
-    readTeam = team.threads == 1 ? readOne : Bounds.read(memory, kernels, team)
+    readOne = Bounds.read(memory, kernels, one).best
+    (readTeam, readTeamMedian) = Bounds.read(memory, kernels, team)
   }
 
   private static func rate(_ run: (Int) -> (count: Int, check: Int)) -> Double {
@@ -48,15 +50,18 @@ struct Bounds {
     return Double(count) / seconds / 1e9 + (check == .min ? 1e-9 : 0)
   }
 
-  private static func read(_ memory: AlignedBuffer<UInt8>, _ kernels: KernelSet, _ team: WorkerTeam) -> Double {
+  private static func read(
+    _ memory: AlignedBuffer<UInt8>, _ kernels: KernelSet, _ team: WorkerTeam
+  ) -> (best: Double, median: Double) {
     let piece = 1 << 20
     let sums = AlignedBuffer<Int>(count: memory.count / piece)
-    let seconds = fastest(budget: 0.8) {
+    let passes = times(budget: 0.8) {
       team.parallel(memory.count / piece) { range, _ in
         for i in range { sums.pointer[i] = kernels.peak.read(UnsafeRawPointer(memory.pointer) + i * piece, piece) }
       }
     }
-    return Double(memory.count) / seconds / 1e9
+    let count = Double(memory.count) / 1e9
+    return (count / passes[0], count / passes[passes.count / 2])
   }
 }
 

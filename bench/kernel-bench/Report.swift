@@ -14,7 +14,8 @@ struct Report {
       print(
         #"{"type":"bounds","kernel":"\#(set)","integer_gops":\#(fixed(integers, 1)),"#
           + #""float_gflops":\#(fixed(floats, 1)),"read_gbs_1":\#(fixed(bounds.readOne, 2)),"#
-          + #""threads":\#(threads),"read_gbs":\#(fixed(bounds.readTeam, 2))}"#)
+          + #""threads":\#(threads),"read_gbs":\#(fixed(bounds.readTeam, 2)),"#
+          + #""read_gbs_median":\#(fixed(bounds.readTeamMedian, 2))}"#)
       return
     }
     print(

@@ -18,7 +18,10 @@ struct LineBench {
       try line("ttft", tokens, answers.map { $0.timings.timeToFirstToken / 1000 })
       try line("encode", tokens, answers.map { $0.timings.imageEncode / 1000 })
     }
-    try bench.forEachRate { try line($0, $1, $2) }
+    try bench.forEachRate { test, count, seconds in
+      let bytes = ", \"bytes_per_token\": \(bench.model.bytesPerDecodedToken)"
+      try line(test, count, seconds, test.hasPrefix("tg") ? bytes : "")
+    }
     if let photo = bench.photo {
       let answers = try answers("ttft-pruned", photo, bench.pruning)
       let tokens = answers.last?.pruning.reduce(0) { $0 + $1.total } ?? 0

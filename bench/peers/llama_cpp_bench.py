@@ -2,7 +2,7 @@
 
 usage: python llama_cpp_bench.py -m MODEL --mmproj MMPROJ [--image PHOTO]
            [-t 2] [-r 3] [-p 512] [-n 64] [--occam .build/release/occam-bench] [--stage1 250] [--budget 32]
-           [--peer-python VENV/bin/python] [--results [FOLDER]]
+           [--kernel-bench .build/release/kernel-bench] [--peer-python VENV/bin/python] [--results [FOLDER]]
 
 JSON lines on stdout, with --occam the table of both on stderr. Needs llama-cpp-python 0.3.36 (llama.cpp 0c1e57098), numpy,
 Pillow in the interpreter that runs llama.cpp.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench/results"))
-from table import OWN, PEER, report, summary  # noqa: E402
+from table import MEMORY, OWN, PEER, report, summary  # noqa: E402
 
 QUESTION = "USER: <__media__>\nWhat is in the picture? ASSISTANT:"
 OCCAM_ARGUMENTS = " -m {model} -mm {mmproj} -t {threads} -p {prompt} -n {generate} -r 1 -o jsonl"
@@ -118,9 +118,16 @@ def summarise(runtime: str, rounds: list[list[dict]], facts: dict) -> list[dict]
             "build": first.get("build", first.get("kernel", "")), **facts, "test": first["test"], "n": first["n"],
             **timing, "tokens_per_s": first["n"] / timing["seconds_median"],
             "rss": max(row["rss"] for row in same), "rss_baseline": first.get("rss_baseline", 0),
-            **{key: first[key] for key in ("stage1", "kept") if key in first},
+            **{key: first[key] for key in ("stage1", "kept", "bytes_per_token") if key in first},
         })
     return rows
+
+
+def read_bandwidth(tool: str, threads: int) -> float:
+    """Bytes a second that the memory gives to `threads` threads, the median pass of kernel-bench."""
+    arguments = ["-t", str(threads), "--formats", "F32", "--shapes", "16x64", "--tokens", "1", "--seconds", "0.01"]
+    rows = command_rows([tool, *arguments, "--json"])
+    return max(row["read_gbs_median"] for row in rows if row["type"] == "bounds") * 1e9
 
 
 def cpu_model() -> str:
@@ -150,6 +157,7 @@ def main():
     parser.add_argument("--budget", type=int, default=32, help="visual tokens that Occam's pruned runs end with")
     parser.add_argument("--stage1", type=int, default=250, help="visual tokens behind stage I in Occam's pruned runs")
     parser.add_argument("--occam", help="occam-bench, or a whole command to alternate with (README.md)")
+    parser.add_argument("--kernel-bench", help="kernel-bench, to measure the read bandwidth between the rounds")
     parser.add_argument(
         "--peer-python", default=sys.executable, help="interpreter that has llama-cpp-python (default: this one)")
     parser.add_argument(
@@ -166,7 +174,10 @@ def main():
         text = options.occam if "{" in options.occam else options.occam + more
         commands[OWN] = [word.format(**vars(options)) for word in shlex.split(text)]
     rounds: dict[str, list[list[dict]]] = {runtime: [] for runtime in commands}
+    bandwidths = []
     for index in range(options.rounds):
+        if options.kernel_bench:
+            bandwidths.append(read_bandwidth(options.kernel_bench, options.threads))
         # Who goes first changes, so that a drift of the machine's speed meets both.
         for runtime in list(commands)[:: -1 if index % 2 else 1]:
             rounds[runtime].append(command_rows(commands[runtime]))
@@ -176,6 +187,8 @@ def main():
         "threads": options.threads,
     }
     rows = [row for runtime in commands for row in summarise(runtime, rounds[runtime], facts)]
+    if bandwidths:
+        rows.append({"runtime": MEMORY, **facts, "test": "read", "bytes_per_s": bandwidths})
     lines = "".join(json.dumps(row) + "\n" for row in rows)
     print(lines, end="")
     if options.results:

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from statistics import median
 
-PEER, OWN = "llama.cpp", "occam"
+PEER, OWN, MEMORY = "llama.cpp", "occam", "memory"
 
 
 def seconds(row: dict) -> float:
@@ -56,11 +56,17 @@ def order(test: str) -> tuple:
 def markdown(rows: list[dict]) -> str:
     """Rows of one run, one model and one number of threads."""
     peer, own = by_test(rows, PEER), by_test(rows, OWN)
+    bandwidth = [rate for row in rows if row["runtime"] == MEMORY for rate in row["bytes_per_s"]]
     lines = ["| work | llama.cpp | Occam | ratio |", "|---|--:|--:|--:|"]
     for test in sorted({**peer, **own}, key=order):
         theirs, ours = peer.get(test.removesuffix("-pruned")), own.get(test)
         ratio = f"{seconds(theirs) / seconds(ours):.2f}x" if theirs and ours else "-"
         lines.append(f"| {work(test, ours or theirs)} | {amount(test, theirs)} | {amount(test, ours)} | {ratio} |")
+        if bandwidth and ours and "bytes_per_token" in ours:
+            most = median(bandwidth)
+            shares = [
+                f'{row["n"] / seconds(row) * ours["bytes_per_token"] / most:.0%}' if row else "-" for row in (theirs, ours)]
+            lines.append(f"| its weights, of the {most / 1e9:.1f} GB/s that memory gives | {shares[0]} | {shares[1]} | |")
     if peer and own:
         theirs, ours = memory(peer), memory(own)
         lines.append(f"| peak RSS, unpruned | {theirs:.0f} MiB | {ours:.0f} MiB | {theirs / max(ours, 1e-9):.2f}x |")
@@ -75,7 +81,7 @@ def heading(rows: list[dict]) -> str:
         build = f' ({row["build"]})' if row.get("build") else ""
         return f'; {row["version"] or runtime}{build}' if runtime == PEER else f'; Occam {row["version"]}{build}'
 
-    first = rows[0]
+    first = next(row for row in rows if row["runtime"] != MEMORY)
     place = f', {first["cpu"]}' if first.get("cpu") else ""
     return (
         f'{first["model"]}, {first["threads"]} threads, median of {first["repetitions"]}{place}'

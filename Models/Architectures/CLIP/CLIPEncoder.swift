@@ -40,6 +40,7 @@ package final class CLIPEncoder: VisionEncoder {
   package func encode(
     _ image: PreparedImage, request: EncoderRequest, compute: Compute, observer: EncoderObserver?
   ) throws(Cancelled) -> EncodedImage {
+    TimingTable.shared?.begin(group: "image 1-\(layers.count)")
     let rows = RowPlan(shape: shape, layout: configuration.layout, register: request.register != nil)
     let x = compute.view(.residual, rows: rows.count, columns: shape.hidden)
     embed(image, rows, into: x, compute)
@@ -95,7 +96,7 @@ package final class CLIPEncoder: VisionEncoder {
     let v = compute.view(.value, rows: x.rows, columns: shape.hidden)
     let mixed = compute.view(.mixed, rows: x.rows, columns: shape.hidden)
     timed("vision.norm") { norm(x, layer.norm1, into: normed, compute) }
-    timed("vision.qkv", operations: operations(x.rows, layer.query.weight, layer.key.weight, layer.value.weight)) {
+    timed("vision.qkv", products(x.rows, layer.query.weight, layer.key.weight, layer.value.weight)) {
       compute.matmul.load(normed)
       compute.matmul.multiply([
         MatmulProduct(layer.query.weight, into: q, bias: layer.query.bias?.pointer),
@@ -109,12 +110,14 @@ package final class CLIPEncoder: VisionEncoder {
       request = ScoreRequest(
         rows: wanted, reduction: .mean, output: compute.view(.scores, rows: 1, columns: x.rows))
     }
-    timed("vision.attention", operations: 4 * Double(x.rows) * Double(x.rows) * Double(shape.hidden)) {
+    timed(
+      "vision.attention", MeasuredWork(operations: 4 * Double(x.rows) * Double(x.rows) * Double(shape.hidden))
+    ) {
       compute.tensors.attend(
         q, k, v, heads: shape.heads, scale: 1 / Float(shape.hidden / shape.heads).squareRoot(), into: mixed,
         scratch: compute.attention, scores: request)
     }
-    timed("vision.output", operations: operations(x.rows, layer.output.weight)) {
+    timed("vision.output", products(x.rows, layer.output.weight)) {
       compute.matmul.load(mixed)
       compute.matmul.multiply(
         by: layer.output.weight, into: x, bias: layer.output.bias?.pointer, accumulate: true)
@@ -130,7 +133,7 @@ package final class CLIPEncoder: VisionEncoder {
     let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
     let h = compute.view(.gate, rows: x.rows, columns: shape.feedForward)
     timed("vision.norm") { norm(x, layer.norm2, into: normed, compute) }
-    timed("vision.up", operations: operations(x.rows, layer.up.weight)) {
+    timed("vision.up", products(x.rows, layer.up.weight)) {
       compute.matmul.load(normed)
       compute.matmul.multiply(by: layer.up.weight, into: h, bias: layer.up.bias?.pointer)
     }
@@ -139,7 +142,7 @@ package final class CLIPEncoder: VisionEncoder {
       plan.moveActivations(h, layer: index, patches: rows.patches, register: register)
     }
     observer?.hidden(layer: index, h.slice(rows: rows.patches))
-    timed("vision.down", operations: operations(x.rows, layer.down.weight)) {
+    timed("vision.down", products(x.rows, layer.down.weight)) {
       compute.matmul.load(h)
       compute.matmul.multiply(by: layer.down.weight, into: x, bias: layer.down.bias?.pointer, accumulate: true)
     }

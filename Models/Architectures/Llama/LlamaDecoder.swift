@@ -8,6 +8,7 @@ import OccamTensors
 package final class LlamaDecoder: TextDecoder {
   package let shape: TextShape
   package let weightBytes: Int
+  package let bytesPerToken: Int
   private let configuration: LlamaConfiguration
   private let embedding: EmbeddingTable
   private let layers: [LlamaLayer]
@@ -24,6 +25,7 @@ package final class LlamaDecoder: TextDecoder {
     shape = configuration.shape
     let shape = shape
     embedding = try loader.embedding("token_embd.weight", rows: shape.vocabulary, columns: shape.hidden)
+    let embeddingBytes = loader.bytes
     layers = try (0..<shape.layers).map { try LlamaLayer(loader, $0, shape) }
     outputNorm = try loader.vector("output_norm.weight", count: shape.hidden)
     // Tied models have no output.weight: the embedding table is the output head.
@@ -40,6 +42,7 @@ package final class LlamaDecoder: TextDecoder {
       frequencyScale: configuration.ropeFrequencyScale, frequencyFactors: factors.map { Array($0.buffer) },
       style: .adjacent)
     weightBytes = loader.bytes
+    bytesPerToken = loader.bytes - embeddingBytes
   }
 
   package func embed(_ token: Int32, into row: UnsafeMutablePointer<Float>) {
@@ -51,6 +54,8 @@ package final class LlamaDecoder: TextDecoder {
     scores: ScoreRequest?, lastRowOnly: Bool
   ) throws(Cancelled) {
     precondition(x.rows == positions.count, "LlamaDecoder: one position a row")
+    TimingTable.shared?.begin(
+      group: "\(x.rows == 1 ? "decode" : "prefill") \(range.lowerBound + 1)-\(range.upperBound)")
     for index in range {
       try compute.beginLayer(index, of: shape.layers)
       let isLast = index == range.upperBound - 1
@@ -79,7 +84,7 @@ package final class LlamaDecoder: TextDecoder {
     timed("text.norm") {
       compute.tensors.rmsNorm(x, weight: layer.attentionNorm.pointer, epsilon: configuration.rmsEpsilon, into: normed)
     }
-    timed("text.qkv", operations: operations(rows, layer.query, layer.key, layer.value)) {
+    timed("text.qkv", products(rows, layer.query, layer.key, layer.value)) {
       compute.matmul.load(normed)
       compute.matmul.multiply([
         MatmulProduct(layer.query, into: q, bias: layer.queryBias?.pointer),
@@ -95,13 +100,14 @@ package final class LlamaDecoder: TextDecoder {
       }
       cells.append(keys: k, values: v, ops: compute.tensors)
     }
-    timed("text.attention") {
+    let seen = Double(outputs.count) * (Double(firstCell) + Double(outputs.lowerBound + outputs.upperBound + 1) / 2)
+    timed("text.attention", MeasuredWork(operations: 4 * seen * Double(shape.heads * shape.headDimension))) {
       compute.tensors.attendCausal(
         q.slice(rows: outputs), cells: cells, firstCell: firstCell + outputs.lowerBound, heads: shape.heads,
         scale: 1 / Float(shape.headDimension).squareRoot(), into: mixed.slice(rows: outputs),
         scratch: compute.attention, scores: scores)
     }
-    timed("text.output", operations: operations(outputs.count, layer.output)) {
+    timed("text.output", products(outputs.count, layer.output)) {
       compute.matmul.load(mixed.slice(rows: outputs))
       compute.matmul.multiply(
         by: layer.output, into: x.slice(rows: outputs), bias: layer.outputBias?.pointer, accumulate: true)
@@ -124,12 +130,12 @@ package final class LlamaDecoder: TextDecoder {
         compute.tensors.rmsNorm(
           part, weight: layer.feedForwardNorm.pointer, epsilon: configuration.rmsEpsilon, into: normed)
       }
-      timed("text.gate+up", operations: operations(part.rows, layer.gate, layer.up)) {
+      timed("text.gate+up", products(part.rows, layer.gate, layer.up)) {
         compute.matmul.load(normed)
         compute.matmul.multiply([MatmulProduct(layer.gate, into: gate), MatmulProduct(layer.up, into: up)])
       }
       timed("text.silu") { compute.tensors.siluMultiply(gate: gate, up: up) }
-      timed("text.down", operations: operations(part.rows, layer.down)) {
+      timed("text.down", products(part.rows, layer.down)) {
         compute.matmul.load(gate)
         compute.matmul.multiply(by: layer.down, into: part, accumulate: true)
       }
@@ -139,15 +145,10 @@ package final class LlamaDecoder: TextDecoder {
   package func logits(_ hidden: MatrixView<Float>, into logits: MatrixView<Float>, compute: Compute) {
     let normed = compute.view(.normed, rows: hidden.rows, columns: shape.hidden)
     compute.tensors.rmsNorm(hidden, weight: outputNorm.pointer, epsilon: configuration.rmsEpsilon, into: normed)
-    timed("text.head", operations: operations(hidden.rows, outputHead)) {
+    timed("text.head", products(hidden.rows, outputHead)) {
       compute.matmul.load(normed)
       compute.matmul.multiply(by: outputHead, into: logits)
     }
     Probe.tensor("text.logits", logits)
   }
-}
-
-/// Multiplies plus adds of `rows` rows through the matrices.
-func operations(_ rows: Int, _ matrices: PackedMatrix...) -> Double {
-  2 * Double(rows) * matrices.reduce(0.0) { $0 + Double($1.rows) * Double($1.columns) }
 }

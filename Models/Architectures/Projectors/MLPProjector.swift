@@ -36,7 +36,7 @@ package final class MLPProjector: Projector {
 
   package func project(_ features: MatrixView<Float>, into target: MatrixView<Float>, compute: Compute) {
     let hidden = compute.view(.hidden, rows: features.rows, columns: first.weight.rows)
-    timed("projector", operations: operations(features.rows, first.weight, second.weight)) {
+    timed("projector", products(features.rows, first.weight, second.weight)) {
       compute.matmul.load(features)
       compute.matmul.multiply(by: first.weight, into: hidden, bias: first.bias?.pointer)
       compute.tensors.activate(hidden, .gelu)

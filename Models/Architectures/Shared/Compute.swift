@@ -53,3 +53,10 @@ package final class Compute {
     progress(Double(done) / Double(max(total, 1)))
   }
 }
+
+/// `rows` rows through the matrices: multiplies plus adds, and the weights once.
+func products(_ rows: Int, _ matrices: PackedMatrix...) -> MeasuredWork {
+  MeasuredWork(
+    operations: 2 * Double(rows) * matrices.reduce(0.0) { $0 + Double($1.rows) * Double($1.columns) },
+    bytes: matrices.reduce(0.0) { $0 + Double($1.byteCount) })
+}

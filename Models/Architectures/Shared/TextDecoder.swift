@@ -21,6 +21,8 @@ package protocol TextDecoder: Sendable {
   var shape: TextShape { get }
   /// Packed bytes of all weights.
   var weightBytes: Int { get }
+  /// Packed bytes that one decoded token reads: all but the embedding table.
+  var bytesPerToken: Int { get }
 
   /// `row` [hidden] becomes the embedding of `token`.
   func embed(_ token: Int32, into row: UnsafeMutablePointer<Float>)
