@@ -2,7 +2,7 @@ import OccamCore
 import OccamKernelContract
 import OccamQuantFormats
 
-/// One product of a step: y (+)= x * weights^T (+ bias).
+/// One product of a step: y (+)= f(x * weights^T (+ bias)).
 package struct MatmulProduct {
   package let weights: PackedMatrix
   /// [tokens x weights.rows].
@@ -11,14 +11,20 @@ package struct MatmulProduct {
   package let bias: UnsafePointer<Float>?
   /// Adds to y instead of overwriting it.
   package let accumulate: Bool
+  /// f, on any number of floats in place, while a tile is in the nearest cache; nil: none.
+  package let activation: Activation?
+
+  package typealias Activation = @Sendable (UnsafeMutablePointer<Float>, Int) -> Void
 
   package init(
-    _ weights: PackedMatrix, into y: MatrixView<Float>, bias: UnsafePointer<Float>? = nil, accumulate: Bool = false
+    _ weights: PackedMatrix, into y: MatrixView<Float>, bias: UnsafePointer<Float>? = nil, accumulate: Bool = false,
+    activation: Activation? = nil
   ) {
     self.weights = weights
     self.y = y
     self.bias = bias
     self.accumulate = accumulate
+    self.activation = activation
   }
 }
 
@@ -48,11 +54,12 @@ package final class MatmulContext {
     for kind in ActivationKind.allCases { packed[kind.rawValue] = false }
   }
 
-  /// y [tokens x w.rows] (+)= x [tokens x columns] * w^T (+ bias [w.rows]). y must not overlap x.
+  /// y [tokens x w.rows] (+)= f(x [tokens x columns] * w^T (+ bias [w.rows])). y must not overlap x.
   package func multiply(
-    by w: PackedMatrix, into y: MatrixView<Float>, bias: UnsafePointer<Float>? = nil, accumulate: Bool = false
+    by w: PackedMatrix, into y: MatrixView<Float>, bias: UnsafePointer<Float>? = nil, accumulate: Bool = false,
+    activation: MatmulProduct.Activation? = nil
   ) {
-    let product = MatmulProduct(w, into: y, bias: bias, accumulate: accumulate)
+    let product = MatmulProduct(w, into: y, bias: bias, accumulate: accumulate, activation: activation)
     withUnsafePointer(to: product) { multiply(UnsafeBufferPointer(start: $0, count: 1)) }
   }
 

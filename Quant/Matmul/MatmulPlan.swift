@@ -91,25 +91,41 @@ struct MatmulPart {
     }
   }
 
-  /// Moves a finished tile to y, with bias and sum; in baseline code, so that these bits do not depend on the kernel.
+  /// Moves a finished tile to y, with bias, activation and sum; bias and sum in baseline code, so that these bits do not
+  /// depend on the kernel.
   private func store(_ out: UnsafeMutablePointer<Float>, _ product: MatmulProduct, panel: Int, token: Int, count: Int) {
     let row = panel * PanelLayout.rows
     let rows = min(PanelLayout.rows, product.weights.rows - row)
+    var bias = product.bias
+    if let activation = product.activation {
+      if let given = bias { addBias(given + row, rows, out, count) }
+      activation(out, count * PanelLayout.rows)
+      bias = nil
+    }
     for i in 0..<count {
       let source = UnsafePointer(out + i * PanelLayout.rows)
       let target = product.y.row(token + i) + row
       guard rows == PanelLayout.rows else {
         for r in 0..<rows {
-          let value = product.bias.map { source[r] + $0[row + r] } ?? source[r]
+          let value = bias.map { source[r] + $0[row + r] } ?? source[r]
           target[r] = product.accumulate ? target[r] + value : value
         }
         continue
       }
       var value = UnsafeRawPointer(source).load(as: SIMD16<Float>.self)
-      if let bias = product.bias { value += UnsafeRawPointer(bias + row).loadUnaligned(as: SIMD16<Float>.self) }
+      if let bias { value += UnsafeRawPointer(bias + row).loadUnaligned(as: SIMD16<Float>.self) }
       let place = UnsafeMutableRawPointer(target)
       if product.accumulate { value = place.loadUnaligned(as: SIMD16<Float>.self) + value }
       place.storeBytes(of: value, as: SIMD16<Float>.self)
+    }
+  }
+
+  private func addBias(_ bias: UnsafePointer<Float>, _ rows: Int, _ out: UnsafeMutablePointer<Float>, _ count: Int) {
+    var sixteen = SIMD16<Float>(repeating: 0)
+    for r in 0..<rows { sixteen[r] = bias[r] }
+    for i in 0..<count {
+      let place = UnsafeMutableRawPointer(out + i * PanelLayout.rows)
+      place.storeBytes(of: place.load(as: SIMD16<Float>.self) + sixteen, as: SIMD16<Float>.self)
     }
   }
 }

@@ -68,15 +68,18 @@ package struct TensorOps: Sendable {
 
   /// x = activation(x).
   package func activate(_ x: MatrixView<Float>, _ kind: Activation) {
-    let function =
-      switch kind {
-      case .gelu: vector.gelu
-      case .geluErf: vector.geluErf
-      case .geluQuick: vector.geluQuick
-      case .silu: vector.silu
-      case .relu: vector.relu
-      }
-    rows(x, RowsInPlace(x: x, function: function))
+    rows(x, RowsInPlace(x: x, function: function(kind)))
+  }
+
+  /// The same for any number of floats, as a product applies it to its tiles.
+  package func function(_ kind: Activation) -> @Sendable (UnsafeMutablePointer<Float>, Int) -> Void {
+    switch kind {
+    case .gelu: vector.gelu
+    case .geluErf: vector.geluErf
+    case .geluQuick: vector.geluQuick
+    case .silu: vector.silu
+    case .relu: vector.relu
+    }
   }
 
   /// x = softmax(x), each row for itself.

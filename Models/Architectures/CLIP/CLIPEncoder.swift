@@ -133,11 +133,12 @@ package final class CLIPEncoder: VisionEncoder {
     let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
     let h = compute.view(.gate, rows: x.rows, columns: shape.feedForward)
     timed("vision.norm") { norm(x, layer.norm2, into: normed, compute) }
-    timed("vision.up", products(x.rows, layer.up.weight)) {
+    timed("vision.up+activation", products(x.rows, layer.up.weight)) {
       compute.matmul.load(normed)
-      compute.matmul.multiply(by: layer.up.weight, into: h, bias: layer.up.bias?.pointer)
+      compute.matmul.multiply(
+        by: layer.up.weight, into: h, bias: layer.up.bias?.pointer,
+        activation: compute.tensors.function(configuration.activation))
     }
-    timed("vision.activation") { compute.tensors.activate(h, configuration.activation) }
     if let plan, let register = rows.register {
       plan.moveActivations(h, layer: index, patches: rows.patches, register: register)
     }

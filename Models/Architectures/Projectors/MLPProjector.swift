@@ -38,8 +38,8 @@ package final class MLPProjector: Projector {
     let hidden = compute.view(.hidden, rows: features.rows, columns: first.weight.rows)
     timed("projector", products(features.rows, first.weight, second.weight)) {
       compute.matmul.load(features)
-      compute.matmul.multiply(by: first.weight, into: hidden, bias: first.bias?.pointer)
-      compute.tensors.activate(hidden, .gelu)
+      compute.matmul.multiply(
+        by: first.weight, into: hidden, bias: first.bias?.pointer, activation: compute.tensors.function(.gelu))
       compute.matmul.load(hidden)
       compute.matmul.multiply(by: second.weight, into: target, bias: second.bias?.pointer)
     }
