@@ -33,12 +33,23 @@ package final class MemoryArena {
       prepare(current)
       return AlignedBuffer(partOf: current, at: offset, count: count)
     }
+    returnRest()
     let mapping = AlignedBuffer<UInt8>(count: max(count, MemoryArena.mappingBytes), zeroed: false)
     current = mapping
     used = count
     present = 0
     prepare(mapping)
     return AlignedBuffer(partOf: mapping, at: 0, count: count)
+  }
+
+  deinit { returnRest() }
+
+  /// Gives back what was made ahead in the current mapping and will not be handed out.
+  private func returnRest() {
+    guard let current else { return }
+    let page = Int(getpagesize())
+    let first = (used + page - 1) / page * page
+    if first < present { madvise(current.pointer + first, present - first, Int32(MADV_DONTNEED)) }
   }
 
   /// Lets the system make the pages up to `used`, and one more for each thread.

@@ -44,7 +44,7 @@ import Testing
     #expect(tokens["unpruned"]?.doubleValue == 576 && (tokens["pruned"]?.doubleValue ?? 576) < 576)
   }
 
-  /// The lines that bench/peers/llama_cpp_bench.py reads.
+  /// The lines that bench/peers/llama_cpp.py reads.
   @Test func benchLines() throws {
     let result = try bench("-p", "16", "-n", "4", "-r", "2", "--image", DemoModel.photo, "-o", "jsonl")
     #expect(result.code == 0, "\(result.error)")

@@ -1,3 +1,4 @@
+import Glibc
 import OccamCore
 import Testing
 
@@ -25,6 +26,28 @@ import Testing
     part?.buffer.update(repeating: 9)
     arena = nil
     #expect(part?.buffer.last == 9)
+  }
+
+  /// What was made ahead and not handed out goes back; what was handed out stays.
+  @Test func pagesMadeAheadGoBack() {
+    let team = WorkerTeam(threads: 2)
+    var arena: MemoryArena? = MemoryArena(team: team)
+    var parts: [AlignedBuffer<UInt8>] = []
+    // Each ends inside a page, and the next one needs a mapping of its own.
+    for index in 0..<3 {
+      guard let part = arena?.allocate((70 << 20) + index * 1001 + 1) else { continue }
+      part.buffer.update(repeating: UInt8(index + 1))
+      parts.append(part)
+    }
+    arena = nil
+    for (index, part) in parts.enumerated() {
+      #expect(part.buffer.allSatisfy { $0 == UInt8(index + 1) })
+      let page = Int(getpagesize())
+      let end = (Int(bitPattern: part.pointer) + part.count + page - 1) / page * page
+      var isResident: UInt8 = 1
+      let status = mincore(UnsafeMutableRawPointer(bitPattern: end), page, &isResident)
+      #expect(status == 0 && isResident & 1 == 0, "a page behind part \(index) stayed")
+    }
   }
 
   @Test func largeBuffersStartOnHugePagesAndCanBeUsedToTheEnd() {

@@ -15,7 +15,8 @@ struct LineBench {
     if let photo = bench.photo {
       let answers = try answers("ttft", photo, .off)
       let tokens = answers.last.map { Int($0.meanVisualTokensPerLayer) } ?? 0
-      try line("ttft", tokens, answers.map { $0.timings.timeToFirstToken / 1000 })
+      let memory = answers.last.map { ", \"weights_bytes\": \($0.weightsBytes), \"kv_bytes\": \($0.kvBytes)" } ?? ""
+      try line("ttft", tokens, answers.map { $0.timings.timeToFirstToken / 1000 }, memory)
       try line("encode", tokens, answers.map { $0.timings.imageEncode / 1000 })
     }
     try bench.forEachRate { test, count, seconds in

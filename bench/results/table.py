@@ -1,4 +1,4 @@
-"""Markdown table of one run of bench/peers/llama_cpp_bench.py --results, for the README.
+"""Markdown table of one run of bench/peers/llama_cpp.py --results, for the README.
 
 usage: python table.py FILE.jsonl [--run RUN] [--list]
 

@@ -17,7 +17,7 @@ package final class LlamaDecoder: TextDecoder {
   private let rotary: RotaryTable
 
   /// Rows a pass of the feed-forward network takes at once, so that its activations stay small for long prompts.
-  private static let feedForwardRows = 512
+  private static let feedForwardRows = 256
 
   package init(_ loader: WeightLoader) throws {
     let file = loader.file

@@ -1,10 +1,11 @@
-"""Times llama.cpp and Occam in turn on a model, a mmproj and a photo. README.md explains rows and table.
+"""Times llama.cpp and Occam in turn on a model, a mmproj and a photo, or on every row of the table of goals. README.md
+explains rows and tables.
 
-usage: python llama_cpp_bench.py -m MODEL --mmproj MMPROJ [--image PHOTO]
+usage: python llama_cpp.py (-m MODEL --mmproj MMPROJ [--image PHOTO] | --goals FOLDER [--only NAME,...])
            [-t 2] [-r 3] [-p 512] [-n 64] [--occam .build/release/occam-bench] [--stage1 250] [--budget 32]
            [--kernel-bench .build/release/kernel-bench] [--peer-python VENV/bin/python] [--results [FOLDER]]
 
-JSON lines on stdout, with --occam the table of both on stderr. Needs llama-cpp-python 0.3.36 (llama.cpp 0c1e57098), numpy,
+JSON lines on stdout, with --occam or --goals tables on stderr. Needs llama-cpp-python 0.3.36 (llama.cpp 0c1e57098), numpy,
 Pillow in the interpreter that runs llama.cpp.
 """
 import argparse
@@ -19,10 +20,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "bench/results"))
+# Without this folder, where `import llama_cpp` would find this very file.
+sys.path = [str(ROOT / "bench/results")] + [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
+from goals import GOALS, goals_table  # noqa: E402
 from table import MEMORY, OWN, PEER, report, summary  # noqa: E402
 
 QUESTION = "USER: <__media__>\nWhat is in the picture? ASSISTANT:"
+EXTRAS = ("stage1", "kept", "bytes_per_token", "weights_bytes", "kv_bytes")
 OCCAM_ARGUMENTS = " -m {model} -mm {mmproj} -t {threads} -p {prompt} -n {generate} -r 1 -o jsonl"
 OCCAM_IMAGE_ARGUMENTS = " --image {image} --lambda1 0 --stage1-tokens {stage1} --lambda2 0 --max-visual-tokens {budget}"
 
@@ -103,7 +107,7 @@ def one_round(options) -> None:
 def command_rows(command: list[str]) -> list[dict]:
     run = subprocess.run(command, text=True, stdout=subprocess.PIPE)
     if run.returncode:
-        sys.exit(f"llama_cpp_bench.py: {shlex.join(command)} ended with {run.returncode}")
+        sys.exit(f"llama_cpp.py: {shlex.join(command)} ended with {run.returncode}")
     return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
 
 
@@ -118,7 +122,7 @@ def summarise(runtime: str, rounds: list[list[dict]], facts: dict) -> list[dict]
             "build": first.get("build", first.get("kernel", "")), **facts, "test": first["test"], "n": first["n"],
             **timing, "tokens_per_s": first["n"] / timing["seconds_median"],
             "rss": max(row["rss"] for row in same), "rss_baseline": first.get("rss_baseline", 0),
-            **{key: first[key] for key in ("stage1", "kept", "bytes_per_token") if key in first},
+            **{key: first[key] for key in EXTRAS if key in first},
         })
     return rows
 
@@ -145,11 +149,74 @@ def commit() -> str:
     return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
+def child(options) -> list[str]:
+    """One round of llama.cpp in a process of its own."""
+    words = ["--one-round", "-m", options.model, "--mmproj", options.mmproj, "-t", options.threads]
+    words += ["-p", options.prompt, "-n", options.generate] + (["--image", options.image] if options.image else [])
+    return [options.peer_python, __file__, *map(str, words)]
+
+
+def measure(options) -> list[dict]:
+    """Rows of both on one pair of files."""
+    commands = {PEER: child(options)}
+    if options.occam:
+        more = OCCAM_ARGUMENTS + (OCCAM_IMAGE_ARGUMENTS if options.image else "")
+        text = options.occam if "{" in options.occam else options.occam + more
+        commands[OWN] = [word.format(**vars(options)) for word in shlex.split(text)]
+    rounds: dict[str, list[list[dict]]] = {runtime: [] for runtime in commands}
+    bandwidths = []
+    for index in range(options.rounds):
+        if options.kernel_bench:
+            bandwidths.append(read_bandwidth(options.kernel_bench, options.threads))
+        # Who goes first changes, so that a drift of the machine's speed meets both.
+        for runtime in list(commands)[:: -1 if index % 2 else 1]:
+            rounds[runtime].append(command_rows(commands[runtime]))
+    facts = {
+        "run": options.run, "cpu": cpu_model(), "occam_commit": commit(), "model": Path(options.model).name,
+        "mmproj": Path(options.mmproj).name, "threads": options.threads,
+    }
+    rows = [row for runtime in commands for row in summarise(runtime, rounds[runtime], facts)]
+    if bandwidths:
+        rows.append({"runtime": MEMORY, **facts, "test": "read", "bytes_per_s": bandwidths})
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    print(lines, end="", flush=True)
+    if options.results:
+        folder = Path(options.results)
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / f"{options.run[:10]}.jsonl", "a") as file:
+            file.write(lines)
+    return rows
+
+
+def measure_goals(options) -> list[dict]:
+    """Every pair of the table of goals; files that are missing are made."""
+    folder = Path(options.goals)
+    rows = []
+    for case in GOALS:
+        if options.only and case.name not in options.only.split(","):
+            continue
+        model, mmproj = folder / f"{case.shape}-{case.type}.gguf", folder / f"mmproj-{case.shape}-F16.gguf"
+        if not (model.exists() and mmproj.exists()):
+            maker = Path(shlex.split(options.occam)[0]).parent / "occam-fixture"
+            subprocess.run(
+                [maker, case.shape, folder, "--type", case.type, "--mmproj-type", "F16"], check=True, stdout=sys.stderr)
+        chosen = dict(
+            model=str(model), mmproj=str(mmproj), threads=case.threads,
+            image=str(ROOT / "Tests/Photos/cat.jpg") if case.has_image else None,
+            rounds=min(options.rounds, case.most_rounds))
+        measured = measure(argparse.Namespace(**{**vars(options), **chosen}))
+        print(report(measured) + "\n", file=sys.stderr, flush=True)
+        rows += measured
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(description="Times llama.cpp and Occam in turn; see the head of this file.")
-    parser.add_argument("-m", "--model", required=True)
-    parser.add_argument("--mmproj", required=True)
+    parser.add_argument("-m", "--model")
+    parser.add_argument("--mmproj")
     parser.add_argument("--image", help="without it only the text model is timed, on prefill and decoding")
+    parser.add_argument("--goals", metavar="FOLDER", help="measure all rows of the table of goals; models lie or are made in FOLDER")
+    parser.add_argument("--only", help=f"with --goals: only these: {', '.join(case.name for case in GOALS)}")
     parser.add_argument("-t", "--threads", type=int, default=2)
     parser.add_argument("-r", "--rounds", type=int, default=3)
     parser.add_argument("-p", "--prompt", type=int, default=512)
@@ -166,36 +233,17 @@ def main():
     options = parser.parse_args()
     # Generated tokens are taken from the prompt's.
     options.prompt = max(options.prompt, options.generate)
+    options.run = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    if options.goals:
+        if not options.occam:
+            parser.error("--goals needs --occam")
+        print(goals_table(measure_goals(options)), file=sys.stderr)
+        return
+    if not options.model or not options.mmproj:
+        parser.error("--model and --mmproj, or --goals, must be given")
     if options.one_round:
         return one_round(options)
-    commands = {PEER: [options.peer_python, __file__, *sys.argv[1:], "--one-round"]}
-    if options.occam:
-        more = OCCAM_ARGUMENTS + (OCCAM_IMAGE_ARGUMENTS if options.image else "")
-        text = options.occam if "{" in options.occam else options.occam + more
-        commands[OWN] = [word.format(**vars(options)) for word in shlex.split(text)]
-    rounds: dict[str, list[list[dict]]] = {runtime: [] for runtime in commands}
-    bandwidths = []
-    for index in range(options.rounds):
-        if options.kernel_bench:
-            bandwidths.append(read_bandwidth(options.kernel_bench, options.threads))
-        # Who goes first changes, so that a drift of the machine's speed meets both.
-        for runtime in list(commands)[:: -1 if index % 2 else 1]:
-            rounds[runtime].append(command_rows(commands[runtime]))
-    facts = {
-        "run": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "cpu": cpu_model(),
-        "occam_commit": commit(), "model": Path(options.model).name, "mmproj": Path(options.mmproj).name,
-        "threads": options.threads,
-    }
-    rows = [row for runtime in commands for row in summarise(runtime, rounds[runtime], facts)]
-    if bandwidths:
-        rows.append({"runtime": MEMORY, **facts, "test": "read", "bytes_per_s": bandwidths})
-    lines = "".join(json.dumps(row) + "\n" for row in rows)
-    print(lines, end="")
-    if options.results:
-        folder = Path(options.results)
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / f'{facts["run"][:10]}.jsonl', "a") as file:
-            file.write(lines)
+    rows = measure(options)
     if options.occam:
         print(report(rows), file=sys.stderr)
 

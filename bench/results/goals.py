@@ -1,0 +1,89 @@
+"""What Occam is to reach against llama.cpp on a machine with AVX2 and two cores, and the table of a run that measured it.
+
+usage: python goals.py FILE.jsonl [--run RUN]      the table of a run of bench/peers/llama_cpp.py --goals
+"""
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from table import MEMORY, OWN, PEER, amount, by_test, memory, seconds, work
+
+
+@dataclass
+class Case:
+    """A pair of generated files (occam-fixture), and the least ratio asked of each test."""
+    name: str
+    title: str
+    shape: str
+    type: str
+    goals: dict[str, float]
+    has_image: bool = False
+    threads: int = 2
+    # A round of the largest pair takes minutes.
+    most_rounds: int = 99
+
+
+PAIR = {"pp512": 3, "tg64": 1.45, "encode": 2.5, "ttft-pruned": 6, "load": 1 / 1.2}
+GOALS = [
+    Case("q4_0", "1.1B, Q4_0", "bench-1b", "Q4_0", PAIR, has_image=True),
+    Case("q4_k_m", "1.1B, Q4_K_M", "bench-1b", "Q4_K_M", {"pp512": 3, "tg64": 1.45}),
+    Case("q8_0", "1.1B, Q8_0", "bench-1b", "Q8_0", {"pp512": 2, "tg64": 1.2}),
+    Case("q6_k", "1.1B, Q6_K", "bench-1b", "Q6_K", {"pp512": 2}),
+    Case("f16", "1.1B, F16", "bench-1b", "F16", {"pp512": 1.2}),
+    Case("tile", "SigLIP-B/16 512 x 512", "bench-tile", "Q4_0", {"encode": 2.5}, has_image=True),
+    Case("7b", "LLaVA-1.5-7B, Q4_0", "llava-1.5-7b", "Q4_0", {"ttft-pruned": 8}, has_image=True, most_rounds=1),
+    Case("one", "1.1B, Q4_0, 1 thread", "bench-1b", "Q4_0", PAIR, has_image=True, threads=1),
+]
+
+
+def goal(test: str, least: float | None) -> str:
+    if least is None:
+        return ""
+    return "at most 1.2 times its time" if test == "load" else f"{least:g}x"
+
+
+def goals_table(rows: list[dict]) -> str:
+    """One row for each test of each pair. A ratio above 1: Occam is that many times faster or takes that much less."""
+    lines = [
+        "| model | work | asked | ratio | met | llama.cpp | Occam | of read bandwidth |", "|---|---|--:|--:|--:|--:|--:|--:|"]
+    for case in GOALS:
+        name = f"{case.shape}-{case.type}.gguf"
+        mine = [row for row in rows if row["model"] == name and row["threads"] == case.threads]
+        peer, own = by_test(mine, PEER), by_test(mine, OWN)
+        bandwidth = [rate for row in mine if row["runtime"] == MEMORY for rate in row["bytes_per_s"]]
+        for test in ("pp512", "tg64", "encode", "ttft", "ttft-pruned", "load"):
+            theirs, ours = peer.get(test.removesuffix("-pruned")), own.get(test)
+            if not theirs or not ours or (test in ("load", "ttft") and not case.has_image):
+                continue
+            ratio, least, share = seconds(theirs) / seconds(ours), case.goals.get(test), ""
+            if bandwidth and "bytes_per_token" in ours:
+                shares = [row["n"] / seconds(row) * ours["bytes_per_token"] / median(bandwidth) for row in (theirs, ours)]
+                share = f"{shares[0]:.0%}, {shares[1]:.0%}"
+            met = "" if least is None else "yes" if ratio >= least else "no"
+            lines.append(
+                f"| {case.title} | {work(test, ours)} | {goal(test, least)} | {ratio:.2f}x | {met} | "
+                f"{amount(test, theirs)} | {amount(test, ours)} | {share} |")
+        if "ttft" in own and "weights_bytes" in own["ttft"]:
+            # Weights and 10 %, and the KV cells of the answer.
+            most = (1.1 * own["ttft"]["weights_bytes"] + own["ttft"]["kv_bytes"]) / 2**20
+            theirs, ours = memory(peer), memory(own)
+            lines.append(
+                f"| {case.title} | peak RSS, unpruned | {most:.0f} MiB | {theirs / ours:.2f}x | "
+                f"{'yes' if ours <= most else 'no'} | {theirs:.0f} MiB | {ours:.0f} MiB | |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Table of goals of a results file.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--run", help="the run's time, or its beginning (default: the last one)")
+    options = parser.parse_args()
+    rows = [json.loads(line) for line in options.file.read_text().splitlines() if line.strip()]
+    runs = [run for run in dict.fromkeys(row["run"] for row in rows) if run.startswith(options.run or "")]
+    print(goals_table([row for row in rows if runs and row["run"] == runs[-1]]))
+
+
+if __name__ == "__main__":
+    main()
