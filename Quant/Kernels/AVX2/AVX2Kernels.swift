@@ -22,7 +22,7 @@ private func quantize32(
 private func quantizeLimited32(
   _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer
 ) {
-  quantizeActivations32(x, stride, tokens, columns, group, top: Float(SumLimit.activation))
+  quantizeActivations32(x, stride, tokens, columns, group, top: Float(SumLimit.activation), offset: SumLimit.activation)
 }
 
 private func quantize256(

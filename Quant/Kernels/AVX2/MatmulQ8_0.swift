@@ -16,6 +16,15 @@ enum TileQ8_0: TileKernel {
 
   @inline(__always)
   static func single(_ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ blocks: Int, _ out: UnsafeMutableRawPointer) {
+    single(panel, x, blocks, out) { $0 }
+  }
+
+  /// - Parameter signed: four stored activations -> signed bytes.
+  @inline(__always)
+  static func single(
+    _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ blocks: Int, _ out: UnsafeMutableRawPointer,
+    signed: (__m256i) -> __m256i
+  ) {
     var total = FloatLanes<1>()
     let ones = _mm256_set1_epi16(1)
     for b in 0..<blocks {
@@ -25,7 +34,7 @@ enum TileQ8_0: TileKernel {
       for j in 0..<8 {
         let quad = Quad(line: block + (BlockPanel.quants &+ j &* PanelLayout.line))
         let (low, high) = (_mm256_abs_epi8(quad.low), _mm256_abs_epi8(quad.high))
-        let four = broadcast(x, Activation32.quants &+ 4 &* j)
+        let four = signed(broadcast(x, Activation32.quants &+ 4 &* j))
         let first = _mm256_maddubs_epi16(low, _mm256_sign_epi8(four, quad.low))
         let second = _mm256_maddubs_epi16(high, _mm256_sign_epi8(four, quad.high))
         sums.low[0] = _mm256_add_epi32(sums.low[0], _mm256_madd_epi16(first, ones))

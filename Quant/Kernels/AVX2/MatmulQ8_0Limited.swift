@@ -4,7 +4,7 @@ import _Builtin_intrinsics.intel
 
 /// Q8_0 with limited sums (`BlockQ8_0.encodeSumLimited`) times activations of -104...104.
 ///
-/// Activations are offset to 0...208, so that a byte product of two columns fits a 16-bit lane: 208 * 157 = 32,656. Four of
+/// Activations are stored as 0...208, so that a byte product of two columns fits a 16-bit lane: 208 * 157 = 32,656. Four of
 /// them are added there, together with -104 times the sum of their weights, which takes the offset away again: what is
 /// left is 104 * 315 = 32,760 at most, whatever wrapped on the way.
 enum TileQ8_0Limited: TileKernel {
@@ -13,12 +13,11 @@ enum TileQ8_0Limited: TileKernel {
   @inline(__always) static var blockBytes: Int { BlockPanel.bytes(lines: 8) }
   @inline(__always) static var pieceBlocks: Int { 8 }
   @inline(__always) static var unpackedBytes: Int { UnpackedLimited.bytes }
-  /// [block][4 tokens] 32 unsigned activations.
-  @inline(__always) static var preparedBytes: Int { pieceBlocks &* 128 }
 
   @inline(__always)
   static func single(_ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ blocks: Int, _ out: UnsafeMutableRawPointer) {
-    TileQ8_0.single(panel, x, blocks, out)
+    let offset = _mm256_set1_epi8(Int8(SumLimit.activation))
+    TileQ8_0.single(panel, x, blocks, out) { _mm256_sub_epi8($0, offset) }
   }
 
   @inline(__always)
@@ -40,17 +39,6 @@ enum TileQ8_0Limited: TileKernel {
   }
 
   @inline(__always)
-  static func prepare(
-    _ weights: UnsafeRawPointer, _ x: UnsafeRawPointer, _ blocks: Int, _ target: UnsafeMutableRawPointer
-  ) {
-    let offset = _mm256_set1_epi8(Int8(SumLimit.activation))
-    for record in 0..<blocks &* ActivationLayout.tokens {
-      let quants = (x + (record &* Activation32.bytes &+ Activation32.quants)).loadUnaligned(as: __m256i.self)
-      target.storeBytes(of: _mm256_add_epi8(quants, offset), toByteOffset: record &* 32, as: __m256i.self)
-    }
-  }
-
-  @inline(__always)
   static func multiply(
     _ weights: UnsafeRawPointer, _ x: UnsafeRawPointer, _ prepared: UnsafeRawPointer, _ blocks: Int,
     _ out: UnsafeMutableRawPointer
@@ -59,6 +47,7 @@ enum TileQ8_0Limited: TileKernel {
     var total = FloatLanes<4>(out)
     for b in 0..<blocks {
       let block = weights + b &* unpackedBytes
+      let x = x + b &* (Activation32.bytes &* ActivationLayout.tokens)
       let quads = block.load(fromByteOffset: UnpackedLimited.quads, as: Int.self)
       var sums = Lanes<4>()
       for half in 0..<2 {
@@ -67,15 +56,14 @@ enum TileQ8_0Limited: TileKernel {
         for j in 0..<quads {
           lanes.add(
             signed: Quad(line: place + (j &+ 1) &* PanelLayout.line),
-            times: prepared + (b &* 128 &+ 16 &* half &+ 4 &* j), record: 32)
+            times: x + (Activation32.quants &+ 16 &* half &+ 4 &* j), record: Activation32.bytes)
         }
         sums.add(lanes, times: ones)
       }
       let scales = block + UnpackedLimited.scales
       total.add(
         sums, scales.load(as: __m256.self), scales.load(fromByteOffset: 32, as: __m256.self),
-        scale: x + (b &* (Activation32.bytes &* ActivationLayout.tokens) &+ Activation32.scale),
-        record: Activation32.bytes)
+        scale: x + Activation32.scale, record: Activation32.bytes)
     }
     total.store(out)
   }

@@ -8,7 +8,7 @@ package enum ActivationKind: Int, Sendable, CaseIterable {
   case blocks32
   /// Signed bytes, one float scale for each 256: Q4_K, Q5_K, Q6_K.
   case blocks256
-  /// As `blocks32`, but -104...104: Q8_0 with limited sums.
+  /// As `blocks32`, but of -104...104, stored as 0...208: Q8_0 with limited sums.
   case limited32
 
   package init(_ format: QuantFormat) {

@@ -89,7 +89,7 @@ package struct MatmulKernels: Sendable {
 
 /// Products of weights that `BlockQ8_0.encodeSumLimited` made.
 package struct LimitedKernels: Sendable {
-  /// Writes activations of -104...104, else as `MatmulKernels.quantize32`.
+  /// Writes activations of -104...104 as 0...208, else as `MatmulKernels.quantize32`.
   package let quantize: MatmulKernels.Pack
   package let tile: MatmulKernels.Tile
 

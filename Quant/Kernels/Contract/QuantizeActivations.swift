@@ -35,28 +35,28 @@ package struct BlockScale {
     return UInt32(truncatingIfNeeded: largest.max())
   }
 
-  /// Quantizes 16 floats and returns the sum of the quants, in four parts.
+  /// Quantizes 16 floats, stores the quants plus `offset` and returns the sum of the quants, in four parts.
   @inlinable
   @inline(__always)
-  func sixteen(_ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer) -> SIMD4<Int32> {
+  func sixteen(_ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, offset: Int32 = 0) -> SIMD4<Int32> {
     // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits. A non-finite block has inverse 0: its
     // quants are 0 or, from infinity * 0, arbitrary bytes of a NaN, all multiplied by the scale NaN.
     let magic: Float = 12_582_912
     let shifted = x.loadUnaligned(as: SIMD16<Float>.self) * inverse + magic
     let quants = unsafeBitCast(shifted, to: SIMD16<Int32>.self) &- Int32(bitPattern: magic.bitPattern)
-    out.storeBytes(of: SIMD16<Int8>(truncatingIfNeeded: quants), as: SIMD16<Int8>.self)
+    out.storeBytes(of: SIMD16<Int8>(truncatingIfNeeded: quants &+ offset), as: SIMD16<Int8>.self)
     let eight = quants.lowHalf &+ quants.highHalf
     return eight.lowHalf &+ eight.highHalf
   }
 }
 
 /// The body of `MatmulKernels.quantize32`: `tokens` rows of `columns` floats, a multiple of 32, into one group.
-/// - Parameter top: what the largest magnitude of a block becomes.
+/// - Parameters: top: what the largest magnitude of a block becomes; offset: what is added to the stored numbers.
 @inlinable
 @inline(__always)
 package func quantizeActivations32(
   _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer,
-  top: Float = 127
+  top: Float = 127, offset: Int32 = 0
 ) {
   for token in 0..<tokens {
     var source = UnsafeRawPointer(x + token &* stride)
@@ -64,7 +64,9 @@ package func quantizeActivations32(
     for _ in 0..<columns / 32 {
       let scale = BlockScale(largest: BlockScale.largest(source, 32), top: top)
       let quants = record + Activation32.quants
-      let sum = (scale.sixteen(source, quants) &+ scale.sixteen(source + 64, quants + 16)).wrappedSum()
+      let sums =
+        scale.sixteen(source, quants, offset: offset) &+ scale.sixteen(source + 64, quants + 16, offset: offset)
+      let sum = sums.wrappedSum()
       record.storeBytes(of: scale.scale, toByteOffset: Activation32.scale, as: Float.self)
       let minus4 = Int16(truncatingIfNeeded: sum &* -4)
       record.storeBytes(of: SIMD2(minus4, minus4), toByteOffset: Activation32.minus4, as: SIMD2<Int16>.self)
