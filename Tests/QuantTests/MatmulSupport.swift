@@ -63,6 +63,20 @@ func roundedActivations(_ x: [Float], block: Int, top: Float = 127) -> [Double] 
   return values
 }
 
+/// One row of weights times one token in double precision, and the magnitudes' sum, of which float sums may miss an epsilon
+/// an addition.
+func reference(
+  _ weights: [Float], row: Int, _ x: [Double], token: Int, columns: Int
+) -> (sum: Double, magnitude: Double) {
+  var (sum, magnitude) = (0.0, 0.0)
+  for column in 0..<columns {
+    let term = Double(weights[row * columns + column]) * x[token * columns + column]
+    sum += term
+    magnitude += term.magnitude
+  }
+  return (sum, magnitude)
+}
+
 func randomActivations(tokens: Int, columns: Int, seed: UInt64) -> [Float] {
   var random = SeededGenerator(seed: seed)
   return (0..<tokens * columns).map { _ in random.normal() * 3 }

@@ -25,12 +25,7 @@ struct MatmulTests {
         let (w, rounded) = (source.decoded(), roundedActivations(x, block: block))
         for token in 0..<tokens {
           for row in 0..<rows {
-            var (sum, magnitude) = (0.0, 0.0)
-            for column in 0..<columns {
-              let term = Double(w[row * columns + column]) * rounded[token * columns + column]
-              sum += term
-              magnitude += term.magnitude
-            }
+            let (sum, magnitude) = reference(w, row: row, rounded, token: token, columns: columns)
             let tolerance = Double(columns / block + 8) * Double(Float.ulpOfOne) * magnitude
             let found = Double(y[token * rows + row])
             #expect(

@@ -162,12 +162,7 @@ import Testing
     let y = product(packed, x, tokens: tokens, kernels, team)
     for token in 0..<tokens {
       for row in 0..<rows {
-        var (sum, magnitude) = (0.0, 0.0)
-        for column in 0..<columns {
-          let term = Double(decoded[row * columns + column]) * rounded[token * columns + column]
-          sum += term
-          magnitude += term.magnitude
-        }
+        let (sum, magnitude) = QuantTests.reference(decoded, row: row, rounded, token: token, columns: columns)
         let found = Double(y[token * rows + row])
         #expect(
           (found - sum).magnitude <= 18 * Double(Float.ulpOfOne) * magnitude,
