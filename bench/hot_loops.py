@@ -47,9 +47,15 @@ def can_trap(instructions, index: int) -> bool:
     return target is not None and instructions[target][1].startswith("ud2")
 
 
+def demangled(name: str, *options: str) -> str:
+    command = ["swift", "demangle", "--compact", *options, name]
+    return subprocess.run(command, text=True, stdout=subprocess.PIPE).stdout.strip() or name
+
+
 def short(name: str) -> str:
-    words = subprocess.run(["swift", "demangle", "--compact", "--simplified", name], text=True, stdout=subprocess.PIPE).stdout
-    return words.strip() or name
+    """Kernel set, function, and the format that a generic function is specialised for."""
+    format = re.search(r"<\w+\.((Tile|Format)\w+)>", demangled(name))
+    return f"{KERNELS.search(name)[1]} {demangled(name, '--simplified')}{' ' + format[1] if format else ''}"
 
 
 def main():

@@ -33,13 +33,13 @@ package enum BlockQ8_0 {
       let positive = (a > 0 ? a : 0) + (b > 0 ? b : 0)
       let negative = (a < 0 ? -a : 0) + (b < 0 ? -b : 0)
       let pair = (positive > negative ? positive : negative) * SumLimit.pairScale
-      for value in [a.magnitude, b.magnitude, pair] { largest = value > largest ? value : largest }
+      largest = max(largest, max(pair, max(a.magnitude, b.magnitude)))
       magnitudes[i] = positive + negative
     }
-    for first in [0, 1, 8, 9] {
+    for first in 0..<16 where first & 6 == 0 {
       let ends = magnitudes[first] + magnitudes[first + 4]
       let eight = (ends + (magnitudes[first + 2] + magnitudes[first + 6])) * SumLimit.eightScale
-      largest = eight > largest ? eight : largest
+      largest = max(largest, eight)
     }
     encode(x, largest: largest, into: block)
   }

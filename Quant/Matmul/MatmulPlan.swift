@@ -96,24 +96,18 @@ struct MatmulPart {
   private func store(_ out: UnsafeMutablePointer<Float>, _ product: MatmulProduct, panel: Int, token: Int, count: Int) {
     let row = panel * PanelLayout.rows
     let rows = min(PanelLayout.rows, product.weights.rows - row)
-    var bias = product.bias
-    if let activation = product.activation {
-      if let given = bias { addBias(given + row, rows, out, count) }
-      activation(out, count * PanelLayout.rows)
-      bias = nil
-    }
+    if let bias = product.bias { addBias(bias + row, rows, out, count) }
+    product.activation?(out, count * PanelLayout.rows)
     for i in 0..<count {
       let source = UnsafePointer(out + i * PanelLayout.rows)
       let target = product.y.row(token + i) + row
       guard rows == PanelLayout.rows else {
         for r in 0..<rows {
-          let value = bias.map { source[r] + $0[row + r] } ?? source[r]
-          target[r] = product.accumulate ? target[r] + value : value
+          target[r] = product.accumulate ? target[r] + source[r] : source[r]
         }
         continue
       }
       var value = UnsafeRawPointer(source).load(as: SIMD16<Float>.self)
-      if let bias { value += UnsafeRawPointer(bias + row).loadUnaligned(as: SIMD16<Float>.self) }
       let place = UnsafeMutableRawPointer(target)
       if product.accumulate { value = place.loadUnaligned(as: SIMD16<Float>.self) + value }
       place.storeBytes(of: value, as: SIMD16<Float>.self)

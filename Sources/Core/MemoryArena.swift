@@ -13,7 +13,7 @@ package final class MemoryArena {
   private var present = 0
   private let team: WorkerTeam?
 
-  /// Bytes of a mapping. What is not handed out is never touched and takes no memory.
+  /// Bytes of a mapping. What is not handed out takes no memory, but for pages made ahead until they go back.
   private static let mappingBytes = 128 << 20
 
   /// Bytes made at once; those of a huge page, for systems that use them unasked.

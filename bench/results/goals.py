@@ -6,9 +6,8 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
-from table import MEMORY, OWN, PEER, amount, by_test, memory, seconds, work
+from table import OWN, PEER, amount, bandwidth, by_test, memory, seconds, shares, work
 
 
 @dataclass
@@ -52,26 +51,23 @@ def goals_table(rows: list[dict]) -> str:
         name = f"{case.shape}-{case.type}.gguf"
         mine = [row for row in rows if row["model"] == name and row["threads"] == case.threads]
         peer, own = by_test(mine, PEER), by_test(mine, OWN)
-        bandwidth = [rate for row in mine if row["runtime"] == MEMORY for rate in row["bytes_per_s"]]
+        most = bandwidth(mine)
         for test in ("pp512", "tg64", "encode", "ttft", "ttft-pruned", "load"):
             theirs, ours = peer.get(test.removesuffix("-pruned")), own.get(test)
             if not theirs or not ours or (case.shape == "bench-tile" and test in ("pp512", "tg64", "load")):
                 continue
-            ratio, least, share = seconds(theirs) / seconds(ours), case.goals.get(test), ""
-            if bandwidth and "bytes_per_token" in ours:
-                shares = [row["n"] / seconds(row) * ours["bytes_per_token"] / median(bandwidth) for row in (theirs, ours)]
-                share = f"{shares[0]:.0%}, {shares[1]:.0%}"
+            ratio, least = seconds(theirs) / seconds(ours), case.goals.get(test)
             met = "" if least is None else "yes" if ratio >= least else "no"
             lines.append(
                 f"| {case.title} | {work(test, ours)} | {goal(test, least)} | {ratio:.2f}x | {met} | "
-                f"{amount(test, theirs)} | {amount(test, ours)} | {share} |")
+                f"{amount(test, theirs)} | {amount(test, ours)} | {', '.join(shares(theirs, ours, most))} |")
         if "ttft" in own and "weights_bytes" in own["ttft"]:
             # Weights and 10 %, and the KV cells of the answer.
-            most = (1.1 * own["ttft"]["weights_bytes"] + own["ttft"]["kv_bytes"]) / 2**20
+            limit = (1.1 * own["ttft"]["weights_bytes"] + own["ttft"]["kv_bytes"]) / 2**20
             theirs, ours = memory(peer), memory(own)
             lines.append(
-                f"| {case.title} | peak RSS, unpruned | {most:.0f} MiB | {theirs / ours:.2f}x | "
-                f"{'yes' if ours <= most else 'no'} | {theirs:.0f} MiB | {ours:.0f} MiB | |")
+                f"| {case.title} | peak RSS, unpruned | {limit:.0f} MiB | {theirs / ours:.2f}x | "
+                f"{'yes' if ours <= limit else 'no'} | {theirs:.0f} MiB | {ours:.0f} MiB | |")
     return "\n".join(lines)
 
 

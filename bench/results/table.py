@@ -47,6 +47,19 @@ def memory(rows: dict[str, dict]) -> float:
     return max((r["rss"] - r["rss_baseline"]) / 2**20 for t, r in rows.items() if not t.endswith("-pruned"))
 
 
+def bandwidth(rows: list[dict]) -> float:
+    """Median bytes a second that the memory gave between the rounds; 0: not measured."""
+    rates = [rate for row in rows if row["runtime"] == MEMORY for rate in row["bytes_per_s"]]
+    return median(rates) if rates else 0
+
+
+def shares(theirs: dict | None, ours: dict | None, most: float) -> list[str]:
+    """Of `most` bytes a second, what reading the weights for each token takes; nothing for other tests than decoding."""
+    if not most or not ours or "bytes_per_token" not in ours:
+        return []
+    return [f'{row["n"] / seconds(row) * ours["bytes_per_token"] / most:.0%}' if row else "-" for row in (theirs, ours)]
+
+
 def order(test: str) -> tuple:
     kinds = ["pp", "tg", "encode", "ttft", "ttft-pruned", "load"]
     kind = test[:2] if test[:2] in kinds else test
@@ -56,17 +69,14 @@ def order(test: str) -> tuple:
 def markdown(rows: list[dict]) -> str:
     """Rows of one run, one model and one number of threads."""
     peer, own = by_test(rows, PEER), by_test(rows, OWN)
-    bandwidth = [rate for row in rows if row["runtime"] == MEMORY for rate in row["bytes_per_s"]]
+    most = bandwidth(rows)
     lines = ["| work | llama.cpp | Occam | ratio |", "|---|--:|--:|--:|"]
     for test in sorted({**peer, **own}, key=order):
         theirs, ours = peer.get(test.removesuffix("-pruned")), own.get(test)
         ratio = f"{seconds(theirs) / seconds(ours):.2f}x" if theirs and ours else "-"
         lines.append(f"| {work(test, ours or theirs)} | {amount(test, theirs)} | {amount(test, ours)} | {ratio} |")
-        if bandwidth and ours and "bytes_per_token" in ours:
-            most = median(bandwidth)
-            shares = [
-                f'{row["n"] / seconds(row) * ours["bytes_per_token"] / most:.0%}' if row else "-" for row in (theirs, ours)]
-            lines.append(f"| its weights, of the {most / 1e9:.1f} GB/s that memory gives | {shares[0]} | {shares[1]} | |")
+        if share := shares(theirs, ours, most):
+            lines.append(f"| its weights, of the {most / 1e9:.1f} GB/s that memory gives | {share[0]} | {share[1]} | |")
     if peer and own:
         theirs, ours = memory(peer), memory(own)
         lines.append(f"| peak RSS, unpruned | {theirs:.0f} MiB | {ours:.0f} MiB | {theirs / max(ours, 1e-9):.2f}x |")

@@ -100,8 +100,7 @@ package final class LlamaDecoder: TextDecoder {
       }
       cells.append(keys: k, values: v, ops: compute.tensors)
     }
-    let seen = Double(outputs.count) * (Double(firstCell) + Double(outputs.lowerBound + outputs.upperBound + 1) / 2)
-    timed("text.attention", MeasuredWork(operations: 4 * seen * Double(shape.heads * shape.headDimension))) {
+    timed("text.attention", attentionWork(outputs, firstCell: firstCell)) {
       compute.tensors.attendCausal(
         q.slice(rows: outputs), cells: cells, firstCell: firstCell + outputs.lowerBound, heads: shape.heads,
         scale: 1 / Float(shape.headDimension).squareRoot(), into: mixed.slice(rows: outputs),
@@ -112,6 +111,12 @@ package final class LlamaDecoder: TextDecoder {
       compute.matmul.multiply(
         by: layer.output, into: x.slice(rows: outputs), bias: layer.outputBias?.pointer, accumulate: true)
     }
+  }
+
+  /// Row i sees the cells before and rows 0...i.
+  private func attentionWork(_ rows: Range<Int>, firstCell: Int) -> MeasuredWork {
+    let seen = Double(rows.count) * (Double(firstCell) + Double(rows.lowerBound + rows.upperBound + 1) / 2)
+    return MeasuredWork(operations: 4 * seen * Double(shape.heads * shape.headDimension))
   }
 
   private func rope(_ x: MatrixView<Float>, _ heads: Int, _ positions: UnsafePointer<Int32>, _ compute: Compute) {

@@ -53,11 +53,13 @@ enum TileQ8_0Limited: TileKernel {
       for half in 0..<2 {
         let place = block + (UnpackedLimited.halves &+ half &* UnpackedLimited.halfBytes)
         var lanes = Lanes<4>(repeating: Quad(line: place))
-        for j in 0..<quads {
+        var j = 0
+        repeat {
           lanes.add(
             signed: Quad(line: place + (j &+ 1) &* PanelLayout.line),
             times: x + (Activation32.quants &+ 16 &* half &+ 4 &* j), record: Activation32.bytes)
-        }
+          j &+= 1
+        } while j < quads
         sums.add(lanes, times: ones)
       }
       let scales = block + UnpackedLimited.scales

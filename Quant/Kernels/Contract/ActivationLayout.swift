@@ -43,7 +43,7 @@ package enum ActivationLayout {
     return overflow ? nil : product
   }
 
-  /// Bytes from one token's floats to the next one's: whole lines, and one more.
+  /// Bytes from one token's floats to the next one's: whole lines, and one or two more.
   /// - Parameter groupStride: bytes of a group of floats.
   @inlinable
   @inline(__always)

@@ -54,14 +54,19 @@ public enum VectorRequantize<L: VectorLanes> {
   public static func largestSum(_ low: Lanes16, _ high: Lanes16, _ magnitude: Float) -> Float {
     // Zeros may be negative ones.
     let pair = L.largestLane(magnitudes(L.maximum(low, high))) * SumLimit.pairScale
-    var largest = pair > magnitude ? pair : magnitude
-    for half in [low.lowHalf + low.highHalf, high.lowHalf + high.highHalf] {
-      let fours = half.lowHalf + half.highHalf
-      let eights = (fours.lowHalf + fours.highHalf) * SIMD2(repeating: SumLimit.eightScale)
-      largest = eights.x > largest ? eights.x : largest
-      largest = eights.y > largest ? eights.y : largest
-    }
-    return largest
+    let (first, second) = (largestEight(low), largestEight(high))
+    let eight = (first > second ? first : second) * SumLimit.eightScale
+    let largest = pair > magnitude ? pair : magnitude
+    return eight > largest ? eight : largest
+  }
+
+  /// The larger of a half block's two sums of eight magnitudes, from its sums of pairs.
+  @inlinable @inline(__always)
+  public static func largestEight(_ sums: Lanes16) -> Float {
+    let pairs = sums.lowHalf + sums.highHalf
+    let fours = pairs.lowHalf + pairs.highHalf
+    let eights = fours.lowHalf + fours.highHalf
+    return eights.x > eights.y ? eights.x : eights.y
   }
 
   @inlinable @inline(__always)
