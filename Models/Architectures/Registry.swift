@@ -1,55 +1,73 @@
 import OccamGGUF
+import OccamPruning
 
-/// What Occam can run: one line an architecture. Adding one means its folder, a line here, and a fixture.
+/// What Occam can run: one line an architecture. Adding one means its folder, a line here, and a fixture. No other place
+/// knows a model's name.
 package enum ModelRegistry {
-  /// `general.architecture` -> text decoder.
   private static let decoders: [TextEntry] = [
-    TextEntry(name: "llama", shape: { try LlamaConfiguration($0).shape }, make: { try LlamaDecoder($0) })
+    TextEntry("llama", { try LlamaConfiguration($0, prefix: "llama").shape }) {
+      try LlamaDecoder($0, prefix: "llama", pairing: .adjacent)
+    },
+    TextEntry("qwen2", { try LlamaConfiguration($0, prefix: "qwen2").shape }) {
+      try LlamaDecoder($0, prefix: "qwen2", pairing: .halves)
+    },
+    TextEntry("qwen3", { try LlamaConfiguration($0, prefix: "qwen3").shape }) {
+      try LlamaDecoder($0, prefix: "qwen3", pairing: .halves)
+    },
   ]
 
-  /// `clip.projector_type` -> vision encoder and projector.
+  /// The first that matches.
   private static let encoders: [VisionEntry] = [
-    VisionEntry(
-      name: "mlp", shape: { try CLIPConfiguration($0, layout: $1).shape },
-      make: { loader, layout in
-        let encoder = try CLIPEncoder(loader, layout: layout)
-        return (encoder, try MLPProjector(loader, inputs: encoder.shape.hidden))
-      },
-      outputs: { try MLPProjector.sizes($0).outputs })
+    VisionEntry("mlp", plan: LLaVA.plan, load: LLaVA.load)
   ]
 
+  /// A text model: `general.architecture`, its sizes, its weights.
   private struct TextEntry: Sendable {
     let name: String
     let shape: @Sendable (GGUFFile) throws -> TextShape
-    let make: @Sendable (WeightLoader) throws -> any TextDecoder
+    let load: @Sendable (WeightLoader) throws -> any TextDecoder
+
+    init(
+      _ name: String, _ shape: @escaping @Sendable (GGUFFile) throws -> TextShape,
+      load: @escaping @Sendable (WeightLoader) throws -> any TextDecoder
+    ) {
+      self.name = name
+      self.shape = shape
+      self.load = load
+    }
   }
 
+  /// A vision part: `clip.projector_type` and what else tells variants apart, its plan, its weights.
   private struct VisionEntry: Sendable {
     let name: String
-    let shape: @Sendable (GGUFFile, EncoderLayout) throws -> VisionShape
-    let make: @Sendable (WeightLoader, EncoderLayout) throws -> (any VisionEncoder, any Projector)
-    let outputs: @Sendable (GGUFFile) throws -> Int
+    let matches: @Sendable (GGUFFile) throws -> Bool
+    let plan: @Sendable (GGUFFile) throws -> VisionPlan
+    let load: @Sendable (WeightLoader) throws -> VisionModel
+
+    init(
+      _ name: String, where matches: @escaping @Sendable (GGUFFile) throws -> Bool = { _ in true },
+      plan: @escaping @Sendable (GGUFFile) throws -> VisionPlan,
+      load: @escaping @Sendable (WeightLoader) throws -> VisionModel
+    ) {
+      self.name = name
+      self.matches = matches
+      self.plan = plan
+      self.load = load
+    }
   }
 
   package static func textDecoder(_ loader: WeightLoader) throws -> any TextDecoder {
-    try textEntry(loader.file).make(loader)
+    try textEntry(loader.file).load(loader)
   }
 
-  package static func vision(
-    _ loader: WeightLoader, layout: EncoderLayout
-  ) throws -> (encoder: any VisionEncoder, projector: any Projector) {
-    try visionEntry(loader.file).make(loader, layout)
+  package static func vision(_ loader: WeightLoader) throws -> VisionModel {
+    try visionEntry(loader.file).load(loader)
   }
 
   /// Sizes without loading any weight.
   package static func textShape(_ file: GGUFFile) throws -> TextShape { try textEntry(file).shape(file) }
 
-  package static func visionShape(_ file: GGUFFile, layout: EncoderLayout) throws -> VisionShape {
-    try visionEntry(file).shape(file, layout)
-  }
-
-  /// The width of an image's embeddings.
-  package static func projectorOutputs(_ file: GGUFFile) throws -> Int { try visionEntry(file).outputs(file) }
+  package static func visionPlan(_ file: GGUFFile) throws -> VisionPlan { try visionEntry(file).plan(file) }
 
   private static func textEntry(_ file: GGUFFile) throws -> TextEntry {
     let name = try file.string("general.architecture") ?? ""
@@ -60,13 +78,29 @@ package enum ModelRegistry {
 
   private static func visionEntry(_ file: GGUFFile) throws -> VisionEntry {
     let name = try projectorType(file)
-    if let entry = encoders.first(where: { $0.name == name }) { return entry }
-    let known = encoders.map(\.name).joined(separator: ", ")
-    throw ModelError(.unknownProjector, file.subject, "unknown projector '\(name)' (known: \(known))")
+    if let entry = try encoders.first(where: { try $0.name == name && $0.matches(file) }) { return entry }
+    var known = encoders.map(\.name)
+    known = known.indices.filter { known.firstIndex(of: known[$0]) == $0 }.map { known[$0] }
+    throw ModelError(
+      .unknownProjector, file.subject, "unknown projector '\(name)' (known: \(known.joined(separator: ", ")))")
   }
 
   /// Whether a file holds a vision encoder (an mmproj, or a fused file).
   package static func hasVision(_ file: GGUFFile) -> Bool { file.tensor("v.patch_embd.weight") != nil }
+
+  /// Whether a tensor belongs to the vision part of a fused file.
+  package static func isVision(tensor name: String) -> Bool {
+    ["v.", "mm.", "model.image_newline"].contains { name.hasPrefix($0) }
+  }
+
+  /// What ties a calibration to its encoder: sizes and the names of the vision tensors.
+  package static func fingerprint(_ file: GGUFFile) throws -> ModelFingerprint {
+    let shape = try visionPlan(file).shape
+    let names = file.tensors.map(\.name).filter { $0.hasPrefix("v.") }.sorted()
+    // GGUF calls every vision tower by this name.
+    return ModelFingerprint(
+      architecture: "clip", layers: shape.layers, hiddenSize: shape.hidden, tensorHash: ModelFingerprint.hash(names))
+  }
 
   /// Files from before the key existed are LLaVA-1.5's.
   private static func projectorType(_ file: GGUFFile) throws -> String {

@@ -49,8 +49,8 @@ extension SessionCore {
     var metrics = GenerationMetrics()
     _ = try prefill(prompt, nil, { _ in }, &metrics)
     let start = Clock.nanoseconds()
-    for (index, item) in ids(tokens).enumerated() {
-      if case .token(let id) = item { _ = try decode(id, position: 1 + index) }
+    for item in ids(tokens) {
+      if case .token(let id) = item { _ = try decode(id) }
     }
     let elapsed = Clock.milliseconds(since: start) / 1000
     clear()

@@ -34,14 +34,15 @@ extension Calibrator {
   ) throws(OccamError) {
     let count = min(max(options.comparedSamples, 1), samples.count)
     var (sums, tokens) = (candidates.map { _ in 0.0 }, 0)
-    let layers = model.decoder.shape.layers
+    let text = model.decoder.shape
     for sample in 0..<count {
       let asked = samples[sample * samples.count / count]
       let (question, image) = (asked.question, ImageSource.file(asked.image))
       let (answer, whole) = try session.likelihood(question, image, nil, limit: 16)
       for (number, candidate) in candidates.enumerated() {
         let settings = try translating("calibration") {
-          try PruningOptions().settings(layers: layers, sidecar: candidate.sidecar)
+          try PruningOptions().settings(
+            layers: text.layers, defaultLayer: text.defaultPruningLayer, sidecar: candidate.sidecar)
         }
         let selector = settings.map(OccamTokenSelector.init)
         sums[number] +=

@@ -53,16 +53,18 @@ public final class Calibrator {
   }
 
   let model: VisionLanguageModel
-  private let encoder: any VisionEncoder
+  private let vision: VisionModel
   private let compute: Compute
+  /// Image tokens of a calibration photo, before anything is dropped.
+  private var meanTokens = 0.0
   let session: SessionCore
 
   public init(model: VisionLanguageModel) throws(OccamError) {
-    guard let encoder = model.encoder else {
+    guard let vision = model.vision else {
       throw OccamError(.mismatch, model.path, "is a text-only model: there is nothing to calibrate")
     }
     self.model = model
-    self.encoder = encoder
+    self.vision = vision
     session = try SessionCore(model: model, options: SessionOptions())
     compute = session.compute
   }
@@ -89,7 +91,10 @@ public final class Calibrator {
     guard !samples.isEmpty else { throw OccamError(.invalidOption, "calibration", "no images or no questions") }
     var seen = Set<String>()
     let images = samples.map(\.image).filter { seen.insert($0).inserted }
-    let prepared = try images.map { path throws(OccamError) in try prepare(path) }
+    let pictures = try images.map { path throws(OccamError) in try prepare(path) }
+    // Each tile has a softmax, and so a register, of its own.
+    let prepared = pictures.flatMap { picture in (0..<picture.layout.tiles).map { picture.tile($0) } }
+    meanTokens = Double(pictures.reduce(0) { $0 + $1.layout.imageTokens }) / Double(images.count)
     let before = try sinks(prepared, nil)
     var candidates: [Candidate] = []
     if options.reference != .mean {
@@ -118,11 +123,10 @@ public final class Calibrator {
       json: sidecar.json.text(indented: true) + "\n")
   }
 
-  private func prepare(_ path: String) throws(OccamError) -> PreparedImage {
+  /// A photo as its tiles.
+  private func prepare(_ path: String) throws(OccamError) -> PreparedPicture {
     let bytes = try ImagePipeline.read(.file(path))
-    let photo = try translating(path) { try decodeImage(bytes, subject: path) }
-    return preprocessLLaVA15(
-      photo, size: encoder.shape.imageSize, mean: encoder.shape.mean, deviation: encoder.shape.deviation)
+    return vision.plan.processor.prepare(try translating(path) { try decodeImage(bytes, subject: path) })
   }
 
   // MARK: Register neurons
@@ -136,7 +140,7 @@ public final class Calibrator {
   private func registerPlan(
     _ images: [PreparedImage], _ before: Sinks, _ options: Options, _ progress: (String) -> Void
   ) throws(OccamError) -> (RegisterPlan, after: Sinks) {
-    var finder = RegisterNeuronFinder(layers: encoder.shape.layers, channels: encoder.shape.feedForward)
+    var finder = RegisterNeuronFinder(layers: vision.plan.shape.layers, channels: vision.plan.shape.feedForward)
     for image in images {
       let norms = NormObserver()
       _ = try encode(image, nil, norms)
@@ -177,10 +181,10 @@ public final class Calibrator {
 
   private func encode(
     _ image: PreparedImage, _ plan: RegisterPlan?, _ observer: EncoderObserver
-  ) throws(OccamError) -> EncodedImage {
+  ) throws(OccamError) -> EncodedPatches {
     try translating("calibration") {
       try compute.team.pass {
-        try encoder.encode(
+        try vision.encoder.encode(
           image, request: EncoderRequest(wantsScores: true, register: plan), compute: compute, observer: observer)
       }
     }
@@ -195,8 +199,8 @@ public final class Calibrator {
     var relative: [Float] = []
     for image in images {
       let encoded = try encode(image, register, NormObserver())
-      guard let scores = encoded.scores else { continue }
-      let tokens = ImagePipeline.tokenScores(encoded, scores)
+      let grid = TokenGrid(of: image, patch: vision.plan.shape.patchSize)
+      guard let tokens = vision.plan.merge.merge(encoded, grid: grid).scores else { continue }
       relative += tokens.scores.indices.map { tokens.relative($0) }.filter(\.isFinite)
     }
     relative.sort(by: >)
@@ -217,8 +221,13 @@ public final class Calibrator {
     wishes.layer = options.layer
     var sidecar = Sidecar(
       model: try fingerprint(), plan: plan, reference: reference, lambda1: lambda1)
-    let layers = model.decoder.shape.layers
-    guard let settings = try translating("calibration", { try wishes.settings(layers: layers, sidecar: sidecar) })
+    let text = model.decoder.shape
+    guard
+      let settings = try translating(
+        "calibration",
+        {
+          try wishes.settings(layers: text.layers, defaultLayer: text.defaultPruningLayer, sidecar: sidecar)
+        })
     else { throw OccamError(.invalidOption, "calibration", "pruning is off") }
     var samples: [TokenScores] = []
     for (index, sample) in asked.enumerated() {
@@ -230,7 +239,7 @@ public final class Calibrator {
       if done % 10 == 0 || done == asked.count { progress("stage II: \(done) of \(asked.count) samples") }
     }
     let curve = BudgetCurve(samples: samples, lambdas: Calibrator.lambdas(samples))
-    let budget = options.visualBudget ?? max(encoder.shape.patches / 9, 1)
+    let budget = options.visualBudget ?? max(Int(meanTokens / 9), 1)
     sidecar.curve = curve
     sidecar.lambda2 = curve.lambda(forBudget: Double(budget))?.lambda
     sidecar.textLayer = settings.layer

@@ -1,4 +1,5 @@
 import OccamPruning
+import OccamTensors
 
 /// How one reply is generated.
 public struct GenerationOptions: Sendable {
@@ -75,7 +76,17 @@ public struct GenerationOptions: Sendable {
 
 /// How a session stores keys and values.
 public struct SessionOptions: Sendable {
-  public enum CellFormat: String, Sendable, CaseIterable { case f32, f16, q8_0 }
+  public enum CellFormat: String, Sendable, CaseIterable {
+    case f32, f16, q8_0
+
+    var stored: LayerKVCache.CellFormat {
+      switch self {
+      case .f32: .f32
+      case .f16: .f16
+      case .q8_0: .q8_0
+      }
+    }
+  }
   /// The most positions of a conversation; nil: what the model was trained for. A ceiling, not an allocation.
   public var contextLength: Int?
   public var cells: CellFormat = .f16

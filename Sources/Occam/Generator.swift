@@ -46,7 +46,7 @@ struct Generator {
       if isLast || stops.found != nil { break }
       sampler.accept(id)
       do throws(OccamError) {
-        logits = try core.decode(id, position: metrics.promptTokens + metrics.generatedTokens - 1)
+        logits = try core.decode(id)
       } catch {
         // What was said so far stays said; a full context is an error all the same.
         flush(&decoder, &stops, &metrics, onEvent)

@@ -2,12 +2,13 @@ import OccamCore
 import OccamGGUF
 import OccamModels
 import OccamQuantFormats
+import OccamTensors
 
 /// What a model will need, computed from its files' headers alone; nothing is loaded.
 public struct MemoryPlan: Sendable {
   public let textWeightsBytes: Int
   public let visionWeightsBytes: Int
-  /// KV bytes one token costs over all layers.
+  /// KV bytes one token costs over all layers, while sliding windows are not full.
   public let kvBytesPerToken: Int
   public let layers: Int
   /// Visual tokens of one image, unpruned; 0 for a text-only model.
@@ -17,6 +18,8 @@ public struct MemoryPlan: Sendable {
   public let activationBytes: Int
   /// MemAvailable of this machine; nil where it cannot be read.
   public let availableBytes: Int?
+  private let text: TextShape
+  private let format: LayerKVCache.CellFormat
 
   public init(
     path: String, projector: String? = nil, session: SessionOptions = SessionOptions(),
@@ -25,45 +28,49 @@ public struct MemoryPlan: Sendable {
     try self.init(ModelFiles(path: path, projector: projector), session, encoderType)
   }
 
-  /// - Parameter visualTokens: of the images planned for; nil: one a patch of one image.
+  /// - Parameter visualTokens: of the images planned for; nil: of one large square photo.
   init(
     _ files: ModelFiles, _ session: SessionOptions, _ encoderType: ModelOptions.EncoderType, visualTokens: Int? = nil
   ) throws(OccamError) {
     let path = files.text.subject
     let text = try translating(path) { try ModelRegistry.textShape(files.text) }
     let vision = try files.projector.map { file throws(OccamError) in
-      try translating(path) { try ModelRegistry.visionShape(file, layout: .reference) }
+      try translating(path) { try ModelRegistry.visionPlan(file) }
     }
     func bytes(_ file: GGUFFile, _ wanted: (String) -> Bool) -> Int {
       file.tensors.reduce(0) { $0 + (wanted($1.name) ? $1.byteRange.count : 0) }
     }
-    let isVision: (String) -> Bool = { $0.hasPrefix("v.") || $0.hasPrefix("mm.") }
+    let isVision = ModelRegistry.isVision(tensor:)
     textWeightsBytes = bytes(files.text) { !isVision($0) }
     visionWeightsBytes = (files.projector?.tensors ?? []).reduce(0) {
       $0 + (isVision($1.name) ? MemoryPlan.loadedBytes($1, encoderType.format) : 0)
     }
-    let cellValues = text.kvHeads * text.headDimension * 2
-    let perLayer =
-      switch session.cells {
-      case .f32: cellValues * 4
-      case .f16: cellValues * 2
-      case .q8_0: cellValues / 32 * 34
-      }
-    kvBytesPerToken = perLayer * text.layers
+    self.text = text
+    format = session.cells.stored
+    // Of a whole block: that is what a cache takes at a time.
+    kvBytesPerToken = text.caches.reduce(0) { $0 + $1.byteCount(entries: 64, format: session.cells.stored) } / 64
     layers = text.layers
-    let visualTokens = visualTokens ?? vision?.patches ?? 0
+    let visualTokens =
+      visualTokens ?? vision?.processor.layout(width: 1024, height: 1024).imageTokens ?? 0
     self.visualTokens = visualTokens
     contextLength = min(session.contextLength ?? text.contextLength, text.contextLength)
-    let rows = visualTokens + 64
-    let decoder = rows * (2 * text.hidden + 2 * text.heads * text.headDimension) + min(rows, 512) * 2 * text.feedForward
-    let encoder =
-      vision.map { vision in
-        // Without a class token stage I reads the attention of every patch.
-        let scores = vision.hasClassToken ? vision.patches : vision.patches * vision.patches
-        return (vision.patches + 2) * (6 * vision.hidden + vision.feedForward) + scores
-      } ?? 0
-    activationBytes = 4 * max(decoder, encoder)
+    activationBytes =
+      4 * max(MemoryPlan.decoderFloats(text, rows: visualTokens + 64), vision.map(MemoryPlan.encoderFloats) ?? 0)
     availableBytes = MemoryPlan.available()
+  }
+
+  /// Hidden states of all rows, and the rest of one chunk's.
+  private static func decoderFloats(_ text: TextShape, rows: Int) -> Int {
+    let widths = text.caches.map { 2 * text.heads * $0.headDimension + 2 * $0.kvHeads * $0.headDimension }
+    return rows * text.hidden + min(rows, PrefillDriver.chunk) * (2 * text.hidden + (widths.max() ?? 0))
+      + min(rows, 256) * 2 * text.feedForward
+  }
+
+  private static func encoderFloats(_ vision: VisionPlan) -> Int {
+    let shape = vision.shape
+    // Without a class token stage I reads the attention of every patch, a few rows at a time.
+    let scores = shape.hasClassToken ? shape.patches : 64 * shape.patches
+    return (shape.patches + 2) * (6 * shape.hidden + shape.feedForward) + scores
   }
 
   /// Bytes of a vision tensor in memory: float matrices whose rows hold whole blocks of `format` take that.
@@ -76,8 +83,9 @@ public struct MemoryPlan: Sendable {
     return format.byteCount(elements: tensor.elementCount) ?? stored
   }
 
-  /// KV bytes of a conversation whose layers hold `tokens` tokens each.
-  public func kvBytes(tokens: Int) -> Int { kvBytesPerToken * tokens }
+  /// KV bytes of a conversation of `tokens` tokens, as the caches allocate them: whole blocks, windows no longer than
+  /// they are.
+  public func kvBytes(tokens: Int) -> Int { text.cacheBytes(tokens: tokens, format: format) }
 
   /// Weights, activations and the KV cells of one unpruned image with 64 text tokens and 256 answered ones.
   public var totalBytes: Int {

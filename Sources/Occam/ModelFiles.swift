@@ -51,7 +51,7 @@ struct ModelFiles {
   /// The projector file, if its header says that its embeddings have the text model's width.
   private static func fitting(_ path: String, _ text: GGUFFile) throws(OccamError) -> GGUFFile {
     let file = try open(path)
-    let outputs = try translating(path) { try ModelRegistry.projectorOutputs(file) }
+    let outputs = try translating(path) { try ModelRegistry.visionPlan(file).outputs }
     // A text model that cannot run is reported as such, when it is loaded.
     if let width = try? ModelRegistry.textShape(text).hidden, width != outputs {
       throw .projector(path, outputs: outputs, text: text.subject, width: width)

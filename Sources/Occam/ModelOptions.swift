@@ -15,8 +15,8 @@ public struct ModelOptions: Sendable {
   /// Format that float weights of the vision encoder and projector take in memory.
   public var encoderType: EncoderType = .auto
 
-  /// Overrides `visionLayout`, for comparing numerics with one of its two differences at a time.
-  package var encoderLayout: EncoderLayout?
+  /// Overrides `visionLayout`, for comparing numerics with one of its differences at a time.
+  package var peerDifferences: PeerDifferences?
 
   public init(threads: Int? = nil, kernel: String? = nil, sidecar: String? = nil) {
     self.threads = threads
@@ -48,6 +48,6 @@ public struct ModelOptions: Sendable {
     /// As llama.cpp computes it, for comparing numerics.
     case llamaCpp = "llama.cpp"
 
-    var layout: EncoderLayout { self == .reference ? .reference : .llamaCpp }
+    var differences: PeerDifferences { self == .reference ? [] : [.classTokenIsLast, .skipsLastLayer] }
   }
 }

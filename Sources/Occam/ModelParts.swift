@@ -7,8 +7,7 @@ import OccamTokenizer
 /// What a loaded model consists of; see `VisionLanguageModel.parts`.
 final class ModelParts: Sendable {
   let decoder: any TextDecoder
-  let encoder: (any VisionEncoder)?
-  let projector: (any Projector)?
+  let vision: VisionModel?
   let tokenizer: Tokenizer
   let chat: ChatFormat
   let chatStops: [String]
@@ -17,12 +16,11 @@ final class ModelParts: Sendable {
   let team: WorkerTeam
 
   init(
-    decoder: any TextDecoder, encoder: (any VisionEncoder)?, projector: (any Projector)?, tokenizer: Tokenizer,
-    chat: ChatFormat, chatStops: [String], sidecar: Sidecar?, kernels: KernelSet, team: WorkerTeam
+    decoder: any TextDecoder, vision: VisionModel?, tokenizer: Tokenizer, chat: ChatFormat,
+    chatStops: [String], sidecar: Sidecar?, kernels: KernelSet, team: WorkerTeam
   ) {
     self.decoder = decoder
-    self.encoder = encoder
-    self.projector = projector
+    self.vision = vision
     self.tokenizer = tokenizer
     self.chat = chat
     self.chatStops = chatStops

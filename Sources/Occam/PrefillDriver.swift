@@ -4,13 +4,14 @@ import OccamPruning
 import OccamTensors
 
 /// Runs a prompt's rows through the decoder in two layer groups with one compaction between them: layers 1..l over what
-/// stage I kept, stage II, then the rest over the survivors. A driver that pushes chunks through all layers could not
-/// host stage II.
+/// stage I kept, stage II, then the rest over the survivors. Each group takes the rows in chunks, which bounds the
+/// activations; between two chunks another session may run. A driver that pushes each chunk through all layers could
+/// not host stage II.
 struct PrefillDriver {
   let decoder: any TextDecoder
   let compute: Compute
-  let cells: [LayerCells]
-  /// Rows a chunk of an unpruned prompt has at most, which bounds the activations' memory.
+  let caches: [LayerKVCache]
+  /// Rows of a chunk at most, but for an image's run that must not be cut.
   static let chunk = 1024
 
   struct Outcome {
@@ -28,78 +29,159 @@ struct PrefillDriver {
   func run(
     _ rows: PrefillRows, images: [SessionImage], selector: (any VisualTokenSelector)?
   ) throws(Cancelled) -> Outcome {
-    let firstCell = cells.first?.count ?? 0
-    let x = compute.view(.residual, rows: rows.count, columns: decoder.shape.hidden)
-    fill(x, rows, images)
     let layers = decoder.shape.layers
+    let runs = decoder.shape.imagesAreBidirectional ? rows.imageRuns : []
     guard let selector, selector.actsInsideModel, !rows.spans.isEmpty else {
-      try throughAllLayers(x, rows.positions)
-      let keep = rows.spans.map { KeepList.everything($0.visual.count) }
+      let last = try throughAllLayers(rows, runs, images)
       return Outcome(
-        last: x.slice(rows: (x.rows - 1)..<x.rows), keep: keep,
+        last: last, keep: rows.spans.map { .everything($0.visual.count) },
         rowsPerLayer: Array(repeating: rows.count, count: layers))
     }
     let settings = selector.settings
     let split = min(max(settings.layer, 1), layers)
-    let request = scoreRequest(rows, firstCell)
-    try decoder.forward(
-      layers: 0..<split, hidden: x, positions: rows.positions, cells: cells, compute: compute, scores: request,
-      lastRowOnly: false)
-    let choice = stageTwo(rows, request, selector)
+    let x = compute.view(.residual, rows: rows.count, columns: decoder.shape.hidden)
+    let filler = RowFiller(rows, images)
+    filler.fill(x, 0..<rows.count, decoder)
+    let request = scoreRequest(rows, caches[split - 1])
+    for chunk in PrefillDriver.chunks(rows.count, whole: runs) {
+      let wanted = request?.slice(chunk, entries: caches[split - 1].count + chunk.count)
+      try run(0..<split, x, rows.positions, runs, chunk, scores: wanted, lastRowOnly: false, scored: split - 1)
+    }
+    let choice = stageTwo(rows, request?.output)
     let compactor = TokenCompactor(rows, keep: choice.keep)
     let survivors = compactor.compact(x)
+    let positions = compactor.compact(rows.positions)
     if settings.kvPolicy == .compact {
-      let stay = compactor.cells(firstCell: firstCell)
-      for layer in cells[..<split] { layer.keep(stay) }
+      for cache in caches[..<split] { cache.keep(compactor.kept, ofLast: rows.count) }
     }
     if split < layers {
-      try decoder.forward(
-        layers: split..<layers, hidden: survivors, positions: compactor.compact(rows.positions),
-        cells: cells, compute: compute, scores: nil, lastRowOnly: true)
+      let left = compactor.compact(runs)
+      for chunk in PrefillDriver.chunks(survivors.rows, whole: left) {
+        try run(split..<layers, survivors, positions, left, chunk, scores: nil, lastRowOnly: true)
+      }
     }
     return Outcome(
       last: survivors.slice(rows: (survivors.rows - 1)..<survivors.rows), keep: choice.keep, scores: choice.scores,
       rowsPerLayer: (0..<layers).map { $0 < split ? rows.count : survivors.rows })
-  }
 
-  /// Text rows take token embeddings, image rows the projected features of stage I's survivors.
-  private func fill(_ x: MatrixView<Float>, _ rows: PrefillRows, _ images: [SessionImage]) {
-    for (row, id) in rows.tokens { decoder.embed(id, into: x.row(row)) }
-    for span in rows.spans {
-      let embeddings = images[span.image].embeddings
-      let count = span.visual.count + (span.register == nil ? 0 : 1)
-      x.row(span.visual.lowerBound).update(from: embeddings.pointer, count: count * x.columns)
+    /// An image that no text of the question follows cannot be asked about: all its tokens stay.
+    func stageTwo(_ rows: PrefillRows, _ scores: MatrixView<Float>?) -> LayerChoice {
+      let everything = rows.spans.map { KeepList.everything($0.visual.count) }
+      guard let scores else { return LayerChoice(keep: everything) }
+      let spans = rows.visualSpans()
+      var choice = selector.insideModel(rows: scores, spans: spans)
+      for index in spans.indices where spans[index].firstRow >= rows.questionRows.count {
+        choice.keep[index] = everything[index]
+      }
+      return choice
     }
   }
 
-  private func throughAllLayers(_ x: MatrixView<Float>, _ positions: [Int32]) throws(Cancelled) {
-    for start in stride(from: 0, to: x.rows, by: PrefillDriver.chunk) {
-      let part = start..<min(start + PrefillDriver.chunk, x.rows)
-      try decoder.forward(
-        layers: 0..<decoder.shape.layers, hidden: x.slice(rows: part), positions: Array(positions[part]), cells: cells,
-        compute: compute, scores: nil, lastRowOnly: true)
+  /// All layers over one chunk after another; only the chunk in hand has its rows in memory.
+  /// - Returns: the last row.
+  private func throughAllLayers(
+    _ rows: PrefillRows, _ runs: [Range<Int>], _ images: [SessionImage]
+  ) throws(Cancelled) -> MatrixView<Float> {
+    let filler = RowFiller(rows, images)
+    var last = compute.view(.residual, rows: 0, columns: decoder.shape.hidden)
+    for chunk in PrefillDriver.chunks(rows.count, whole: runs) {
+      let x = compute.view(.residual, rows: chunk.count, columns: decoder.shape.hidden)
+      filler.fill(x, chunk, decoder)
+      try run(
+        0..<decoder.shape.layers, x, Array(rows.positions[chunk]), runs.inside(chunk), 0..<chunk.count, scores: nil,
+        lastRowOnly: true)
+      last = x.slice(rows: (x.rows - 1)..<x.rows)
     }
+    return last
   }
 
-  private func scoreRequest(_ rows: PrefillRows, _ firstCell: Int) -> ScoreRequest? {
+  /// One chunk of rows through a group of layers, a turn of its own on the model's threads.
+  /// - Parameter scored: a layer whose entries keep their numbers, for the attention weights asked of it.
+  private func run(
+    _ layers: Range<Int>, _ x: MatrixView<Float>, _ positions: [Position], _ runs: [Range<Int>], _ chunk: Range<Int>,
+    scores: ScoreRequest?, lastRowOnly: Bool, scored: Int? = nil
+  ) throws(Cancelled) {
+    let result = positions.withUnsafeBufferPointer { positions -> Result<Void, Cancelled> in
+      let input = PassInput(
+        hidden: x.slice(rows: chunk), positions: UnsafeBufferPointer(rebasing: positions[chunk]),
+        bidirectional: runs.inside(chunk), scores: scores, lastRowOnly: lastRowOnly)
+      return compute.team.pass {
+        do throws(Cancelled) {
+          return .success(try decoder.forward(layers: layers, input, caches: caches, compute: compute))
+        } catch { return .failure(error) }
+      }
+    }
+    try result.get()
+    for layer in layers where layer != scored { caches[layer].dropUnreachable(from: positions[chunk.upperBound - 1].t) }
+  }
+
+  /// Runs of at most `chunk` rows; a run of `whole`, ascending and disjoint, is never cut.
+  static func chunks(_ rows: Int, whole: [Range<Int>]) -> [Range<Int>] {
+    var chunks: [Range<Int>] = []
+    var start = 0
+    while start < rows {
+      var end = min(start + chunk, rows)
+      if let cut = whole.first(where: { $0.lowerBound < end && $0.upperBound > end }) {
+        end = cut.lowerBound > start ? cut.lowerBound : cut.upperBound
+      }
+      chunks.append(start..<end)
+      start = end
+    }
+    return chunks
+  }
+
+  private func scoreRequest(_ rows: PrefillRows, _ cache: LayerKVCache) -> ScoreRequest? {
     guard !rows.questionRows.isEmpty else { return nil }
     // Visual tokens and registers only: the whole rows of a long question would outgrow every activation.
-    let keys = rows.visualKeys(firstCell: firstCell)
+    let keys = rows.visualKeys(firstEntry: cache.count)
     let output = compute.view(.scores, rows: rows.questionRows.count, columns: keys.reduce(0) { $0 + $1.count })
     return ScoreRequest(rows: rows.questionRows, keys: keys, output: output)
   }
+}
 
-  /// An image that no text of the question follows cannot be asked about: all its tokens stay.
-  private func stageTwo(
-    _ rows: PrefillRows, _ request: ScoreRequest?, _ selector: any VisualTokenSelector
-  ) -> LayerChoice {
-    let everything = rows.spans.map { KeepList.everything($0.visual.count) }
-    guard let request else { return LayerChoice(keep: everything) }
-    let spans = rows.visualSpans()
-    var choice = selector.insideModel(rows: request.output, spans: spans)
-    for index in spans.indices where spans[index].firstRow >= rows.questionRows.count {
-      choice.keep[index] = everything[index]
+/// Fills rows with what they hold: text and markers token embeddings, image rows the projected features of stage I's
+/// survivors, others a learned embedding.
+private struct RowFiller {
+  let rows: PrefillRows
+  let images: [SessionImage]
+
+  init(_ rows: PrefillRows, _ images: [SessionImage]) {
+    self.rows = rows
+    self.images = images
+  }
+
+  /// - Parameters: x: [part x hidden]; part: which of the prompt's rows x holds.
+  func fill(_ x: MatrixView<Float>, _ part: Range<Int>, _ decoder: any TextDecoder) {
+    func copy(_ source: UnsafePointer<Float>, _ row: Int) {
+      if part.contains(row) { x.row(row - part.lowerBound).update(from: source, count: x.columns) }
     }
-    return choice
+    for (row, id) in rows.tokens where part.contains(row) { decoder.embed(id, into: x.row(row - part.lowerBound)) }
+    for (row, embedding) in rows.learned { copy(embedding.pointer, row) }
+    for span in rows.spans {
+      let embeddings = images[span.image].tiles[span.tile].embeddings.pointer
+      for (index, row) in span.visual.enumerated() { copy(embeddings + index * x.columns, row) }
+      if let row = span.register { copy(embeddings + span.visual.count * x.columns, row) }
+    }
+  }
+}
+
+extension [Range<Int>] {
+  /// The runs that lie in `part`, counted from its beginning.
+  fileprivate func inside(_ part: Range<Int>) -> [Range<Int>] {
+    filter { $0.lowerBound >= part.lowerBound && $0.upperBound <= part.upperBound }
+      .map { $0.lowerBound - part.lowerBound..<$0.upperBound - part.lowerBound }
+  }
+}
+
+extension ScoreRequest {
+  /// What is asked of the rows in `chunk`, when the cache holds `entries` entries.
+  fileprivate func slice(_ chunk: Range<Int>, entries: Int) -> ScoreRequest? {
+    let inside = rows.indices.filter { chunk.contains(rows[$0]) }
+    guard let first = inside.first, let last = inside.last else { return nil }
+    return ScoreRequest(
+      rows: rows[first...last].map { $0 - chunk.lowerBound },
+      // Later images are not stored yet; their columns, at the end, become zeros.
+      keys: keys?.map { $0.clamped(to: 0..<entries) }.filter { !$0.isEmpty },
+      output: output.slice(rows: first..<last + 1))
   }
 }

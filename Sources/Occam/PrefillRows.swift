@@ -1,24 +1,30 @@
 import OccamCore
 import OccamPruning
+import OccamTensors
 
-/// The rows a prefill processes: one a text token, one a visual token that survived stage I, one a register.
+/// The rows a prefill processes: one a text token or marker, one a visual token that survived stage I, one a register, one
+/// a learned embedding.
 struct PrefillRows {
-  /// An image's rows.
+  /// The rows of one tile.
   struct Span {
     let image: Int
-    /// Rows of the visual tokens.
-    let visual: Range<Int>
-    /// Follows the visual tokens.
-    let register: Int?
-    /// Behind the last row.
-    var end: Int { (register ?? (visual.upperBound - 1)) + 1 }
+    let tile: Int
+    /// Rows of the visual tokens, in the order of S1; other rows may stand between them.
+    var visual: [Int] = []
+    /// Stands behind the last of them.
+    var register: Int?
+    /// Behind the last row of the whole image.
+    var imageEnd = 0
   }
 
   private(set) var tokens: [(row: Int, id: Int32)] = []
-  private(set) var positions: [Int32] = []
+  private(set) var learned: [(row: Int, embedding: AlignedBuffer<Float>)] = []
+  private(set) var positions: [Position] = []
   private(set) var spans: [Span] = []
   /// Rows of the question's text behind an image: those whose attention stage II reads.
   private(set) var questionRows: [Int] = []
+  /// Runs of rows that hold one tile's tokens without a gap.
+  private(set) var imageRuns: [Range<Int>] = []
   /// Position behind the last item: where decoding goes on.
   private(set) var nextPosition: Int32
 
@@ -34,49 +40,85 @@ struct PrefillRows {
       switch item {
       case .token(let id):
         if !spans.isEmpty, index >= questionStart { questionRows.append(count) }
-        tokens.append((count, id))
-        positions.append(nextPosition)
-        nextPosition += 1
+        append(token: id)
       case .image(let image): append(image, images[image])
       }
     }
   }
 
-  /// Kept patches take the positions they would have unpruned; the register takes its image's last one, so that the text
-  /// behind it stands where it would stand without pruning.
-  private mutating func append(_ index: Int, _ image: SessionImage) {
-    let start = count
-    positions += image.stageOne.kept.map { nextPosition + Int32($0) }
-    let visual = start..<count
-    nextPosition += Int32(image.stageOne.total)
-    var register: Int?
-    if image.hasRegister {
-      register = count
-      positions.append(nextPosition - 1)
-    }
-    spans.append(Span(image: index, visual: visual, register: register))
+  private mutating func append(token id: Int32) {
+    tokens.append((count, id))
+    appendPosition()
   }
 
-  /// The keys stage II looks at, a range for each image: its visual tokens and its register.
-  /// - Parameter firstCell: cells stored before these rows.
-  func visualKeys(firstCell: Int) -> [Range<Int>] {
-    spans.map { firstCell + $0.visual.lowerBound..<firstCell + $0.end }
+  private mutating func appendPosition() {
+    positions.append(Position(nextPosition))
+    nextPosition += 1
+  }
+
+  private mutating func append(_ index: Int, _ image: SessionImage) {
+    var spans = image.tiles.indices.map { Span(image: index, tile: $0) }
+    for piece in image.frame {
+      switch piece {
+      case .marker(let ids): for id in ids { append(token: id) }
+      case .learned(let embedding):
+        learned.append((count, embedding))
+        appendPosition()
+      case .tokens(let tile, let range): append(range, image.tiles[tile], &spans[tile])
+      }
+    }
+    for tile in spans.indices { spans[tile].imageEnd = count }
+    self.spans += spans
+  }
+
+  /// Kept tokens take the positions they would have unpruned; the register takes its tile's last one, so that what stands
+  /// behind it stands where it would without pruning.
+  private mutating func append(_ range: Range<Int>, _ tile: SessionTile, _ span: inout Span) {
+    let start = count
+    for token in tile.stageOne.kept where range.contains(token) {
+      span.visual.append(count)
+      positions.append(Position(nextPosition + Int32(token - range.lowerBound)))
+    }
+    nextPosition += Int32(range.count)
+    if tile.hasRegister, range.upperBound == tile.stageOne.total {
+      span.register = count
+      positions.append(Position(nextPosition - 1))
+    }
+    if count > start { imageRuns.append(start..<count) }
+  }
+
+  /// The rows stage II looks at, ascending: visual tokens and registers.
+  private var visualRows: [Int] { spans.flatMap { $0.visual + ($0.register.map { [$0] } ?? []) }.sorted() }
+
+  /// The cache entries stage II looks at, as runs.
+  /// - Parameter firstEntry: of row 0.
+  func visualKeys(firstEntry: Int) -> [Range<Int>] {
+    var runs: [Range<Int>] = []
+    for row in visualRows {
+      let entry = firstEntry + row
+      if let last = runs.last, last.upperBound == entry {
+        runs[runs.count - 1] = last.lowerBound..<entry + 1
+      } else {
+        runs.append(entry..<entry + 1)
+      }
+    }
+    return runs
   }
 
   /// Spans as stage II sees them: columns of score rows that hold `visualKeys` one behind the other.
   func visualSpans() -> [VisualSpan] {
-    var column = 0
+    var columns: [Int: Int] = [:]
+    for (column, row) in visualRows.enumerated() { columns[row] = column }
     return spans.map { span in
-      defer { column += span.end - span.visual.lowerBound }
-      return VisualSpan(
-        image: span.image, columns: column..<column + span.visual.count,
-        register: span.register.map { column + $0 - span.visual.lowerBound },
-        firstRow: questionRows.firstIndex { $0 >= span.end } ?? questionRows.count)
+      VisualSpan(
+        image: span.image, columns: span.visual.compactMap { columns[$0] },
+        register: span.register.flatMap { columns[$0] },
+        firstRow: questionRows.firstIndex { $0 >= span.imageEnd } ?? questionRows.count)
     }
   }
 }
 
-/// Removes rows everywhere they live: hidden states, positions and KV cells move together, order kept.
+/// Removes rows everywhere they live: hidden states, positions and KV cache entries move together, order kept.
 struct TokenCompactor {
   /// Rows that stay, ascending.
   let kept: [Int]
@@ -86,7 +128,7 @@ struct TokenCompactor {
     var dropped = Set<Int>()
     for (span, list) in zip(rows.spans, keep) {
       dropped.formUnion(span.visual)
-      dropped.subtract(list.kept.map { span.visual.lowerBound + $0 })
+      dropped.subtract(list.kept.map { span.visual[$0] })
     }
     kept = (0..<rows.count).filter { !dropped.contains($0) }
   }
@@ -99,8 +141,26 @@ struct TokenCompactor {
     return hidden.slice(rows: 0..<kept.count)
   }
 
-  func compact(_ positions: [Int32]) -> [Int32] { kept.map { positions[$0] } }
+  func compact(_ positions: [Position]) -> [Position] { kept.map { positions[$0] } }
 
-  /// Cells that stay in a layer which held `firstCell` cells before these rows.
-  func cells(firstCell: Int) -> [Int] { Array(0..<firstCell) + kept.map { firstCell + $0 } }
+  /// Runs of rows as they lie among the survivors; what is left of none is gone.
+  func compact(_ runs: [Range<Int>]) -> [Range<Int>] {
+    runs.compactMap { run in
+      let first = kept.partitioningIndex { $0 >= run.lowerBound }
+      let end = kept.partitioningIndex { $0 >= run.upperBound }
+      return first < end ? first..<end : nil
+    }
+  }
+}
+
+extension Array {
+  /// The first index whose element satisfies `belongsBehind`, in an array where all those stand at the end.
+  fileprivate func partitioningIndex(_ belongsBehind: (Element) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if belongsBehind(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
+  }
 }

@@ -4,8 +4,8 @@ import OccamPruning
 // For evaluations: other selections than OccamToken's in the same runtime, several of them over one encoding.
 
 extension VisionLanguageModel {
-  /// Visual tokens of an image before anything is dropped; nil for a text-only model.
-  package var visualTokens: Int? { encoder?.shape.patches }
+  /// Visual tokens of a square photo before anything is dropped; nil for a text-only model.
+  package var visualTokens: Int? { vision?.plan.processor.layout(width: 1024, height: 1024).imageTokens }
   /// What a calibration found; nil for a model without one.
   package var calibration: Sidecar? { sidecar }
 }

@@ -125,10 +125,10 @@ public final class Session: Sendable {
     try measured { core throws(OccamError) in try core.logits(prompt, images, continuation, pruning) }
   }
 
-  /// KV cells that each text layer holds: for checking what pruning leaves.
-  package var cellCounts: [Int] { queue.sync { core.cells.map(\.count) } }
+  /// KV cache entries that each text layer holds: for checking what pruning leaves.
+  package var cellCounts: [Int] { queue.sync { core.caches.map(\.count) } }
 
-  /// The projected embeddings [tokens x width] of an unpruned image: for comparing numerics.
+  /// The projected embeddings [tokens x width] of an unpruned image, tile by tile: for comparing numerics.
   package func imageEmbeddings(_ source: ImageSource) throws(OccamError) -> [[Float]] {
     try measured { core throws(OccamError) in try core.imageEmbeddings(source) }
   }

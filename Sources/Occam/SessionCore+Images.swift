@@ -12,16 +12,16 @@ extension SessionCore {
   /// The user's wishes, the calibration and the defaults, made concrete.
   func settings(_ options: GenerationOptions.Pruning) throws(OccamError) -> PruningSettings? {
     try translating("pruning") {
-      try options.options.settings(layers: model.decoder.shape.layers, sidecar: model.sidecar)
+      let shape = model.decoder.shape
+      return try options.options.settings(
+        layers: shape.layers, defaultLayer: shape.defaultPruningLayer, sidecar: model.sidecar)
     }
   }
 
   var pipeline: ImagePipeline {
     get throws(OccamError) {
-      guard let encoder = model.encoder, let projector = model.projector else {
-        throw OccamError.cannotSee(model.path)
-      }
-      return ImagePipeline(encoder: encoder, projector: projector, compute: compute)
+      guard let vision = model.vision else { throw OccamError.cannotSee(model.path) }
+      return ImagePipeline(vision: vision, tokenizer: model.tokenizer, compute: compute)
     }
   }
 
@@ -76,11 +76,17 @@ extension SessionCore {
     }
     let image = images[index]
     let photo = try translating(image.name) { try decodeImage(image.bytes, subject: image.name) }
-    let stage1 = Set(image.stageOne.kept)
-    let kept = Set(image.report?.keptIndices ?? image.stageOne.kept)
-    let fates = (0..<image.stageOne.total).map { patch -> PatchFate in
-      kept.contains(patch) ? .kept : stage1.contains(patch) ? .droppedStageII : .droppedStageI
+    let stageOne = KeepList.joined(image.tiles.map(\.stageOne))
+    let stage1 = Set(stageOne.kept)
+    let kept = Set(image.report?.keptIndices ?? stageOne.kept)
+    let fates = (0..<stageOne.total).map { token -> PatchFate in
+      kept.contains(token) ? .kept : stage1.contains(token) ? .droppedStageII : .droppedStageI
     }
-    return encodePNG(drawKeepMap(photo, grid: image.grid, fates: fates))
+    var first = 0
+    let tiles = image.tiles.map { tile in
+      defer { first += tile.grid.count }
+      return KeepMapTile(grid: tile.grid, fates: Array(fates[first..<first + tile.grid.count]))
+    }
+    return encodePNG(drawKeepMap(photo, tiles: tiles))
   }
 }

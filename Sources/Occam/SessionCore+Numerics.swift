@@ -13,12 +13,12 @@ extension SessionCore {
     try addImages([image], selector, { _ in }, &metrics)
     let prompt = try chatPrompt(SessionCore.userMessage(question, images: 1))
     let rows = PrefillRows(prompt.items[...], questionStart: 0, position: 0, images: images)
-    let driver = PrefillDriver(decoder: model.decoder, compute: compute, cells: cells)
+    let driver = PrefillDriver(decoder: model.decoder, compute: compute, caches: caches)
     let outcome = try translating("prefill") {
-      try compute.team.pass { try driver.run(rows, images: images, selector: selector) }
+      try driver.run(rows, images: images, selector: selector)
     }
     clear()
-    return outcome.scores.first
+    return .joined(outcome.scores)
   }
 
   /// The likeliest answer to a question about one image, its end included, or the answer `given`; and its log-probability.
@@ -39,7 +39,7 @@ extension SessionCore {
       sum += max(Double(LogProbabilities(row, chosen: token, top: 0).chosen), -100)
       answer.append(token)
       if model.tokenizer.isEndOfGeneration(token) || answer.count == given?.count ?? limit { break }
-      logits = try decode(token, position: metrics.promptTokens + answer.count - 1)
+      logits = try decode(token)
     }
     return (answer, sum)
   }
@@ -54,9 +54,7 @@ extension SessionCore {
     let prompt = try rawPrompt(text)
     lastWasRaw = true
     var rows = [copy(try prefill(prompt, selector, { _ in }, &metrics))]
-    for (index, token) in continuation.enumerated() {
-      rows.append(copy(try decode(token, position: metrics.promptTokens + index)))
-    }
+    for token in continuation { rows.append(copy(try decode(token))) }
     return rows
   }
 
@@ -66,8 +64,10 @@ extension SessionCore {
     try addImages([.source(source)], nil, { _ in }, &metrics)
     let image = images[0]
     clear()
-    let view = MatrixView(image.embeddings, rows: image.stageOne.total, columns: model.decoder.shape.hidden)
-    return (0..<view.rows).map { copy(view.slice(rows: $0..<($0 + 1))) }
+    return image.tiles.flatMap { tile in
+      let view = MatrixView(tile.embeddings, rows: tile.stageOne.total, columns: model.decoder.shape.hidden)
+      return (0..<view.rows).map { copy(view.slice(rows: $0..<($0 + 1))) }
+    }
   }
 
   private func copy(_ row: MatrixView<Float>) -> [Float] {

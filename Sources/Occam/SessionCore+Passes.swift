@@ -3,10 +3,10 @@ import OccamModels
 import OccamPruning
 import OccamTensors
 
-// The model's passes over a session's cells, and what they cost.
+// The model's passes over a session's KV caches, and what they cost.
 
 extension SessionCore {
-  /// Brings the cells to the prompt's state. What the cache holds of its beginning stays, except that pruned images are
+  /// Brings the caches to the prompt's state. What the cache holds of its beginning stays, except that pruned images are
   /// pruned anew for the new question, from S1.
   /// - Returns: logits after the prompt's last token.
   func prefill(
@@ -14,9 +14,14 @@ extension SessionCore {
     _ metrics: inout GenerationMetrics
   ) throws(OccamError) -> MatrixView<Float> {
     guard !prompt.items.isEmpty else { throw OccamError(.invalidOption, "prompt", "is empty") }
-    let reused = reusableItems(prompt, pruned: selector != nil)
-    let positions = reused.reduce(0) { $0 + width($1) }
-    for layer in cells { layer.truncate(to: positions) }
+    var reused = reusableItems(prompt, pruned: selector != nil)
+    var positions = reused.reduce(0) { $0 + extent($1) }
+    // A sliding window may have given up what the new prompt needs: then all of it is computed again.
+    if !caches.allSatisfy({ $0.truncate(toPosition: Int32(positions)) }) {
+      dropCache()
+      reused = []
+      positions = 0
+    }
     cached = Array(reused)
     let rows = PrefillRows(
       prompt.items[reused.count...], questionStart: prompt.questionStart, position: Int32(positions), images: images)
@@ -26,19 +31,18 @@ extension SessionCore {
         .promptTooLong, "prompt", "needs \(total) positions and one to answer; the context holds \(contextLength)")
     }
     let start = Clock.nanoseconds()
-    let driver = PrefillDriver(decoder: model.decoder, compute: compute, cells: cells)
+    let driver = PrefillDriver(decoder: model.decoder, compute: compute, caches: caches)
     let logits = compute.view(.logits, rows: 1, columns: model.decoder.shape.vocabulary)
     let outcome = try withProgress({ onEvent(.prefill(tokens: rows.count, fraction: $0)) }) {
       () throws(OccamError) in
       try translating("prefill") {
-        try compute.team.pass {
-          let outcome = try driver.run(rows, images: images, selector: selector)
-          model.decoder.logits(outcome.last, into: logits, compute: compute)
-          return outcome
-        }
+        let outcome = try driver.run(rows, images: images, selector: selector)
+        compute.team.pass { model.decoder.logits(outcome.last, into: logits, compute: compute) }
+        return outcome
       }
     }
     cached = prompt.items
+    nextPosition = rows.nextPosition
     cached.reserveCapacity(contextLength)
     cacheIsPruned = selector != nil && !rows.spans.isEmpty
     if let selector { record(rows, outcome.keep, selector.settings) }
@@ -62,41 +66,47 @@ extension SessionCore {
     return prompt.items[..<max(count, 0)]
   }
 
-  func width(_ item: PromptItem) -> Int {
+  /// Positions an item takes, pruned or not.
+  func extent(_ item: PromptItem) -> Int {
     switch item {
     case .token: 1
-    case .image(let index): images[index].stageOne.total
+    case .image(let index): images[index].extent
     }
   }
 
   private func record(_ rows: PrefillRows, _ keep: [KeepList], _ settings: PruningSettings) {
-    for (span, list) in zip(rows.spans, keep) {
-      images[span.image].report = ImagePruningReport(
-        stageOne: images[span.image].stageOne, stageTwo: list, settings: settings)
+    for image in Set(rows.spans.map(\.image)) {
+      let lists = zip(rows.spans, keep).filter { $0.0.image == image }.map(\.1)
+      images[image].report = ImagePruningReport(
+        stageOne: .joined(images[image].tiles.map(\.stageOne)), stageTwo: .joined(lists), settings: settings)
     }
   }
 
   /// Runs one token through all layers. - Returns: logits after it.
-  func decode(_ token: Int32, position: Int) throws(OccamError) -> MatrixView<Float> {
-    guard position < contextLength else {
+  func decode(_ token: Int32) throws(OccamError) -> MatrixView<Float> {
+    guard nextPosition < contextLength else {
       throw OccamError(.contextFull, "context", "is full (\(contextLength) positions)")
     }
     let shape = model.decoder.shape
     let hidden = compute.view(.residual, rows: 1, columns: shape.hidden)
     let logits = compute.view(.logits, rows: 1, columns: shape.vocabulary)
-    decodePosition[0] = Int32(position)
+    decodePosition.pointer[0] = Position(nextPosition)
     // Between passes, so that no pass allocates: every 64 tokens each layer takes another block.
-    for layer in cells { layer.reserve(layer.count + 1) }
+    for cache in caches {
+      cache.dropUnreachable(from: nextPosition)
+      cache.reserve(cache.count + 1)
+    }
+    let input = PassInput(
+      hidden: hidden, positions: UnsafeBufferPointer(start: decodePosition.pointer, count: 1), lastRowOnly: true)
     try translating("decode") {
       try compute.team.pass {
         model.decoder.embed(token, into: hidden.row(0))
-        try model.decoder.forward(
-          layers: 0..<shape.layers, hidden: hidden, positions: decodePosition, cells: cells, compute: compute,
-          scores: nil, lastRowOnly: true)
+        try model.decoder.forward(layers: 0..<shape.layers, input, caches: caches, compute: compute)
         model.decoder.logits(hidden, into: logits, compute: compute)
       }
     }
     cached.append(.token(token))
+    nextPosition += 1
     return logits
   }
 
@@ -114,12 +124,11 @@ extension SessionCore {
       metrics.meanVisualTokensPerLayer =
         PruningReport(images: reports.map(\.1), layers: model.decoder.shape.layers).meanVisualTokensPerLayer
     } else {
-      metrics.meanVisualTokensPerLayer = Double(images.reduce(0) { $0 + $1.stageOne.total })
+      metrics.meanVisualTokensPerLayer = Double(images.reduce(0) { $0 + $1.total })
     }
     metrics.timings.load = model.loadMilliseconds
-    metrics.kvBytes = cells.reduce(0) { $0 + $1.byteCount }
-    let positions = cached.reduce(0) { $0 + width($1) }
-    metrics.kvBytesUnpruned = cells.reduce(0) { $0 + $1.byteCount(forCells: positions) }
+    metrics.kvBytes = caches.reduce(0) { $0 + $1.byteCount }
+    metrics.kvBytesUnpruned = caches.reduce(0) { $0 + $1.byteCount(forTokens: Int(nextPosition)) }
     metrics.weightsBytes = model.weightsBytes
     metrics.peakResidentBytes = ProcessMemory.peakResidentBytes()
     metrics.kernel = model.kernel

@@ -10,16 +10,18 @@ final class SessionCore {
   let model: VisionLanguageModel
   let compute: Compute
   let contextLength: Int
-  private(set) var cells: [LayerCells]
+  let caches: [LayerKVCache]
   var images: [SessionImage] = []
   var systemPrompt: String?
   private var messages: [ChatMessage] = []
-  /// Prompt items whose keys and values `cells` hold, and whether any of their tokens was pruned away.
+  /// Prompt items whose keys and values `caches` hold, and whether any of their tokens was pruned away.
   var cached: [PromptItem] = []
   var cacheIsPruned = false
   var lastWasRaw = false
-  /// The position of the token being decoded: an array once, not once a token.
-  var decodePosition: [Int32] = [0]
+  /// Behind the last item of `cached`: where the next token stands.
+  var nextPosition: Int32 = 0
+  /// The position of the token being decoded: memory once, not once a token.
+  let decodePosition = AlignedBuffer<Position>(count: 1)
 
   init(model: VisionLanguageModel, options: SessionOptions) throws(OccamError) {
     self.model = model
@@ -29,16 +31,7 @@ final class SessionCore {
     contextLength = min(wanted, limit)
     if wanted > limit { Log.warning("the model was trained for \(limit) positions; the context is limited to that") }
     compute = Compute(kernels: model.kernels, team: model.team)
-    let shape = model.decoder.shape
-    let format: LayerCells.CellFormat =
-      switch options.cells {
-      case .f32: .f32
-      case .f16: .f16
-      case .q8_0: .q8_0
-      }
-    cells = (0..<shape.layers).map { _ in
-      LayerCells(kvHeads: shape.kvHeads, headDimension: shape.headDimension, format: format)
-    }
+    caches = model.decoder.makeCaches(options.cells.stored)
   }
 
   /// An image that did not come from a file.
@@ -60,8 +53,9 @@ final class SessionCore {
   }
 
   func dropCache() {
-    for layer in cells { layer.removeAll() }
+    for cache in caches { cache.removeAll() }
     cached = []
+    nextPosition = 0
     cacheIsPruned = false
   }
 

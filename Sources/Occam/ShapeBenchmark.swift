@@ -49,22 +49,33 @@ extension Session {
 
 extension SessionCore {
   fileprivate func measure(_ answer: ShapeAnswer) throws(OccamError) -> GenerationMetrics {
-    guard let encoder = model.encoder, let projector = model.projector else {
+    guard let vision = model.vision else {
       throw OccamError(.mismatch, model.path, "has no vision encoder")
     }
-    guard answer.tiles >= 1, answer.textTokens >= 1, encoder.shape.patchesPerSide % max(answer.merge, 1) == 0 else {
+    let plan = vision.plan
+    guard answer.tiles >= 1, answer.textTokens >= 1, plan.shape.patchesPerSide % max(answer.merge, 1) == 0 else {
       throw OccamError(.invalidOption, "shape", "\(answer.tiles) tiles, \(answer.textTokens) text tokens: 1 or more")
     }
     clear()
-    let pictures = (0..<answer.tiles).map { SessionCore.noise(seed: UInt64($0), encoder.shape) }
+    let pictures = (0..<answer.tiles).map {
+      plan.processor.prepare(SessionCore.noise(seed: UInt64($0), side: plan.shape.imageSize))
+    }
     let settings = try translating("pruning") {
       try answer.pruning.options.settings(layers: model.decoder.shape.layers, sidecar: nil)
     }
+    // Averages stand for the family's own way of merging: the same rows behind it.
+    let merging =
+      answer.merge > 1
+      ? VisionPlan(
+        shape: plan.shape, merge: .average(side: answer.merge), processor: plan.processor, outputs: plan.outputs) : plan
+    let pipeline = ImagePipeline(
+      vision: VisionModel(
+        plan: merging, encoder: vision.encoder, projector: vision.projector, learned: vision.learned, chat: vision.chat),
+      tokenizer: model.tokenizer, compute: compute)
     var metrics = GenerationMetrics()
     let start = Clock.nanoseconds()
-    let pipeline = ImagePipeline(encoder: encoder, projector: projector, compute: compute)
     for picture in pictures {
-      show(try translating("encoder") { try compute.team.pass { try image(picture, answer, settings, pipeline) } })
+      show(try translating("encoder") { try image(picture, answer, settings, pipeline) })
     }
     metrics.timings.imageEncode = Clock.milliseconds(since: start)
     var prompt = Prompt()
@@ -75,9 +86,7 @@ extension SessionCore {
     _ = try prefill(prompt, settings.map(OccamTokenSelector.init), { _ in }, &metrics)
     metrics.timings.timeToFirstToken = Clock.milliseconds(since: start)
     let decodeStart = Clock.nanoseconds()
-    for (index, id) in ids.dropFirst(answer.textTokens).enumerated() {
-      _ = try decode(id, position: metrics.promptTokens + index)
-    }
+    for id in ids.dropFirst(answer.textTokens) { _ = try decode(id) }
     metrics.timings.decode = Clock.milliseconds(since: decodeStart)
     metrics.generatedTokens = answer.answerTokens
     metrics.timings.decodeTokensPerSecond = Double(answer.answerTokens) / max(metrics.timings.decode, 1e-6) * 1000
@@ -86,30 +95,24 @@ extension SessionCore {
     return metrics
   }
 
-  private static func noise(seed: UInt64, _ shape: VisionShape) -> PreparedImage {
+  private static func noise(seed: UInt64, side: Int) -> Image {
     var generator = SeededGenerator(seed: seed)
-    let side = shape.imageSize
-    let pixels = (0..<3 * side * side).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
-    let image = Image(width: side, height: side, pixels: pixels)
-    let placement = ImagePlacement(
-      originalWidth: side, originalHeight: side, x: 0, y: 0, width: side, height: side)
-    return PreparedImage(normalizing: image, mean: shape.mean, deviation: shape.deviation, placement: placement)
+    return Image(
+      width: side, height: side, pixels: (0..<3 * side * side).map { _ in UInt8(truncatingIfNeeded: generator.next()) })
   }
 
   /// Encoder, merging, stage I, and the projector over what stage I kept.
   private func image(
-    _ picture: PreparedImage, _ answer: ShapeAnswer, _ settings: PruningSettings?, _ pipeline: ImagePipeline
+    _ picture: PreparedPicture, _ answer: ShapeAnswer, _ settings: PruningSettings?, _ pipeline: ImagePipeline
   ) throws(Cancelled) -> SessionImage {
-    let encoded = try pipeline.encoder.encode(
-      picture, request: EncoderRequest(wantsScores: settings != nil), compute: compute, observer: nil)
-    let merged = encoded.merged(answer.merge, patchesPerSide: pipeline.encoder.shape.patchesPerSide)
+    let tiles = try pipeline.encode(picture, EncoderRequest(wantsScores: settings != nil))
     var settings = settings
-    if answer.pruning.lambda1 == nil, let scores = merged.scores {
+    let scores = tiles.flatMap { $0.scores?.scores ?? [] }
+    if answer.pruning.lambda1 == nil, !scores.isEmpty {
       settings?.lambda1 = SessionCore.lambda(keeping: answer.stageOneShare, TokenScores(scores: scores))
     }
-    let photo = EncodedPhoto(
-      name: "noise", bytes: [], grid: PatchGrid(of: picture, patch: pipeline.encoder.shape.patchSize), encoded: merged,
-      decodeTime: 0, encodeTime: 0)
+    let frame = tiles.indices.map { FrameItem.tokens(tile: $0, 0..<tiles[$0].tokens) }
+    let photo = EncodedPhoto(name: "noise", bytes: [], frame: frame, tiles: tiles, decodeTime: 0, encodeTime: 0)
     return pipeline.project(photo, selector: settings.map(OccamTokenSelector.init))
   }
 
@@ -120,26 +123,5 @@ extension SessionCore {
     guard count > 0, scores.reference > 0 else { return 0 }
     // A little below, so that rounding loses nobody.
     return sorted[count - 1] / scores.reference * (1 - 1e-6)
-  }
-}
-
-extension EncodedImage {
-  /// One row for each square of `side` x `side` patches, its first patch's, with their mean score.
-  /// - Precondition: without register; `side` divides `patchesPerSide`.
-  fileprivate func merged(_ side: Int, patchesPerSide: Int) -> EncodedImage {
-    guard side > 1 else { return self }
-    let perSide = patchesPerSide / side
-    let features = AlignedBuffer<Float>(count: perSide * perSide * hidden, zeroed: false)
-    for token in 0..<perSide * perSide {
-      let patch = token / perSide * side * patchesPerSide + token % perSide * side
-      (features.pointer + token * hidden).update(from: rows.row(patch), count: hidden)
-    }
-    let scores = scores.map { scores in
-      TokenScores(scores: scores).merged(groups: perSide * perSide) { patch in
-        patch / patchesPerSide / side * perSide + patch % patchesPerSide / side
-      }.scores
-    }
-    return EncodedImage(
-      features: features, patches: perSide * perSide, hidden: hidden, hasRegister: false, scores: scores)
   }
 }

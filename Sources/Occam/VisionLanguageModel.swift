@@ -31,8 +31,7 @@ public final class VisionLanguageModel: Sendable {
   let notesSaid = SaidOnce()
 
   var decoder: any TextDecoder { parts.decoder }
-  var encoder: (any VisionEncoder)? { parts.encoder }
-  var projector: (any Projector)? { parts.projector }
+  var vision: VisionModel? { parts.vision }
   var tokenizer: Tokenizer { parts.tokenizer }
   var chat: ChatFormat { parts.chat }
   /// Texts that end a reply of this chat format.
@@ -71,14 +70,14 @@ public final class VisionLanguageModel: Sendable {
         .invalidModel, path,
         "names \(tokenizer.vocabularySize) tokens, but its weights hold \(decoder.shape.vocabulary)")
     }
-    var vision: (encoder: any VisionEncoder, projector: any Projector)?
+    var vision: VisionModel?
     if let file = files.projector {
       let loader =
         isFused
         ? loader : WeightLoader(file: file, kernels: kernels, team: team) { progress(textShare + $0 * (1 - textShare)) }
       loader.requantizesFloats = options.encoderType.format
-      let layout = options.encoderLayout ?? options.visionLayout.layout
-      vision = try translating(path) { try ModelRegistry.vision(loader, layout: layout) }
+      loader.reproduces = options.peerDifferences ?? options.visionLayout.differences
+      vision = try translating(path) { try ModelRegistry.vision(loader) }
     }
     progress(1)
     if let outputs = vision?.projector.outputs, outputs != decoder.shape.hidden {
@@ -88,15 +87,14 @@ public final class VisionLanguageModel: Sendable {
     projectorPath = files.projector.map { $0 === files.text ? path : $0.subject }
     let sidecar = try VisionLanguageModel.readSidecar(options, files)
     let chat = try translating(path) {
-      try VisionLanguageModel.chatFormat(files.text, hasVision: vision != nil, tokenizer)
+      try VisionLanguageModel.chatFormat(files.text, vision?.chat, tokenizer)
     }
-    // A model trained on Vicuna's turns sometimes goes on with the next question instead of ending its answer.
-    let isVicuna = vision != nil && files.text.metadata["tokenizer.chat_template"] == nil
+    let hasTemplate = files.text.metadata["tokenizer.chat_template"] != nil
     notes = files.notes
     parts = ModelParts(
-      decoder: decoder, encoder: vision?.encoder, projector: vision?.projector, tokenizer: tokenizer, chat: chat,
-      chatStops: isVicuna ? ["USER:"] : [], sidecar: sidecar, kernels: kernels, team: team)
-    weightsBytes = decoder.weightBytes + (vision.map { $0.encoder.weightBytes + $0.projector.weightBytes } ?? 0)
+      decoder: decoder, vision: vision, tokenizer: tokenizer, chat: chat,
+      chatStops: hasTemplate ? [] : vision?.chat.stops ?? [], sidecar: sidecar, kernels: kernels, team: team)
+    weightsBytes = decoder.weightBytes + (vision?.weightBytes ?? 0)
     kernel = kernels.name
     self.threads = team.threads
     loadMilliseconds = Clock.milliseconds(since: start)
@@ -130,14 +128,16 @@ public final class VisionLanguageModel: Sendable {
     return size(files.text) / max(size(files.text) + size(projector), 1)
   }
 
-  /// The file's own template; without one, what the model family was trained with: Vicuna's turns for LLaVA-1.5, whose
-  /// files carry none, and bare text for text-only models.
-  private static func chatFormat(_ file: GGUFFile, hasVision: Bool, _ tokenizer: Tokenizer) throws -> ChatFormat {
+  /// The file's own template; without one, what the vision model's family was trained with, and bare text for text-only
+  /// models.
+  private static func chatFormat(
+    _ file: GGUFFile, _ defaults: ChatDefaults?, _ tokenizer: Tokenizer
+  ) throws -> ChatFormat {
     func piece(_ id: Int32?) -> String {
       id.map { String(decoding: tokenizer.bytes(of: $0, special: true), as: UTF8.self) } ?? ""
     }
     guard let template = try file.string("tokenizer.chat_template") else {
-      return try ChatFormat(builtin: hasVision ? .vicuna : .plain)
+      return try ChatFormat(builtin: defaults.flatMap { ChatFormat.Builtin(rawValue: $0.format) } ?? .plain)
     }
     return try ChatFormat(template: template, bosToken: piece(tokenizer.bos), eosToken: piece(tokenizer.eos))
   }
@@ -162,12 +162,9 @@ extension VisionLanguageModel {
     }
   }
 
-  /// What ties a calibration to its encoder: size and the names of the vision tensors. The same for both readings of the
-  /// file's layout, so that a calibrated model can be compared with llama.cpp.
+  /// What ties a calibration to its encoder. The same whatever of llama.cpp is reproduced, so that a calibrated model can
+  /// be compared with it.
   package static func fingerprint(_ file: GGUFFile) throws(OccamError) -> ModelFingerprint {
-    let shape = try translating(file.subject) { try ModelRegistry.visionShape(file, layout: .reference) }
-    let names = file.tensors.map(\.name).filter { $0.hasPrefix("v.") }.sorted()
-    return ModelFingerprint(
-      architecture: "clip", layers: shape.layers, hiddenSize: shape.hidden, tensorHash: ModelFingerprint.hash(names))
+    try translating(file.subject) { try ModelRegistry.fingerprint(file) }
   }
 }

@@ -13,6 +13,17 @@ package struct KeepList: Sendable, Equatable {
 
   package static func everything(_ total: Int) -> KeepList { KeepList(kept: Array(0..<total), total: total) }
 
+  /// The lists of one image's tiles as one list: each tile's tokens are numbered behind those of the tiles before.
+  package static func joined(_ lists: [KeepList]) -> KeepList {
+    if lists.count == 1 { return lists[0] }
+    var (kept, total) = ([Int](), 0)
+    for list in lists {
+      kept += list.kept.map { total + $0 }
+      total += list.total
+    }
+    return KeepList(kept: kept, total: total)
+  }
+
   package var count: Int { kept.count }
   package var keepsEverything: Bool { kept.count == total }
 

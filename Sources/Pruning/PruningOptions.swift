@@ -94,8 +94,12 @@ package struct PruningSettings: Sendable, Equatable {
 
 extension PruningOptions {
   /// The user's value first, then the calibrated one, then the default. nil when pruning is off.
-  /// - Parameter layers: layers of the text model.
-  package func settings(layers: Int, sidecar: Sidecar?) throws(PruningError) -> PruningSettings? {
+  /// - Parameters:
+  ///   - layers: layers of the text model.
+  ///   - defaultLayer: where stage II acts if nobody chose; nil: a third of the depth.
+  package func settings(
+    layers: Int, defaultLayer: Int? = nil, sidecar: Sidecar?
+  ) throws(PruningError) -> PruningSettings? {
     try validate(layers: layers)
     guard enabled else { return nil }
     let kind = sidecar?.reference ?? .mean
@@ -124,7 +128,8 @@ extension PruningOptions {
     }
     return PruningSettings(
       lambda1: first, lambda2: second,
-      layer: layer ?? calibratedLayer(sidecar, layers: layers) ?? PruningOptions.defaultLayer(layers: layers),
+      layer: layer ?? calibratedLayer(sidecar, layers: layers) ?? defaultLayer
+        ?? PruningOptions.defaultLayer(layers: layers),
       cap: cap, stageOneCap: maxStageOneTokens, reference: kind, plan: sidecar?.plan ?? RegisterPlan([]),
       kvPolicy: kvPolicy, notes: notes)
   }

@@ -23,16 +23,16 @@ package enum StageOne {
 package struct VisualSpan: Sendable, Equatable {
   /// Tiles of one image share its number.
   package let image: Int
-  /// Keys of the visual tokens, in token order.
-  package let columns: Range<Int>
+  /// Keys of the visual tokens, in token order; tiles of one image may lie row by row between each other.
+  package let columns: [Int]
   /// Key of the span's register token; without one the mean of the visual scores is the reference.
   package let register: Int?
   /// The first score row of a text token behind the image: rows before it cannot see the image.
   package let firstRow: Int
 
-  package init(image: Int, columns: Range<Int>, register: Int?, firstRow: Int = 0) {
+  package init(image: Int, columns: some Sequence<Int>, register: Int?, firstRow: Int = 0) {
     self.image = image
-    self.columns = columns
+    self.columns = Array(columns)
     self.register = register
     self.firstRow = firstRow
   }
@@ -45,15 +45,17 @@ package enum StageTwo {
   package static func scores(rows: MatrixView<Float>, spans: [VisualSpan]) -> [TokenScores] {
     spans.map { span in
       precondition(
-        span.columns.lowerBound >= 0 && span.columns.upperBound <= rows.columns && span.firstRow >= 0
+        span.columns.allSatisfy { $0 >= 0 && $0 < rows.columns } && span.firstRow >= 0
           && (span.register ?? 0) >= 0 && (span.register ?? -1) < rows.columns, "StageTwo: key out of range")
       var best = [Float](repeating: 0, count: span.columns.count)
       var registerSum = 0.0
       let seeing = min(span.firstRow, rows.rows)..<rows.rows
       for row in seeing {
-        let values = rows.row(row) + span.columns.lowerBound
+        let values = rows.row(row)
         // A value that is not a number loses every comparison, so it never becomes a score.
-        for token in best.indices where values[token] > best[token] { best[token] = values[token] }
+        for (token, column) in span.columns.enumerated() where values[column] > best[token] {
+          best[token] = values[column]
+        }
         if let register = span.register { registerSum += Double(rows.row(row)[register]) }
       }
       guard span.register != nil else { return TokenScores(scores: best) }

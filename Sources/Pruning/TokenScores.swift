@@ -57,6 +57,13 @@ package struct TokenScores: Sendable, Equatable {
     self = means.withUnsafeBufferPointer { TokenScores(row: $0, visual: visual, register: register) }
   }
 
+  /// The scores of one image's tiles as one set, each held against its own reference: what is left is that of 1.
+  package static func joined(_ tiles: [TokenScores]) -> TokenScores? {
+    guard let first = tiles.first, tiles.count > 1 else { return tiles.first }
+    return TokenScores(
+      scores: tiles.flatMap { tile in tile.scores.indices.map { tile.relative($0) } }, reference: 1, kind: first.kind)
+  }
+
   /// The scores of merged groups (2x2 merging, pixel shuffle, pooling): each the mean of its patches.
   /// - Parameter group: the group of each patch, 0..<groups; a group without patches scores 0.
   package func merged(groups: Int, group: (_ patch: Int) -> Int) -> TokenScores {

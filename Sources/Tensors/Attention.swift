@@ -5,29 +5,32 @@ extension TensorOps {
   /// Bidirectional attention: softmax(scale * q kᵀ) v, each head for itself.
   /// - Parameters:
   ///   - q, k, v: rows x (heads * head dimension); q may have other rows than k and v. `out` has q's shape, may be q.
+  ///   - visibility: which rows of k and v each row of q sees.
   ///   - scores: rows whose probabilities are wanted too; costs about half as much as attention over these rows.
   package func attend(
     _ q: MatrixView<Float>, _ k: MatrixView<Float>, _ v: MatrixView<Float>, heads: Int, scale: Float,
-    into out: MatrixView<Float>, scratch: AttentionScratch, scores: ScoreRequest?
+    visibility: Visibility = .everything, into out: MatrixView<Float>, scratch: AttentionScratch, scores: ScoreRequest?
   ) {
     precondition(heads > 0 && q.columns % heads == 0, "attend: columns must divide into heads")
     let cells = scratch.cells(heads: heads, headDimension: q.columns / heads)
     cells.append(keys: k, values: v, ops: self)
-    Attention(ops: self, q: q, cells: cells, heads: heads, scale: scale, firstCell: nil, scratch: scratch)
+    Attention(ops: self, q: q, cells: cells, heads: heads, scale: scale, visibility: visibility, scratch: scratch)
       .run(into: out, scores)
   }
 
-  /// Causal attention over cells: row i of q sees cells 0...firstCell + i, which must be stored already. heads /
-  /// cells.kvHeads query heads in a row share one KV head.
+  /// Attention over the entries of a KV cache, which must hold what the rows see already. heads / cache.kvHeads query
+  /// heads in a row share one KV head.
   /// - Parameters:
-  ///   - q: rows x (heads * cells.headDimension). `out` has the same shape, may be q.
+  ///   - q: rows x (heads * cache.headDimension). `out` has the same shape, may be q.
+  ///   - visibility: counted among the entries that the cache holds.
   ///   - scores: rows whose probabilities are wanted too.
-  package func attendCausal(
-    _ q: MatrixView<Float>, cells: LayerCells, firstCell: Int, heads: Int, scale: Float, into out: MatrixView<Float>,
-    scratch: AttentionScratch, scores: ScoreRequest?
+  package func attend(
+    _ q: MatrixView<Float>, cache: LayerKVCache, visibility: Visibility, heads: Int, scale: Float,
+    into out: MatrixView<Float>, scratch: AttentionScratch, scores: ScoreRequest?
   ) {
-    precondition(firstCell >= 0 && firstCell + q.rows <= cells.count, "attendCausal: cells missing")
-    Attention(ops: self, q: q, cells: cells, heads: heads, scale: scale, firstCell: firstCell, scratch: scratch)
+    let seen = visibility.hull(0..<q.rows, of: cache.count)
+    precondition(seen.lowerBound >= 0 && seen.upperBound <= cache.count, "attend: entries missing")
+    Attention(ops: self, q: q, cells: cache, heads: heads, scale: scale, visibility: visibility, scratch: scratch)
       .run(into: out, scores)
   }
 }
@@ -40,11 +43,10 @@ extension TensorOps {
 struct Attention {
   let ops: TensorOps
   let q: MatrixView<Float>
-  let cells: LayerCells
+  let cells: LayerKVCache
   let heads: Int
   let scale: Float
-  /// The cell of the first query row, or nil where every row sees all cells.
-  let firstCell: Int?
+  let visibility: Visibility
   let scratch: AttentionScratch
 
   /// Query rows in a tile, where positions and group allow: a multiple of the micro-kernel's six, and small enough
@@ -64,8 +66,13 @@ struct Attention {
   var dimension: Int { cells.headDimension }
   var group: Int { heads / cells.kvHeads }
 
-  /// How many cells query row `row` sees.
-  func visible(_ row: Int) -> Int { firstCell.map { $0 + row + 1 } ?? cells.count }
+  /// The cells that query row `row` sees.
+  func visible(_ row: Int) -> Range<Int> { visibility(row, of: cells.count) }
+
+  /// The blocks that hold these cells.
+  private static func blocks(of cells: Range<Int>) -> Range<Int> {
+    cells.lowerBound / CellLayout.cells..<CellLayout.blocks(cells.upperBound)
+  }
 
   func run(into out: MatrixView<Float>, _ request: ScoreRequest?) {
     precondition(heads > 0 && heads % cells.kvHeads == 0, "attention: heads must be a multiple of the KV heads")
@@ -77,17 +84,18 @@ struct Attention {
     let most = max(1, Attention.rowsPerTile / group)
     let tiles = (q.rows + most - 1) / most
     let positions = (q.rows + tiles - 1) / tiles
-    let blocks = CellLayout.blocks(visible(q.rows - 1))
+    let blocks = Attention.blocks(of: visibility.hull(0..<q.rows, of: cells.count))
     let splits =
-      tiles * cells.kvHeads < Attention.fewTiles ? (blocks + Attention.splitBlocks - 1) / Attention.splitBlocks : 1
+      tiles * cells.kvHeads < Attention.fewTiles
+      ? (blocks.count + Attention.splitBlocks - 1) / Attention.splitBlocks : 1
     if splits > 1 {
-      runSplit(into: out, positions: positions, tiles: tiles, splits: splits)
+      runSplit(into: out, positions: positions, tiles: tiles, splits: splits, firstBlock: blocks.lowerBound)
     } else {
       let size = AttentionTileSize(
         rows: positions * group, dimension: dimension, paddedDimension: layout.paddedDimension)
       let memory = scratch.tiles(size, workers: ops.team.threads)
       // Multiplies of one item at most; together they are to be worth another thread's while.
-      let work = size.rows * min(blocks * CellLayout.cells, cells.count) * dimension
+      let work = size.rows * min(blocks.count * CellLayout.cells, cells.count) * dimension
       ops.team.parallel(
         tiles * cells.kvHeads, grain: max(1, Attention.multipliesPerStep / max(work, 1)),
         TileStep(attention: self, positions: positions, tiles: tiles, blocks: blocks, memory: memory, out: out))
@@ -99,7 +107,7 @@ struct Attention {
     let attention: Attention
     let positions: Int
     let tiles: Int
-    let blocks: Int
+    let blocks: Range<Int>
     let memory: AttentionTiles
     let out: MatrixView<Float>
 
@@ -109,7 +117,7 @@ struct Attention {
       for item in range {
         // Late tiles see the most cells: started first, they leave no long end.
         let rows = attention.tileRows(tiles - 1 - item % tiles, positions)
-        attention.compute(rows, head: item / tiles, blocks: 0..<blocks, memory)
+        attention.compute(rows, head: item / tiles, blocks: blocks, memory)
         attention.store(rows, head: item / tiles, memory, into: out)
       }
     }
@@ -124,7 +132,7 @@ struct Attention {
 
   /// Leaves maxima, sums and outputs (not yet divided) of these rows over these blocks in `memory`.
   private func compute(_ rows: Range<Int>, head: Int, blocks: Range<Int>, _ memory: AttentionTileMemory) {
-    guard let last = rows.last else { return }
+    guard !rows.isEmpty else { return }
     let vector = ops.vector
     let count = rows.count * group
     load(rows, head: head, memory)
@@ -133,17 +141,23 @@ struct Attention {
     for row in 0..<count {
       (memory.outputs + row * AttentionTile.rowStride).update(repeating: 0, count: layout.paddedDimension)
     }
-    let end = min(blocks.upperBound, CellLayout.blocks(visible(last)))
-    for block in blocks.lowerBound..<max(blocks.lowerBound, end) {
+    let hull = visibility.hull(rows, of: cells.count)
+    let seen = Attention.blocks(of: hull).clamped(to: blocks)
+    for block in seen {
       let first = block * CellLayout.cells
       for row in rows {
-        let limit = Int32(max(0, min(visible(row) - first, CellLayout.cells)))
-        (memory.limits + (row - rows.lowerBound) * group).update(repeating: limit, count: group)
+        let visible = visible(row)
+        let limit = max(0, min(visible.upperBound - first, CellLayout.cells))
+        let start = max(0, visible.lowerBound - first)
+        let place = (row - rows.lowerBound) * group
+        (memory.starts + place).update(repeating: start < limit ? Int32(start) : 0, count: group)
+        (memory.limits + place).update(repeating: start < limit ? Int32(limit) : 0, count: group)
       }
-      let seen = min(visible(last) - first, CellLayout.cells)
+      let seen = min(hull.upperBound - first, CellLayout.cells)
       multiplyKeys(head, block, rows: count, cells: seen, memory)
       vector.softmaxStep(
-        memory.scores, memory.limits, memory.maxima, memory.sums, memory.outputs, count, layout.paddedDimension)
+        memory.scores, memory.starts, memory.limits, memory.maxima, memory.sums, memory.outputs, count,
+        layout.paddedDimension)
       multiplyValues(head, block, rows: count, cells: seen, memory)
     }
   }
@@ -221,7 +235,7 @@ struct Attention {
 
   /// Each range leaves maximum, sum and outputs of every row; the ranges are then weighted by exp(maximum - largest)
   /// and added in order.
-  private func runSplit(into out: MatrixView<Float>, positions: Int, tiles: Int, splits: Int) {
+  private func runSplit(into out: MatrixView<Float>, positions: Int, tiles: Int, splits: Int, firstBlock: Int) {
     let size = AttentionTileSize(rows: positions * group, dimension: dimension, paddedDimension: layout.paddedDimension)
     let memory = scratch.tiles(size, workers: ops.team.threads)
     let rowFloats = layout.paddedDimension + 2
@@ -230,7 +244,9 @@ struct Attention {
       splitFloats: q.rows * heads * rowFloats)
     ops.team.parallel(
       tiles * cells.kvHeads * splits,
-      SplitStep(attention: self, positions: positions, tiles: tiles, memory: memory, partials: partials))
+      SplitStep(
+        attention: self, positions: positions, tiles: tiles, firstBlock: firstBlock, memory: memory, partials: partials)
+    )
     let grain = max(1, TensorOps.elementsPerStep / (splits * dimension))
     ops.team.parallel(q.rows * heads, grain: grain, MergeStep(attention: self, partials: partials, out: out))
   }
@@ -249,6 +265,8 @@ struct Attention {
     let attention: Attention
     let positions: Int
     let tiles: Int
+    /// The first block that any row sees.
+    let firstBlock: Int
     let memory: AttentionTiles
     let partials: AttentionPartials
 
@@ -259,7 +277,7 @@ struct Attention {
         let split = item / (tiles * kvHeads)
         let head = item % kvHeads
         let rows = attention.tileRows(item / kvHeads % tiles, positions)
-        let firstBlock = split * Attention.splitBlocks
+        let firstBlock = firstBlock + split * Attention.splitBlocks
         attention.compute(rows, head: head, blocks: firstBlock..<firstBlock + Attention.splitBlocks, memory)
         for row in rows {
           for member in 0..<group {

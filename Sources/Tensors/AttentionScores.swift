@@ -61,8 +61,8 @@ extension Attention {
       for tile in range {
         let rows = tile * positions..<min((tile + 1) * positions, wanted.count)
         for row in rows { request.output.row(row).update(repeating: 0, count: request.output.columns) }
-        scoreTile(wanted[rows], keys, stride, memory[worker]) { place, probabilities, seen, column in
-          ops.vector.addScaled(probabilities, scale, request.output.row(rows.lowerBound + place) + column, seen)
+        scoreTile(wanted[rows], keys, stride, memory[worker]) { place, probabilities, count, column in
+          ops.vector.addScaled(probabilities, scale, request.output.row(rows.lowerBound + place) + column, count)
         }
       }
     }
@@ -84,8 +84,8 @@ extension Attention {
         sum.update(repeating: 0, count: columns)
         for first in Swift.stride(from: rows.lowerBound, to: rows.upperBound, by: positions) {
           let tile = wanted[first..<min(first + positions, rows.upperBound)]
-          scoreTile(tile, keys, stride, memory[worker]) { _, probabilities, seen, column in
-            ops.vector.addScaled(probabilities, scale, sum + column, seen)
+          scoreTile(tile, keys, stride, memory[worker]) { _, probabilities, count, column in
+            ops.vector.addScaled(probabilities, scale, sum + column, count)
           }
         }
       }
@@ -99,20 +99,22 @@ extension Attention {
   /// keys as far as it sees them, their number, and the column of the first.
   private func scoreTile(
     _ wanted: ArraySlice<Int>, _ keys: [Range<Int>], _ stride: Int, _ memory: AttentionTileMemory,
-    _ add: (_ place: Int, _ probabilities: UnsafePointer<Float>, _ seen: Int, _ column: Int) -> Void
+    _ add: (_ place: Int, _ probabilities: UnsafePointer<Float>, _ count: Int, _ column: Int) -> Void
   ) {
-    let most = wanted.reduce(0) { max($0, visible($1)) }
+    let most = wanted.reduce(0) { max($0, visible($1).upperBound) }
     for head in 0..<cells.kvHeads {
       multiply(wanted, head: head, most: most, stride, memory)
       for (place, row) in wanted.enumerated() {
         let seen = visible(row)
         for member in 0..<group {
           let probabilities = memory.probabilities + (place * group + member) * stride
-          ops.vector.softmax(probabilities, seen)
+          ops.vector.softmax(probabilities + seen.lowerBound, seen.count)
           var column = 0
           for range in keys {
-            let count = min(seen, range.upperBound) - range.lowerBound
-            if count > 0 { add(place, probabilities + range.lowerBound, count, column) }
+            let shown = range.clamped(to: seen)
+            if !shown.isEmpty {
+              add(place, probabilities + shown.lowerBound, shown.count, column + shown.lowerBound - range.lowerBound)
+            }
             column += range.count
           }
         }

@@ -6,7 +6,7 @@ import OccamKernelContract
 package final class AttentionScratch {
   private var tiles = AlignedBuffer<Float>(count: 0)
   private var partial = AlignedBuffer<Float>(count: 0)
-  private var floatCells: LayerCells?
+  private var floatCells: LayerKVCache?
 
   package init() {}
 
@@ -29,12 +29,12 @@ package final class AttentionScratch {
   }
 
   /// Empty float cells of this shape.
-  func cells(heads: Int, headDimension: Int) -> LayerCells {
+  func cells(heads: Int, headDimension: Int) -> LayerKVCache {
     if let cells = floatCells, cells.kvHeads == heads, cells.headDimension == headDimension {
       cells.reset()
       return cells
     }
-    let cells = LayerCells(kvHeads: heads, headDimension: headDimension, format: .f32)
+    let cells = LayerKVCache(kvHeads: heads, headDimension: headDimension, format: .f32)
     floatCells = cells
     return cells
   }
@@ -54,7 +54,7 @@ struct AttentionTileSize {
 
   fileprivate var floats: Int {
     let sum =
-      roundedRows * (2 * AttentionTile.rowStride + AttentionTile.scoreStride + 3)
+      roundedRows * (2 * AttentionTile.rowStride + AttentionTile.scoreStride + 4)
       + AttentionTile.cells * (dimension + paddedDimension) + probabilities
     // The next worker's tile starts on a cache line of its own.
     return (sum + 15) & ~15
@@ -76,7 +76,8 @@ struct AttentionTileMemory {
   let scores: UnsafeMutablePointer<Float>
   let maxima: UnsafeMutablePointer<Float>
   let sums: UnsafeMutablePointer<Float>
-  /// How many scores of the current block each row sees.
+  /// The scores of the current block that each row sees: from its start on, before its limit.
+  let starts: UnsafeMutablePointer<Int32>
   let limits: UnsafeMutablePointer<Int32>
   /// One block of cells as floats: keys dimension x 64, values 64 x padded dimension.
   let keys: UnsafeMutablePointer<Float>
@@ -92,7 +93,8 @@ struct AttentionTileMemory {
     sums = maxima + rows
     // The same memory holds integers here and nothing else.
     limits = UnsafeMutableRawPointer(sums + rows).bindMemory(to: Int32.self, capacity: rows)
-    keys = sums + 2 * rows
+    starts = UnsafeMutableRawPointer(sums + 2 * rows).bindMemory(to: Int32.self, capacity: rows)
+    keys = sums + 3 * rows
     values = keys + AttentionTile.cells * size.dimension
     probabilities = values + AttentionTile.cells * size.paddedDimension
   }

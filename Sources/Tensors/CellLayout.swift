@@ -8,7 +8,7 @@ struct CellLayout {
   static let maximumDimension = AttentionTile.maximumDimension
 
   let dimension: Int
-  let format: LayerCells.CellFormat
+  let format: LayerKVCache.CellFormat
   /// Numbers in one row of values: `dimension` rounded up to a multiple of 32, which is also the q8_0 block.
   let paddedDimension: Int
   let keyScales: Int
@@ -16,7 +16,7 @@ struct CellLayout {
   let valueScales: Int
   let headBytes: Int
 
-  init(dimension: Int, format: LayerCells.CellFormat) {
+  init(dimension: Int, format: LayerKVCache.CellFormat) {
     self.dimension = dimension
     self.format = format
     paddedDimension = (dimension + 31) / 32 * 32

@@ -37,7 +37,7 @@ package struct RotaryTable: Sendable {
   }
 
   /// For each position the address of its cosines, which its sines follow; valid as long as the table lives.
-  func look(up positions: UnsafePointer<Int32>, into rows: UnsafeMutableBufferPointer<UnsafePointer<Float>>) {
+  func look(up positions: UnsafePointer<Position>, into rows: UnsafeMutableBufferPointer<UnsafePointer<Float>>) {
     cache.look(up: positions, into: rows)
   }
 
@@ -72,13 +72,13 @@ package struct RotaryTable: Sendable {
 
     private var stride: Int { frequencies.count * (style == .adjacent ? 4 : 2) }
 
-    func look(up positions: UnsafePointer<Int32>, into rows: UnsafeMutableBufferPointer<UnsafePointer<Float>>) {
+    func look(up positions: UnsafePointer<Position>, into rows: UnsafeMutableBufferPointer<UnsafePointer<Float>>) {
       for row in rows.indices {
-        let position = UInt32(bitPattern: positions[row])
+        let position = UInt32(bitPattern: positions[row].t)
         let (directory, index) = (Int(position >> 20), Int(position >> 8 & 4095))
         let page =
           directories[directory].load(ordering: .acquiring)?[index].load(ordering: .acquiring)
-          ?? make(directory, index, first: Int(positions[row]) & ~255)
+          ?? make(directory, index, first: Int(positions[row].t) & ~255)
         rows.initializeElement(at: row, to: UnsafePointer(page + Int(position & 255) * stride))
       }
     }

@@ -19,12 +19,12 @@ struct RowsInPlace: RowOperation {
   func apply(_ row: Int) { function(x.row(row), x.columns) }
 }
 
-/// y += x.
-struct AddRows: RowOperation {
+/// y = f(x, y), number by number: y += x, y *= x.
+struct CombineRows: RowOperation {
   let x: MatrixView<Float>
   let y: MatrixView<Float>
-  let add: (VectorKernels.Floats, VectorKernels.MutableFloats, Int) -> Void
-  func apply(_ row: Int) { add(x.row(row), y.row(row), x.columns) }
+  let combine: (VectorKernels.Floats, VectorKernels.MutableFloats, Int) -> Void
+  func apply(_ row: Int) { combine(x.row(row), y.row(row), x.columns) }
 }
 
 /// gate = silu(gate) * up.

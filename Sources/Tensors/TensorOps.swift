@@ -57,7 +57,13 @@ package struct TensorOps: Sendable {
   /// y += x.
   package func add(_ x: MatrixView<Float>, into y: MatrixView<Float>) {
     precondition(x.rows == y.rows && x.columns == y.columns, "add: shapes differ")
-    rows(x, AddRows(x: x, y: y, add: vector.add))
+    rows(x, CombineRows(x: x, y: y, combine: vector.add))
+  }
+
+  /// y *= x.
+  package func multiply(_ x: MatrixView<Float>, into y: MatrixView<Float>) {
+    precondition(x.rows == y.rows && x.columns == y.columns, "multiply: shapes differ")
+    rows(y, CombineRows(x: x, y: y, combine: vector.multiply))
   }
 
   /// gate = silu(gate) * up, the middle of a SwiGLU layer.
@@ -93,7 +99,7 @@ package struct TensorOps: Sendable {
   ///   - x: rows x (heads * headDimension), changed in place.
   ///   - positions: one for each row.
   package func rope(
-    _ x: MatrixView<Float>, heads: Int, headDimension: Int, positions: UnsafePointer<Int32>, table: RotaryTable
+    _ x: MatrixView<Float>, heads: Int, headDimension: Int, positions: UnsafePointer<Position>, table: RotaryTable
   ) {
     precondition(x.columns == heads * headDimension, "rope: shape differs")
     precondition(table.dimension <= headDimension, "rope: table wider than a head")

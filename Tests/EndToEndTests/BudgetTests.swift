@@ -17,11 +17,11 @@ import Testing
       let metrics = try session.respond(
         to: prompt.text, images: prompt.images, options: .greedy(5, raw: true, pruning))
       let layer = try BudgetTests.layer(shape, format)
-      let held = session.cellCounts.reduce(0) { $0 + layer.byteCount(forCells: $1) }
+      let held = session.cellCounts.reduce(0) { $0 + layer.byteCount(forTokens: $1) }
       #expect(metrics.kvBytes == held, "\(policy)")
       // The last token's keys and values are not needed any more.
       let positions = metrics.promptTokens + metrics.generatedTokens - 1
-      #expect(metrics.kvBytesUnpruned == item.layers * layer.byteCount(forCells: positions), "\(policy)")
+      #expect(metrics.kvBytesUnpruned == item.layers * layer.byteCount(forTokens: positions), "\(policy)")
       #expect(metrics.kvBytes < metrics.kvBytesUnpruned, "\(policy)")
     }
     session.clear()
@@ -29,15 +29,14 @@ import Testing
   }
 
   /// A text layer's empty cells, as the library makes them.
-  private static func layer(_ model: VisionLanguageModel, _ format: SessionOptions.CellFormat) throws -> LayerCells {
-    let shape = model.textShape
-    let cells: LayerCells.CellFormat =
+  private static func layer(_ model: VisionLanguageModel, _ format: SessionOptions.CellFormat) throws -> LayerKVCache {
+    let cells: LayerKVCache.CellFormat =
       switch format {
       case .f32: .f32
       case .f16: .f16
       case .q8_0: .q8_0
       }
-    return LayerCells(kvHeads: shape.kvHeads, headDimension: shape.headDimension, format: cells)
+    return LayerKVCache(model.textShape.caches[0], format: cells)
   }
 
   /// 7. At least one token of every image survives the highest thresholds.

@@ -58,7 +58,7 @@ enum GoldenSession {
     let files = try golden.files()
     var options = ModelOptions(threads: threads, kernel: kernel)
     options.encoderType = .stored
-    options.encoderLayout = EncoderLayout(classTokenIsLast: golden.reading == .asIs, skipsLastLayer: true)
+    options.peerDifferences = golden.reading == .asIs ? [.classTokenIsLast, .skipsLastLayer] : [.skipsLastLayer]
     let model = try VisionLanguageModel(path: files.text, projector: files.projector, options: options)
     return try model.makeSession()
   }

@@ -45,7 +45,7 @@ enum OutlierEncoder {
     let kernels = try KernelSet.named(nil)
     let team = WorkerTeam(threads: 2)
     let encoder = try ModelRegistry.vision(
-      WeightLoader(file: file, kernels: kernels, team: team), layout: .reference
+      WeightLoader(file: file, kernels: kernels, team: team)
     ).encoder
     let compute = Compute(kernels: kernels, team: team)
     let observer = ChannelObserver()

@@ -48,8 +48,9 @@ final class ReferenceRun {
   }
 
   private let decoder: any TextDecoder
-  private let encoder: any VisionEncoder
-  private let projector: any Projector
+  private let vision: VisionModel
+  private var encoder: any VisionEncoder { vision.encoder }
+  private var projector: any Projector { vision.projector }
   private let tokenizer: Tokenizer
   private let compute: Compute
 
@@ -59,8 +60,8 @@ final class ReferenceRun {
     let text = try GGUFFile(path: files.text)
     decoder = try ModelRegistry.textDecoder(WeightLoader(file: text, kernels: kernels, team: team))
     tokenizer = try Tokenizer(metadata: text)
-    (encoder, projector) = try ModelRegistry.vision(
-      WeightLoader(file: try GGUFFile(path: files.projector), kernels: kernels, team: team), layout: .reference)
+    vision = try ModelRegistry.vision(
+      WeightLoader(file: try GGUFFile(path: files.projector), kernels: kernels, team: team))
     compute = Compute(kernels: kernels, team: team)
   }
 
@@ -80,9 +81,7 @@ final class ReferenceRun {
       for index in rows.indices { rows[index].position = Int32(index) }
       next = Int32(rows.count)
     }
-    let cells = (0..<decoder.shape.layers).map { _ in
-      LayerCells(kvHeads: decoder.shape.kvHeads, headDimension: decoder.shape.headDimension, format: .f16)
-    }
+    let cells = decoder.makeCaches(.f16)
     var last = try prefill(&rows, cells, settings, &outcome)
     outcome.logits.append(logits(&last))
     outcome.positions = rows.map(\.position)
@@ -156,7 +155,7 @@ final class ReferenceRun {
 
   /// - Returns: the last row after the last layer.
   private func prefill(
-    _ rows: inout [Row], _ cells: [LayerCells], _ settings: Settings, _ outcome: inout Outcome
+    _ rows: inout [Row], _ cells: [LayerKVCache], _ settings: Settings, _ outcome: inout Outcome
   ) throws -> [Float] {
     let layers = decoder.shape.layers
     var hidden = rows.flatMap(\.embedding)
@@ -205,13 +204,17 @@ final class ReferenceRun {
   }
 
   private func forward(
-    _ layers: Range<Int>, _ hidden: inout [Float], _ positions: [Int32], _ cells: [LayerCells], _ scores: ScoreRequest?,
+    _ layers: Range<Int>, _ hidden: inout [Float], _ positions: [Int32], _ cells: [LayerKVCache],
+    _ scores: ScoreRequest?,
     lastRowOnly: Bool
   ) throws {
     let buffer = AlignedBuffer(copying: hidden)
-    try decoder.forward(
-      layers: layers, hidden: MatrixView(buffer, rows: positions.count, columns: decoder.shape.hidden),
-      positions: positions, cells: cells, compute: compute, scores: scores, lastRowOnly: lastRowOnly)
+    try positions.map { Position($0) }.withUnsafeBufferPointer { positions in
+      let input = PassInput(
+        hidden: MatrixView(buffer, rows: positions.count, columns: decoder.shape.hidden), positions: positions,
+        scores: scores, lastRowOnly: lastRowOnly)
+      try decoder.forward(layers: layers, input, caches: cells, compute: compute)
+    }
     hidden = Array(buffer.buffer)
   }
 

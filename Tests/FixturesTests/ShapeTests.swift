@@ -25,7 +25,7 @@ import Testing
     #expect(abs(Double(count) / 1e9 / billions - 1) < 0.02, "\(count) numbers")
     #expect(shape.visualTokens == tokens)
     let text = try ModelRegistry.textShape(model.text)
-    let vision = try ModelRegistry.visionShape(model.projector, layout: .reference)
+    let vision = try ModelRegistry.visionPlan(model.projector).shape
     #expect(text.hidden == shape.spec.text.width && text.layers == shape.spec.text.layers)
     #expect(vision.patches == tokens * shape.merge * shape.merge && vision.patchesPerSide % shape.merge == 0)
     #expect(vision.layers == shape.spec.vision.layers)

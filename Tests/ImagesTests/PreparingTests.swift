@@ -70,7 +70,7 @@ struct PreparingTests {
   func rectangles(_ width: Int, _ height: Int) {
     let source = Image(width: width, height: height, filledWith: (1, 2, 3))
     let prepared = preprocessLLaVA15(source, size: 336, mean: .zero, deviation: .one)
-    let grid = PatchGrid(of: prepared, patch: 14)
+    let grid = TokenGrid(of: prepared, patch: 14)
     #expect(grid.columns == 24 && grid.rows == 24 && grid.count == 576)
     var covered = [Int](repeating: 0, count: width * height)
     for index in 0..<grid.count {
@@ -85,7 +85,7 @@ struct PreparingTests {
   @Test("a grid's rectangle is where the patch's content came from")
   func rectanglePlaces() {
     // 672 x 336 on 336: halved, 168 rows, 84 rows of padding above. Patch row 6 starts at canvas row 84.
-    let grid = PatchGrid(
+    let grid = TokenGrid(
       columns: 24, rows: 24, patch: 14,
       placement: ImagePlacement(originalWidth: 672, originalHeight: 336, x: 0, y: 84, width: 336, height: 168))
     #expect(grid.rectangle(of: 6 * 24 + 2) == (56, 0, 28, 28))
@@ -98,12 +98,13 @@ struct PreparingTests {
   func keepMap() throws {
     let photo = resize(try Goldens.image("picture.png"), width: 400, height: 300, filter: .bicubic)
     let prepared = preprocessLLaVA15(photo, size: 56, mean: .zero, deviation: .one)
-    let grid = PatchGrid(of: prepared, patch: 14)
-    #expect(drawKeepMap(photo, grid: grid, fates: .init(repeating: .kept, count: 16)) == photo)
+    let grid = TokenGrid(of: prepared, patch: 14)
+    let whole = KeepMapTile(grid: grid, fates: .init(repeating: .kept, count: 16))
+    #expect(drawKeepMap(photo, tiles: [whole]) == photo)
     var fates = [PatchFate](repeating: .droppedStageI, count: 16)
     fates[5] = .kept
     fates[10] = .droppedStageII
-    let map = drawKeepMap(photo, grid: grid, fates: fates)
+    let map = drawKeepMap(photo, tiles: [KeepMapTile(grid: grid, fates: fates)])
     var line = 0
     for index in 0..<16 {
       let area = grid.rectangle(of: index)

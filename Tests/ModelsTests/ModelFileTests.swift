@@ -126,9 +126,9 @@ import Testing
     let files = try TinyModel.files()
     let plan = try MemoryPlan(path: files.text, projector: files.projector)
     #expect(plan.visualTokens == 4 && plan.contextLength == 256 && plan.layers == 2)
-    // Keys and values of 2 heads of 16, 2 bytes each, 2 layers.
-    #expect(plan.kvBytesPerToken == 2 * 2 * 16 * 2 * 2)
-    #expect(plan.kvBytes(tokens: 10) == 10 * plan.kvBytesPerToken)
+    // Keys of 2 heads of 16, values padded to 32, 2 bytes each, 2 layers.
+    #expect(plan.kvBytesPerToken == 2 * (16 + 32) * 2 * 2)
+    #expect(plan.kvBytes(tokens: 10) == 64 * plan.kvBytesPerToken)
     let model = try TinyModel.load(files.text, files.projector)
     let total = plan.textWeightsBytes + plan.visionWeightsBytes
     #expect(Double(abs(total - model.weightsBytes)) < 0.35 * Double(total))

@@ -46,7 +46,7 @@ struct AttentionReference {
 }
 
 /// What a cell gives back for a head's numbers, in the format's own words.
-func stored(_ rows: [[Double]], _ format: LayerCells.CellFormat, dimension: Int) -> [[Double]] {
+func stored(_ rows: [[Double]], _ format: LayerKVCache.CellFormat, dimension: Int) -> [[Double]] {
   switch format {
   case .f32: return rows
   case .f16: return rows.map { $0.map { Double(Float16($0)) } }

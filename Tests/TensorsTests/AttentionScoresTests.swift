@@ -9,8 +9,8 @@ import Testing
   private let rows = 150
   private let firstCell = 70
 
-  private func cells(_ ops: TensorOps) -> LayerCells {
-    let cells = LayerCells(kvHeads: 2, headDimension: dimension, format: .f32)
+  private func cells(_ ops: TensorOps) -> LayerKVCache {
+    let cells = LayerKVCache(kvHeads: 2, headDimension: dimension, format: .f32)
     let k = Matrix(rows: firstCell + rows, columns: 2 * dimension, seed: 2)
     let v = Matrix(rows: firstCell + rows, columns: 2 * dimension, seed: 3)
     cells.append(keys: k.view, values: v.view, ops: ops)
@@ -20,8 +20,9 @@ import Testing
   private func run(_ ops: TensorOps, _ scratch: AttentionScratch, _ request: ScoreRequest) {
     let q = Matrix(rows: rows, columns: heads * dimension, seed: 1)
     let out = Matrix(rows: rows, columns: heads * dimension)
-    ops.attendCausal(
-      q.view, cells: cells(ops), firstCell: firstCell, heads: heads, scale: 0.3, into: out.view, scratch: scratch,
+    ops.attend(
+      q.view, cache: cells(ops), visibility: .causal(first: firstCell), heads: heads, scale: 0.3, into: out.view,
+      scratch: scratch,
       scores: request)
   }
 

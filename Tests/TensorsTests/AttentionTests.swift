@@ -34,7 +34,7 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
   ]
 
   @Test(arguments: VectorSets.names, causalShapes) func causal(set: String, shape: AttentionCase) throws {
-    for format in LayerCells.CellFormat.allCases {
+    for format in LayerKVCache.CellFormat.allCases {
       let count = shape.firstCell + shape.rows
       let q = Matrix(rows: shape.rows, columns: shape.heads * shape.dimension, gap: 3, seed: 21)
       let k = Matrix(rows: count, columns: shape.kvHeads * shape.dimension, seed: 22)
@@ -50,7 +50,7 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
       var first: [UInt32]?
       for threads in 1...3 {
         let ops = try TensorOps(set, threads: threads)
-        let cells = LayerCells(kvHeads: shape.kvHeads, headDimension: shape.dimension, format: format)
+        let cells = LayerKVCache(kvHeads: shape.kvHeads, headDimension: shape.dimension, format: format)
         // Chunks that end inside a block.
         for start in stride(from: 0, to: count, by: 37) {
           let part = start..<min(start + 37, count)
@@ -58,8 +58,9 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
         }
         let out = Matrix(rows: shape.rows, columns: shape.heads * shape.dimension)
         let scores = Matrix(rows: wanted.count, columns: count + 2, seed: 24)
-        ops.attendCausal(
-          q.view, cells: cells, firstCell: shape.firstCell, heads: shape.heads, scale: scale, into: out.view,
+        ops.attend(
+          q.view, cache: cells, visibility: .causal(first: shape.firstCell), heads: shape.heads, scale: scale,
+          into: out.view,
           scratch: AttentionScratch(), scores: ScoreRequest(rows: wanted, output: scores.view))
         if threads == 1 {
           #expect(relativeError(out.values, reference.outputs) < AttentionTests.tolerance, "\(format)")
@@ -128,11 +129,12 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
     let reference = AttentionReference(
       heads: heads, kvHeads: heads, dimension: dimension, scale: 1, firstCell: 0, keys: k.doubles, values: v.doubles
     ).run(q.doubles)
-    let cells = LayerCells(kvHeads: heads, headDimension: dimension, format: .f32)
+    let cells = LayerKVCache(kvHeads: heads, headDimension: dimension, format: .f32)
     cells.append(keys: k.view, values: v.view, ops: ops)
     let out = Matrix(rows: rows, columns: heads * dimension)
-    ops.attendCausal(
-      q.view, cells: cells, firstCell: 0, heads: heads, scale: 1, into: out.view, scratch: AttentionScratch(),
+    ops.attend(
+      q.view, cache: cells, visibility: .causal(first: 0), heads: heads, scale: 1, into: out.view,
+      scratch: AttentionScratch(),
       scores: nil)
     #expect(relativeError(out.values, reference.outputs) < 1e-6)
   }
@@ -140,7 +142,7 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
   /// The output may be the queries' own memory, also where rows are split by ranges of cells.
   @Test(arguments: VectorSets.names, [1, 200]) func inPlace(set: String, rows: Int) throws {
     let ops = try TensorOps(set)
-    let cells = LayerCells(kvHeads: 2, headDimension: 40, format: .f16)
+    let cells = LayerKVCache(kvHeads: 2, headDimension: 40, format: .f16)
     let k = Matrix(rows: 1100, columns: 80, seed: 51)
     cells.append(keys: k.view, values: k.view, ops: ops)
     let q = Matrix(rows: rows, columns: 160, seed: 52)
@@ -148,11 +150,13 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
     let scratch = AttentionScratch()
     let separate = Matrix(rows: 1, columns: 1100)
     let shared = Matrix(rows: 1, columns: 1100)
-    ops.attendCausal(
-      q.view, cells: cells, firstCell: 1100 - rows, heads: 4, scale: 0.2, into: out.view, scratch: scratch,
+    ops.attend(
+      q.view, cache: cells, visibility: .causal(first: 1100 - rows), heads: 4, scale: 0.2, into: out.view,
+      scratch: scratch,
       scores: ScoreRequest(rows: [0], output: separate.view))
-    ops.attendCausal(
-      q.view, cells: cells, firstCell: 1100 - rows, heads: 4, scale: 0.2, into: q.view, scratch: scratch,
+    ops.attend(
+      q.view, cache: cells, visibility: .causal(first: 1100 - rows), heads: 4, scale: 0.2, into: q.view,
+      scratch: scratch,
       scores: ScoreRequest(rows: [0], output: shared.view))
     #expect(bits(q) == bits(out))
     #expect(bits(separate) == bits(shared))

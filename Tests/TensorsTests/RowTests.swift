@@ -126,7 +126,8 @@ import Testing
           }
         }
       }
-      ops.rope(x.view, heads: heads, headDimension: headDimension, positions: positions, table: table)
+      ops.rope(
+        x.view, heads: heads, headDimension: headDimension, positions: positions.map { Position($0) }, table: table)
       #expect(largestError(x.values, expected.flatMap { $0 }) < 1e-6)
     }
   }

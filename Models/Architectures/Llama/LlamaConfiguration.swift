@@ -1,7 +1,7 @@
 import OccamGGUF
 import OccamTensors
 
-/// Hyperparameters of the `llama` architecture, as GGUF's `llama.*` keys name them.
+/// Hyperparameters of the `llama` architecture and its kin, as GGUF's `llama.*`, `qwen3.*`, ... keys name them.
 struct LlamaConfiguration: Sendable {
   let shape: TextShape
   let rmsEpsilon: Float
@@ -9,7 +9,7 @@ struct LlamaConfiguration: Sendable {
   let ropeBase: Float
   let ropeFrequencyScale: Float
 
-  init(_ file: GGUFFile, prefix: String = "llama") throws {
+  init(_ file: GGUFFile, prefix: String) throws {
     func key(_ name: String) -> String { "\(prefix).\(name)" }
     func size(_ name: String, _ limit: Int) throws -> Int {
       let value = try file.requireInteger(key(name))
@@ -41,17 +41,19 @@ struct LlamaConfiguration: Sendable {
       )
     }
     guard try file.integer(key("expert_count")) ?? 0 == 0 else {
-      throw ModelError(.unknownArchitecture, file.subject, "mixture-of-experts llama models are not supported")
+      throw ModelError(
+        .unknownArchitecture, file.subject, "mixture-of-experts models are not supported (\(key("expert_count")))")
     }
     let vocabulary = try file.integer(key("vocab_size")) ?? file.strings("tokenizer.ggml.tokens")?.count ?? 0
     guard vocabulary >= 1, vocabulary <= 1 << 22 else {
       throw ModelError(
         .missingKey, file.subject, "no vocabulary: neither \(key("vocab_size")) nor tokenizer.ggml.tokens")
     }
+    let cache = KVCacheShape(kvHeads: kvHeads, headDimension: headDimension)
     shape = TextShape(
-      layers: try size("block_count", 1024), hidden: hidden, heads: heads, kvHeads: kvHeads,
-      headDimension: headDimension, feedForward: try size("feed_forward_length", 1 << 20), vocabulary: vocabulary,
-      contextLength: try size("context_length", 1 << 30))
+      hidden: hidden, heads: heads, feedForward: try size("feed_forward_length", 1 << 20), vocabulary: vocabulary,
+      contextLength: try size("context_length", 1 << 30),
+      caches: Array(repeating: cache, count: try size("block_count", 1024)))
     rmsEpsilon = try file.float(key("attention.layer_norm_rms_epsilon")) ?? 1e-5
     guard rmsEpsilon >= 0, rmsEpsilon <= 1 else {
       throw ModelError(
@@ -66,6 +68,18 @@ struct LlamaConfiguration: Sendable {
       throw ModelError(.badValue, file.subject, "\(key("rope.freq_base")) is \(ropeBase)")
     }
     ropeFrequencyScale = try LlamaConfiguration.frequencyScale(file, prefix)
+  }
+
+  /// Llama 3.1 and later scale the frequencies by a stored factor each.
+  func rotaryTable(_ loader: WeightLoader, _ pairing: RotaryTable.Style) throws -> RotaryTable {
+    let factors = try loader.optionalVector("rope_freqs.weight", count: ropeDimension / 2)
+    guard factors?.buffer.allSatisfy({ $0.isFinite && $0 > 0 }) ?? true else {
+      throw ModelError(
+        .badValue, loader.file.subject, "tensor 'rope_freqs.weight' holds a divisor that is not a positive number")
+    }
+    return RotaryTable(
+      dimension: ropeDimension, base: ropeBase, frequencyScale: ropeFrequencyScale,
+      frequencyFactors: factors.map { Array($0.buffer) }, style: pairing)
   }
 
   /// `rope.scaling`: none and linear; the newer `factor` or the older `scale_linear`.

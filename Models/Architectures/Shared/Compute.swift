@@ -16,8 +16,10 @@ package final class Compute {
   package var progress: (Double) -> Void = { _ in }
   private var slots = [AlignedBuffer<Float>?](repeating: nil, count: Slot.allCases.count)
 
+  private var ranges = AlignedBuffer<VisibleRange>(count: 0)
+
   package enum Slot: Int, CaseIterable {
-    case residual, normed, query, key, value, mixed, gate, up, patches, hidden, logits, scores
+    case residual, normed, query, key, value, mixed, branch, gate, up, patches, hidden, logits, scores
   }
 
   package init(kernels: KernelSet, team: WorkerTeam) {
@@ -38,6 +40,12 @@ package final class Compute {
     let buffer = AlignedBuffer<Float>(count: needed)
     slots[slot.rawValue] = buffer
     return MatrixView(buffer, rows: rows, columns: columns)
+  }
+
+  /// Room for one visible range a row; undefined content, valid until the next call.
+  func visibleRanges(_ rows: Int) -> UnsafeMutablePointer<VisibleRange> {
+    if ranges.count < rows { ranges = AlignedBuffer(count: rows, zeroed: false) }
+    return ranges.pointer
   }
 
   /// Frees buffers larger than decoding one token needs, after a long prefill. Logits stay: they are what it was for.

@@ -22,8 +22,8 @@ package struct VisionShape: Sendable, Equatable {
   package var patches: Int { patchesPerSide * patchesPerSide }
 }
 
-/// What an encoder returns for one image.
-package struct EncodedImage: Sendable {
+/// What an encoder returns for one tile, before patches are merged into the tokens that the language model sees.
+package struct EncodedPatches: Sendable {
   /// One row a patch, [patches x hidden]; with a register one row more, the last.
   package let features: AlignedBuffer<Float>
   package let patches: Int
@@ -74,7 +74,7 @@ package protocol VisionEncoder: Sendable {
   /// - Throws: `Cancelled` between two layers.
   func encode(
     _ image: PreparedImage, request: EncoderRequest, compute: Compute, observer: EncoderObserver?
-  ) throws(Cancelled) -> EncodedImage
+  ) throws(Cancelled) -> EncodedPatches
 }
 
 /// Vision features to the language model's embedding space.

@@ -3,8 +3,21 @@ import OccamGGUF
 import OccamMatmul
 import OccamQuantFormats
 
-/// The widest head that attention computes (`LayerCells`).
+/// The widest head that attention computes (`LayerKVCache`).
 let maximumHeadDimension = 256
+
+/// Where llama.cpp departs from the trained model, for comparing numerics with that runtime: its reading of LLaVA's vision
+/// files since its graph refactor #13321, which its issues 25814 and 25817 describe as two defects.
+package struct PeerDifferences: OptionSet, Sendable {
+  package let rawValue: Int
+  package init(rawValue: Int) { self.rawValue = rawValue }
+
+  /// The class token comes behind the patches although the position table and the selected rows assume it first. Trained:
+  /// row 0 with position 0, patch i has position i + 1 (Hugging Face transformers, CLIPVisionModel).
+  package static let classTokenIsLast = PeerDifferences(rawValue: 1)
+  /// Without an explicit feature layer, one stored layer fewer runs.
+  package static let skipsLastLayer = PeerDifferences(rawValue: 2)
+}
 
 /// Takes weights out of a GGUF file by name, type and shape, packs them for the chosen kernels, and gives the mapped
 /// original back to the system tensor by tensor, so that no weight stands in memory twice.
@@ -16,6 +29,8 @@ package final class WeightLoader {
   package private(set) var bytes = 0
   /// Float matrices are requantised to this format while loading, where its blocks fit their rows; nil: as stored.
   package var requantizesFloats: QuantFormat?
+  /// What is computed as llama.cpp does although the model was trained otherwise.
+  package var reproduces: PeerDifferences = []
   private let progress: (Double) -> Void
   private let total: Int
   private var done = 0

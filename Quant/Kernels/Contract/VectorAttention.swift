@@ -201,13 +201,15 @@ public enum VectorAttention<L: VectorLanes> {
 
   @inlinable
   public static func softmaxStep(
-    _ scores: UnsafeMutablePointer<Float>, _ limits: UnsafePointer<Int32>, _ maxima: UnsafeMutablePointer<Float>,
-    _ sums: UnsafeMutablePointer<Float>, _ outputs: UnsafeMutablePointer<Float>, _ rows: Int, _ dimension: Int
+    _ scores: UnsafeMutablePointer<Float>, _ starts: UnsafePointer<Int32>, _ limits: UnsafePointer<Int32>,
+    _ maxima: UnsafeMutablePointer<Float>, _ sums: UnsafeMutablePointer<Float>,
+    _ outputs: UnsafeMutablePointer<Float>, _ rows: Int, _ dimension: Int
   ) {
     var row = 0
     while row < rows {
       let s = scores + row * AttentionTile.scoreStride
       let limit = limits[row]
+      let start = starts[row]
       var v0 = load16(s)
       var v1 = load16(s + 16)
       var v2 = load16(s + 32)
@@ -218,6 +220,13 @@ public enum VectorAttention<L: VectorLanes> {
         v1 = masked(v1, limit - 16, hidden)
         v2 = masked(v2, limit - 32, hidden)
         v3 = masked(v3, limit - 48, hidden)
+      }
+      if start > 0 {
+        let hidden = -Float.infinity
+        v0 = maskedBelow(v0, start, hidden)
+        v1 = maskedBelow(v1, start - 16, hidden)
+        v2 = maskedBelow(v2, start - 32, hidden)
+        v3 = maskedBelow(v3, start - 48, hidden)
       }
       let old = maxima[row]
       let largest = L.largestLane(L.maximum(L.maximum(v0, v1), L.maximum(v2, v3)))
@@ -248,6 +257,12 @@ public enum VectorAttention<L: VectorLanes> {
         v2 = limit > 32 ? masked(VectorRows<L>.exp(v2 - shift), limit - 32, 0) : zero
         v3 = zero
       }
+      if start > 0 {
+        v0 = maskedBelow(v0, start, 0)
+        v1 = maskedBelow(v1, start - 16, 0)
+        v2 = maskedBelow(v2, start - 32, 0)
+        v3 = maskedBelow(v3, start - 48, 0)
+      }
       store16(v0, s)
       store16(v1, s + 16)
       store16(v2, s + 32)
@@ -263,5 +278,11 @@ public enum VectorAttention<L: VectorLanes> {
   public static func masked(_ value: Lanes16, _ limit: Int32, _ rest: Float) -> Lanes16 {
     let lanes = Lanes16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
     return value.replacing(with: Lanes16(repeating: rest), where: lanes .>= Lanes16(repeating: Float(limit)))
+  }
+  /// The lanes from `start` on of `value`, the others `rest`.
+  @inlinable @inline(__always)
+  public static func maskedBelow(_ value: Lanes16, _ start: Int32, _ rest: Float) -> Lanes16 {
+    let lanes = Lanes16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+    return value.replacing(with: Lanes16(repeating: rest), where: lanes .< Lanes16(repeating: Float(start)))
   }
 }

@@ -18,6 +18,8 @@ public struct VectorKernels: Sendable {
   public var layerNorm: @Sendable (Floats, Floats, Floats, Float, MutableFloats, Int) -> Void
   /// y += x: (x, y, count).
   public var add: @Sendable (Floats, MutableFloats, Int) -> Void
+  /// y *= x: (x, y, count).
+  public var multiply: @Sendable (Floats, MutableFloats, Int) -> Void
   /// y += factor * x: (x, factor, y, count).
   public var addScaled: @Sendable (Floats, Float, MutableFloats, Int) -> Void
   /// out = factor * x: (x, factor, out, count).
@@ -87,17 +89,22 @@ public struct VectorKernels: Sendable {
   public var weightedValues: @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void
   /// The same, values in binary16.
   public var weightedValuesHalf: @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void
-  /// One step of the online softmax: (scores, limits, maxima, sums, outputs, rows, paddedDimension). The first
-  /// limits[r] scores of row r become exp(score - new maximum), the others 0; maxima and sums (-infinity and 0 at
-  /// the start) are brought up to date and the row's outputs rescaled to the new maximum.
-  public var softmaxStep:
-    @Sendable (MutableFloats, UnsafePointer<Int32>, MutableFloats, MutableFloats, MutableFloats, Int, Int) -> Void
+  /// One step of the online softmax: (scores, starts, limits, maxima, sums, outputs, rows, paddedDimension). Scores
+  /// starts[r]..<limits[r] of row r become exp(score - new maximum), the others 0; maxima and sums (-infinity and 0
+  /// at the start) are brought up to date and the row's outputs rescaled to the new maximum. A row that sees nothing
+  /// of the block has start 0 and limit 0.
+  public var softmaxStep: SoftmaxStep
+  public typealias SoftmaxStep =
+    @Sendable (
+      MutableFloats, UnsafePointer<Int32>, UnsafePointer<Int32>, MutableFloats, MutableFloats, MutableFloats, Int, Int
+    ) -> Void
 
   @inlinable
   public init(
     rmsNorm: @escaping @Sendable (Floats, Floats, Float, MutableFloats, Int) -> Void,
     layerNorm: @escaping @Sendable (Floats, Floats, Floats, Float, MutableFloats, Int) -> Void,
     add: @escaping @Sendable (Floats, MutableFloats, Int) -> Void,
+    multiply: @escaping @Sendable (Floats, MutableFloats, Int) -> Void,
     addScaled: @escaping @Sendable (Floats, Float, MutableFloats, Int) -> Void,
     scale: @escaping @Sendable (Floats, Float, MutableFloats, Int) -> Void,
     siluMultiply: @escaping @Sendable (MutableFloats, Floats, Int) -> Void,
@@ -122,13 +129,12 @@ public struct VectorKernels: Sendable {
     scoresHalf: @escaping @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void,
     weightedValues: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void,
     weightedValuesHalf: @escaping @Sendable (Floats, Halves, MutableFloats, Int, Int, Int) -> Void,
-    softmaxStep:
-      @escaping @Sendable (MutableFloats, UnsafePointer<Int32>, MutableFloats, MutableFloats, MutableFloats, Int, Int)
-      -> Void
+    softmaxStep: @escaping SoftmaxStep
   ) {
     self.rmsNorm = rmsNorm
     self.layerNorm = layerNorm
     self.add = add
+    self.multiply = multiply
     self.addScaled = addScaled
     self.scale = scale
     self.siluMultiply = siluMultiply

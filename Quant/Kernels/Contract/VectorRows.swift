@@ -36,6 +36,11 @@ public enum VectorRows<L: VectorLanes> {
   }
 
   @inlinable
+  public static func multiply(_ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int) {
+    combineRows(y, x, count) { $0 * $1 }
+  }
+
+  @inlinable
   public static func addScaled(
     _ x: UnsafePointer<Float>, _ factor: Float, _ y: UnsafeMutablePointer<Float>, _ count: Int
   ) {

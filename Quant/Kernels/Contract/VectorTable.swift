@@ -6,6 +6,7 @@ extension VectorKernels {
       rmsNorm: VectorRows<L>.rmsNorm,
       layerNorm: VectorRows<L>.layerNorm,
       add: VectorRows<L>.add,
+      multiply: VectorRows<L>.multiply,
       addScaled: VectorRows<L>.addScaled,
       scale: VectorRows<L>.scale,
       siluMultiply: VectorRows<L>.siluMultiply,

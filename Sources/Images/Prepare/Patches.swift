@@ -26,11 +26,12 @@ package func patches(of image: PreparedImage, patch: Int, into target: MatrixVie
   }
 }
 
-/// The patches of a prepared picture, for finding them again on the original.
-package struct PatchGrid: Sendable, Equatable {
+/// The tokens of a prepared picture, for finding them again on the original. A token shows a square of the canvas: one
+/// patch, or several that the encoder merges.
+package struct TokenGrid: Sendable, Equatable {
   package let columns: Int
   package let rows: Int
-  /// Side of a patch in canvas pixels.
+  /// Side of a token in canvas pixels.
   package let patch: Int
   package let placement: ImagePlacement
 
@@ -48,12 +49,17 @@ package struct PatchGrid: Sendable, Equatable {
 
   package var count: Int { columns * rows }
 
+  /// The grid of tokens that hold `side` x `side` of these; what is left over at the right and below is shown by none.
+  package func merged(_ side: Int) -> TokenGrid {
+    TokenGrid(columns: columns / side, rows: rows / side, patch: patch * side, placement: placement)
+  }
+
   /// The part of the (oriented) original that a patch shows, in whole pixels, padding left out.
   ///
   /// Neighbours share their edges: the rectangles of a grid neither overlap nor leave a gap. Empty (`width` or `height`
   /// 0) for a patch of padding only, or where the original has fewer pixels than the grid has patches.
   package func rectangle(of index: Int) -> (x: Int, y: Int, width: Int, height: Int) {
-    precondition(index >= 0 && index < count, "PatchGrid: no such patch")
+    precondition(index >= 0 && index < count, "TokenGrid: no such patch")
     let (column, row) = (index % columns, index / columns)
     let left = edge(column * patch, placement.x, placement.width, placement.originalWidth)
     let right = edge((column + 1) * patch, placement.x, placement.width, placement.originalWidth)

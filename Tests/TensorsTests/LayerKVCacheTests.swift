@@ -2,39 +2,39 @@ import OccamCore
 import OccamTensors
 import Testing
 
-@Suite struct LayerCellsTests {
+@Suite struct LayerKVCacheTests {
   static let kvHeads = 2
   static let dimension = 40
 
   /// What attention reads from cells, bit for bit.
-  static func reading(_ cells: LayerCells, _ ops: TensorOps) -> [UInt32] {
+  static func reading(_ cells: LayerKVCache, _ ops: TensorOps) -> [UInt32] {
     let q = Matrix(rows: 2, columns: 4 * dimension, seed: 60)
     let out = Matrix(rows: 2, columns: 4 * dimension)
     let scores = Matrix(rows: 2, columns: cells.count)
-    ops.attendCausal(
-      q.view, cells: cells, firstCell: cells.count - 2, heads: 4, scale: 0.3, into: out.view,
+    ops.attend(
+      q.view, cache: cells, visibility: .causal(first: cells.count - 2), heads: 4, scale: 0.3, into: out.view,
       scratch: AttentionScratch(), scores: ScoreRequest(rows: [0, 1], output: scores.view))
     return bits(out) + bits(scores)
   }
 
-  static func append(_ cells: LayerCells, _ source: (k: Matrix, v: Matrix), _ rows: Range<Int>, _ ops: TensorOps) {
+  static func append(_ cells: LayerKVCache, _ source: (k: Matrix, v: Matrix), _ rows: Range<Int>, _ ops: TensorOps) {
     cells.append(keys: source.k.view.slice(rows: rows), values: source.v.view.slice(rows: rows), ops: ops)
   }
 
   /// After any mix of changes the cells read as if just the survivors had been appended.
-  @Test(arguments: VectorSets.names, LayerCells.CellFormat.allCases)
-  func mixedChangesLeaveTheSurvivors(set: String, format: LayerCells.CellFormat) throws {
-    typealias Tests = LayerCellsTests
+  @Test(arguments: VectorSets.names, LayerKVCache.CellFormat.allCases)
+  func mixedChangesLeaveTheSurvivors(set: String, format: LayerKVCache.CellFormat) throws {
+    typealias Tests = LayerKVCacheTests
     let ops = try TensorOps(set)
     let source = (
       k: Matrix(rows: 600, columns: Tests.kvHeads * Tests.dimension, seed: 61),
       v: Matrix(rows: 600, columns: Tests.kvHeads * Tests.dimension, seed: 62)
     )
-    let cells = LayerCells(kvHeads: Tests.kvHeads, headDimension: Tests.dimension, format: format)
+    let cells = LayerKVCache(kvHeads: Tests.kvHeads, headDimension: Tests.dimension, format: format)
     var model: [Int] = []
 
     func check(_ step: String) {
-      let fresh = LayerCells(kvHeads: Tests.kvHeads, headDimension: Tests.dimension, format: format)
+      let fresh = LayerKVCache(kvHeads: Tests.kvHeads, headDimension: Tests.dimension, format: format)
       for row in model { Tests.append(fresh, source, row..<row + 1, ops) }
       #expect(cells.count == model.count, "\(step)")
       #expect(cells.byteCount == fresh.byteCount, "\(step)")
@@ -76,9 +76,9 @@ import Testing
 
   /// 64 cells at a time, and what the formats promise a cell: 4, 2, and 34 / 32 bytes a number.
   @Test func memoryFollowsTheFormat() {
-    let expected: [(LayerCells.CellFormat, Int)] = [(.f32, 4 * 32), (.f16, 2 * 32), (.q8_0, 34)]
+    let expected: [(LayerKVCache.CellFormat, Int)] = [(.f32, 4 * 32), (.f16, 2 * 32), (.q8_0, 34)]
     for (format, bytesPer32) in expected {
-      let cells = LayerCells(kvHeads: 4, headDimension: 64, format: format)
+      let cells = LayerKVCache(kvHeads: 4, headDimension: 64, format: format)
       #expect(cells.byteCount == 0)
       cells.reserve(65)
       #expect(cells.count == 0)

@@ -5,23 +5,24 @@ import OccamMatmul
 import OccamPruning
 import OccamTensors
 
-/// CLIP's vision transformer as LLaVA-1.5 uses it: patch embedding, class token, learned positions, pre-LayerNorm, then
-/// pre-norm layers; no post-LayerNorm, features straight from the last layer run.
-/// Reference: Hugging Face transformers, modeling_clip.py; layout of the file: llama.cpp, tools/mtmd/clip.cpp.
-package final class CLIPEncoder: VisionEncoder {
+/// The vision transformer of CLIP and SigLIP: patch embedding, class token if the file has one, learned positions,
+/// pre-LayerNorm (CLIP), pre-norm layers, post-LayerNorm (SigLIP); features straight from the last layer run.
+/// Reference: Hugging Face transformers, modeling_clip.py and modeling_siglip.py; layout of the file: llama.cpp,
+/// tools/mtmd/clip.cpp.
+package final class ViTEncoder: VisionEncoder {
   package let shape: VisionShape
   package let weightBytes: Int
-  private let configuration: CLIPConfiguration
+  private let configuration: ViTConfiguration
   private let patchEmbedding: PackedMatrix  // [hidden x 3 * patch * patch]
   private let patchBias: AlignedBuffer<Float>?
   private let classEmbedding: AlignedBuffer<Float>?  // [hidden]
   private let positions: AlignedBuffer<Float>  // [patches + class x hidden]
   private let preNorm: LayerNormWeights?
   private let postNorm: LayerNormWeights?
-  private let layers: [CLIPLayer]
+  private let layers: [ViTLayer]
 
-  package init(_ loader: WeightLoader, layout: EncoderLayout) throws {
-    configuration = try CLIPConfiguration(loader.file, layout: layout)
+  package init(_ loader: WeightLoader) throws {
+    configuration = try ViTConfiguration(loader.file, reproducing: loader.reproduces)
     let shape = configuration.shape
     self.shape = shape
     let before = loader.bytes
@@ -33,21 +34,19 @@ package final class CLIPEncoder: VisionEncoder {
       "v.position_embd.weight", rows: shape.patches + (shape.hasClassToken ? 1 : 0), columns: shape.hidden)
     preNorm = try LayerNormWeights(optional: loader, "v.pre_ln", shape.hidden)
     postNorm = try LayerNormWeights(optional: loader, "v.post_ln", shape.hidden)
-    layers = try (0..<shape.layers).map { try CLIPLayer(loader, $0, shape) }
+    layers = try (0..<shape.layers).map { try ViTLayer(loader, $0, shape) }
     weightBytes = loader.bytes - before
   }
 
   package func encode(
     _ image: PreparedImage, request: EncoderRequest, compute: Compute, observer: EncoderObserver?
-  ) throws(Cancelled) -> EncodedImage {
+  ) throws(Cancelled) -> EncodedPatches {
     TimingTable.shared?.begin(group: "image 1-\(layers.count)")
-    let rows = RowPlan(shape: shape, layout: configuration.layout, register: request.register != nil)
+    let rows = EncoderSequence(
+      shape: shape, differences: configuration.differences, register: request.register != nil)
     let x = compute.view(.residual, rows: rows.count, columns: shape.hidden)
     embed(image, rows, into: x, compute)
-    if let preNorm {
-      compute.tensors.layerNorm(
-        x, weight: preNorm.weight.pointer, bias: preNorm.bias.pointer, epsilon: configuration.epsilon, into: x)
-    }
+    preNorm?.apply(x, epsilon: configuration.epsilon, into: x, compute)
     Probe.tensor("vision.input", x)
     var scores: [Float]?
     for (index, layer) in layers.enumerated() {
@@ -60,16 +59,13 @@ package final class CLIPEncoder: VisionEncoder {
       observer?.output(layer: index, x.slice(rows: rows.patches))
       Probe.tensor("vision.layer-\(index)", x)
     }
-    if let postNorm {
-      compute.tensors.layerNorm(
-        x, weight: postNorm.weight.pointer, bias: postNorm.bias.pointer, epsilon: configuration.epsilon, into: x)
-    }
+    postNorm?.apply(x, epsilon: configuration.epsilon, into: x, compute)
     return output(x, rows, scores)
   }
 
   /// Rows of x: patch embeddings plus position, the class token plus its position, the register (zeros, no position).
   private func embed(
-    _ image: PreparedImage, _ rows: RowPlan, into x: MatrixView<Float>, _ compute: Compute
+    _ image: PreparedImage, _ rows: EncoderSequence, into x: MatrixView<Float>, _ compute: Compute
   ) {
     let patches = compute.view(.patches, rows: shape.patches, columns: 3 * shape.patchSize * shape.patchSize)
     OccamImages.patches(of: image, patch: shape.patchSize, into: patches)
@@ -88,21 +84,17 @@ package final class CLIPEncoder: VisionEncoder {
   /// x += Wo attention(Wq n, Wk n, Wv n), n = LayerNorm(x), bidirectional over all rows.
   /// - Returns: stage I scores if wanted.
   private func attention(
-    _ layer: CLIPLayer, _ x: MatrixView<Float>, _ rows: RowPlan, _ compute: Compute, wantsScores: Bool
+    _ layer: ViTLayer, _ x: MatrixView<Float>, _ rows: EncoderSequence, _ compute: Compute, wantsScores: Bool
   ) -> [Float]? {
     let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
     let q = compute.view(.query, rows: x.rows, columns: shape.hidden)
     let k = compute.view(.key, rows: x.rows, columns: shape.hidden)
     let v = compute.view(.value, rows: x.rows, columns: shape.hidden)
     let mixed = compute.view(.mixed, rows: x.rows, columns: shape.hidden)
-    timed("vision.norm") { norm(x, layer.norm1, into: normed, compute) }
+    timed("vision.norm") { layer.norm1.apply(x, epsilon: configuration.epsilon, into: normed, compute) }
     timed("vision.qkv", products(x.rows, layer.query.weight, layer.key.weight, layer.value.weight)) {
       compute.matmul.load(normed)
-      compute.matmul.multiply([
-        MatmulProduct(layer.query.weight, into: q, bias: layer.query.bias?.pointer),
-        MatmulProduct(layer.key.weight, into: k, bias: layer.key.bias?.pointer),
-        MatmulProduct(layer.value.weight, into: v, bias: layer.value.bias?.pointer),
-      ])
+      compute.matmul.multiply([layer.query.product(into: q), layer.key.product(into: k), layer.value.product(into: v)])
     }
     var request: ScoreRequest?
     if wantsScores {
@@ -119,25 +111,22 @@ package final class CLIPEncoder: VisionEncoder {
     }
     timed("vision.output", products(x.rows, layer.output.weight)) {
       compute.matmul.load(mixed)
-      compute.matmul.multiply(
-        by: layer.output.weight, into: x, bias: layer.output.bias?.pointer, accumulate: true)
+      layer.output.multiply(into: x, accumulate: true, compute)
     }
     return request.map { rows.stageOneScores($0.output.row(0)) }
   }
 
   /// x += Wdown f(Wup n), n = LayerNorm(x); register neurons move their largest patch activation to the register.
   private func feedForward(
-    _ layer: CLIPLayer, _ index: Int, _ x: MatrixView<Float>, _ rows: RowPlan, _ plan: RegisterPlan?,
+    _ layer: ViTLayer, _ index: Int, _ x: MatrixView<Float>, _ rows: EncoderSequence, _ plan: RegisterPlan?,
     _ compute: Compute, _ observer: EncoderObserver?
   ) {
     let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
     let h = compute.view(.gate, rows: x.rows, columns: shape.feedForward)
-    timed("vision.norm") { norm(x, layer.norm2, into: normed, compute) }
+    timed("vision.norm") { layer.norm2.apply(x, epsilon: configuration.epsilon, into: normed, compute) }
     timed("vision.up+activation", products(x.rows, layer.up.weight)) {
       compute.matmul.load(normed)
-      compute.matmul.multiply(
-        by: layer.up.weight, into: h, bias: layer.up.bias?.pointer,
-        activation: compute.tensors.function(configuration.activation))
+      layer.up.multiply(into: h, activation: compute.tensors.function(configuration.activation), compute)
     }
     if let plan, let register = rows.register {
       plan.moveActivations(h, layer: index, patches: rows.patches, register: register)
@@ -145,24 +134,17 @@ package final class CLIPEncoder: VisionEncoder {
     observer?.hidden(layer: index, h.slice(rows: rows.patches))
     timed("vision.down", products(x.rows, layer.down.weight)) {
       compute.matmul.load(h)
-      compute.matmul.multiply(by: layer.down.weight, into: x, bias: layer.down.bias?.pointer, accumulate: true)
+      layer.down.multiply(into: x, accumulate: true, compute)
     }
   }
 
-  private func norm(
-    _ x: MatrixView<Float>, _ weights: LayerNormWeights, into target: MatrixView<Float>, _ compute: Compute
-  ) {
-    compute.tensors.layerNorm(
-      x, weight: weights.weight.pointer, bias: weights.bias.pointer, epsilon: configuration.epsilon, into: target)
-  }
-
-  private func output(_ x: MatrixView<Float>, _ rows: RowPlan, _ scores: [Float]?) -> EncodedImage {
+  private func output(_ x: MatrixView<Float>, _ rows: EncoderSequence, _ scores: [Float]?) -> EncodedPatches {
     let features = AlignedBuffer<Float>(
       count: (shape.patches + (rows.register == nil ? 0 : 1)) * shape.hidden, zeroed: false)
     for (index, row) in rows.selected.enumerated() {
       (features.pointer + index * shape.hidden).update(from: x.row(row), count: shape.hidden)
     }
-    return EncodedImage(
+    return EncodedPatches(
       features: features, patches: shape.patches, hidden: shape.hidden, hasRegister: rows.register != nil,
       scores: scores)
   }

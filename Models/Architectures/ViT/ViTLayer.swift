@@ -1,36 +1,8 @@
 import OccamCore
 import OccamMatmul
 
-/// A LayerNorm's weight and bias, [hidden] each.
-struct LayerNormWeights: Sendable {
-  let weight: AlignedBuffer<Float>
-  let bias: AlignedBuffer<Float>
-
-  init(_ loader: WeightLoader, _ name: String, _ count: Int) throws {
-    weight = try loader.vector(name + ".weight", count: count)
-    bias = try loader.vector(name + ".bias", count: count)
-  }
-
-  /// nil where the file holds neither of the two; half a norm is an error.
-  init?(optional loader: WeightLoader, _ name: String, _ count: Int) throws {
-    guard loader.has(name + ".weight") || loader.has(name + ".bias") else { return nil }
-    try self.init(loader, name, count)
-  }
-}
-
-/// A linear layer [outputs x inputs] with an optional bias [outputs].
-struct LinearWeights: Sendable {
-  let weight: PackedMatrix
-  let bias: AlignedBuffer<Float>?
-
-  init(_ loader: WeightLoader, _ name: String, outputs: Int, inputs: Int) throws {
-    weight = try loader.matrix(name + ".weight", rows: outputs, columns: inputs)
-    bias = try loader.optionalVector(name + ".bias", count: outputs)
-  }
-}
-
 /// Weights of one encoder layer.
-struct CLIPLayer: Sendable {
+struct ViTLayer: Sendable {
   let norm1: LayerNormWeights
   let query: LinearWeights
   let key: LinearWeights

@@ -1,7 +1,7 @@
 import OccamCore
 
 /// Which row of the encoder's sequence holds what: class token, patches, register.
-struct RowPlan {
+struct EncoderSequence {
   let count: Int
   let classToken: Int?
   let patches: Range<Int>
@@ -9,13 +9,14 @@ struct RowPlan {
   /// Rows whose output becomes the image's features, in patch order, the register last.
   let selected: [Int]
 
-  init(shape: VisionShape, layout: EncoderLayout, register wantsRegister: Bool) {
+  init(shape: VisionShape, differences: PeerDifferences, register wantsRegister: Bool) {
     let classRows = shape.hasClassToken ? 1 : 0
     count = shape.patches + classRows + (wantsRegister ? 1 : 0)
     register = wantsRegister ? count - 1 : nil
     let shifted = classRows..<(classRows + shape.patches)
-    classToken = shape.hasClassToken ? (layout.classTokenIsLast ? shape.patches : 0) : nil
-    patches = layout.classTokenIsLast ? 0..<shape.patches : shifted
+    let classIsLast = differences.contains(.classTokenIsLast)
+    classToken = shape.hasClassToken ? (classIsLast ? shape.patches : 0) : nil
+    patches = classIsLast ? 0..<shape.patches : shifted
     selected = Array(shifted) + (wantsRegister ? [count - 1] : [])
   }
 

@@ -38,10 +38,9 @@ package final class MLPProjector: Projector {
     let hidden = compute.view(.hidden, rows: features.rows, columns: first.weight.rows)
     timed("projector", products(features.rows, first.weight, second.weight)) {
       compute.matmul.load(features)
-      compute.matmul.multiply(
-        by: first.weight, into: hidden, bias: first.bias?.pointer, activation: compute.tensors.function(.gelu))
+      first.multiply(into: hidden, activation: compute.tensors.function(.gelu), compute)
       compute.matmul.load(hidden)
-      compute.matmul.multiply(by: second.weight, into: target, bias: second.bias?.pointer)
+      second.multiply(into: target, compute)
     }
     Probe.tensor("vision.embeddings", target)
   }

@@ -1,40 +1,18 @@
 import OccamGGUF
 import OccamTensors
 
-/// Where the class token stands and how many stored layers run. Two readings of the same file exist.
-package struct EncoderLayout: Sendable, Equatable {
-  /// The class token comes behind the patches although the position table and the selected rows assume it first.
-  package var classTokenIsLast: Bool
-  /// Without an explicit feature layer, one stored layer fewer runs.
-  package var skipsLastLayer: Bool
-
-  package init(classTokenIsLast: Bool, skipsLastLayer: Bool) {
-    self.classTokenIsLast = classTokenIsLast
-    self.skipsLastLayer = skipsLastLayer
-  }
-
-  /// As the model was trained (Hugging Face transformers, CLIPVisionModel and LLaVA): the class token is row 0 with
-  /// position 0, patch i has position i + 1. Files of the usual converter hold only the layers that feed the projector
-  /// (24 - 1 for LLaVA-1.5), so all stored layers run.
-  package static var reference: EncoderLayout { EncoderLayout(classTokenIsLast: false, skipsLastLayer: false) }
-
-  /// As llama.cpp computes since its graph refactor #13321, which its issues 25814 and 25817 describe as two defects. For
-  /// comparing numerics with that runtime only.
-  package static var llamaCpp: EncoderLayout { EncoderLayout(classTokenIsLast: true, skipsLastLayer: true) }
-}
-
-/// Hyperparameters of a CLIP vision tower, as GGUF's `clip.vision.*` keys name them.
-struct CLIPConfiguration: Sendable {
+/// Hyperparameters of a CLIP or SigLIP vision tower, as GGUF's `clip.vision.*` keys name them.
+struct ViTConfiguration: Sendable {
   let shape: VisionShape
   let storedLayers: Int
   let epsilon: Float
   let activation: Activation
-  let layout: EncoderLayout
+  let differences: PeerDifferences
 
   /// Bounds what one image may cost: without a class token stage I asks for patches x patches scores.
   private static let maximumPatches = 1 << 14
 
-  init(_ file: GGUFFile, layout: EncoderLayout) throws {
+  init(_ file: GGUFFile, reproducing differences: PeerDifferences = []) throws {
     func size(_ name: String, _ limit: Int) throws -> Int {
       let key = "clip.vision.\(name)"
       let value = try file.requireInteger(key)
@@ -50,7 +28,7 @@ struct CLIPConfiguration: Sendable {
       }
       return SIMD3(values[0], values[1], values[2])
     }
-    self.layout = layout
+    self.differences = differences
     storedLayers = try size("block_count", 256)
     let hidden = try size("embedding_length", 1 << 14)
     let heads = try size("attention.head_count", 256)
@@ -68,10 +46,10 @@ struct CLIPConfiguration: Sendable {
       throw ModelError(.badValue, file.subject, "clip.vision: image_size \(imageSize) is below patch_size \(patchSize)")
     }
     let side = imageSize / patchSize
-    guard side * side <= CLIPConfiguration.maximumPatches else {
+    guard side * side <= ViTConfiguration.maximumPatches else {
       throw ModelError(
         .badValue, file.subject,
-        "clip.vision: \(side) x \(side) patches are over the limit of \(CLIPConfiguration.maximumPatches)")
+        "clip.vision: \(side) x \(side) patches are over the limit of \(ViTConfiguration.maximumPatches)")
     }
     let deviation = try channels("image_std")
     guard deviation.min() > 0 else {
@@ -80,7 +58,7 @@ struct CLIPConfiguration: Sendable {
     shape = VisionShape(
       imageSize: imageSize, patchSize: patchSize, hidden: hidden, heads: heads,
       feedForward: try size("feed_forward_length", 1 << 17),
-      layers: try CLIPConfiguration.layersToRun(file, stored: storedLayers, layout),
+      layers: try ViTConfiguration.layersToRun(file, stored: storedLayers, differences),
       hasClassToken: file.tensor("v.class_embd") != nil, mean: try channels("image_mean"), deviation: deviation)
     epsilon = try file.float("clip.vision.attention.layer_norm_epsilon") ?? 1e-5
     guard epsilon >= 0, epsilon <= 1 else {
@@ -96,11 +74,14 @@ struct CLIPConfiguration: Sendable {
     activation = gelu ? .gelu : silu ? .silu : .geluQuick
   }
 
-  /// An explicit `feature_layer` (0 = the encoder's input, n = the output of layer n) wins; otherwise see `EncoderLayout`.
-  private static func layersToRun(_ file: GGUFFile, stored: Int, _ layout: EncoderLayout) throws -> Int {
+  /// An explicit `feature_layer` (0 = the encoder's input, n = the output of layer n) wins; otherwise all
+  /// stored layers run: files of the usual converter hold only those that feed the projector (24 - 1 for LLaVA-1.5).
+  private static func layersToRun(
+    _ file: GGUFFile, stored: Int, _ differences: PeerDifferences
+  ) throws -> Int {
     let key = "clip.vision.feature_layer"
     guard let features = try file.integers(key), !features.isEmpty else {
-      let layers = layout.skipsLastLayer ? stored - 1 : stored
+      let layers = differences.contains(.skipsLastLayer) ? stored - 1 : stored
       guard layers >= 1 else {
         throw ModelError(.badValue, file.subject, "clip.vision.block_count is \(stored): no layer would run")
       }

@@ -1,0 +1,23 @@
+import OccamCore
+import OccamTensors
+
+/// One layer of a `llama` decoder.
+struct LlamaLayer: Sendable {
+  let attentionNorm: RMSNormWeights
+  let attention: SelfAttention
+  let feedForwardNorm: RMSNormWeights
+  let feedForward: GatedMLP
+
+  init(_ loader: WeightLoader, _ index: Int, _ configuration: LlamaConfiguration, _ rotary: RotaryTable) throws {
+    let prefix = "blk.\(index)."
+    let shape = configuration.shape
+    let epsilon = configuration.rmsEpsilon
+    attentionNorm = try RMSNormWeights(loader, prefix + "attn_norm", shape.hidden, epsilon: epsilon)
+    attention = try SelfAttention(
+      loader, prefix, hidden: shape.hidden, heads: shape.heads, cache: shape.caches[index], epsilon: epsilon,
+      rotary: rotary)
+    feedForwardNorm = try RMSNormWeights(loader, prefix + "ffn_norm", shape.hidden, epsilon: epsilon)
+    feedForward = try GatedMLP(
+      loader, prefix, hidden: shape.hidden, feedForward: shape.feedForward, gate: .silu)
+  }
+}

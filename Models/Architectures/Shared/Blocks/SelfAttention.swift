@@ -1,0 +1,91 @@
+import OccamCore
+import OccamMatmul
+import OccamTensors
+
+/// Self-attention of a text decoder's layer: grouped queries, rotary positions, a KV cache; biases and norms of queries
+/// and keys where the file has them. Shapes are [outputs x inputs]; q = heads * head dimension, kv = KV heads * head
+/// dimension.
+struct SelfAttention: Sendable {
+  let heads: Int
+  let cache: KVCacheShape
+  /// The scores' factor.
+  let scale: Float
+  let rotary: RotaryTable
+  let query: LinearWeights  // [q x hidden]
+  let key: LinearWeights  // [kv x hidden]
+  let value: LinearWeights  // [kv x hidden]
+  let output: LinearWeights  // [hidden x q]
+  let queryNorm: RMSNormWeights?  // [head dimension]
+  let keyNorm: RMSNormWeights?  // [head dimension]
+
+  /// - Parameters:
+  ///   - prefix: of the layer's tensors, "blk.0.".
+  ///   - scale: nil: 1 / sqrt(head dimension).
+  ///   - epsilon: of the norms of queries and keys.
+  init(
+    _ loader: WeightLoader, _ prefix: String, hidden: Int, heads: Int, cache: KVCacheShape, scale: Float? = nil,
+    epsilon: Float, rotary: RotaryTable
+  ) throws {
+    self.heads = heads
+    self.cache = cache
+    self.scale = scale ?? 1 / Float(cache.headDimension).squareRoot()
+    self.rotary = rotary
+    let queries = heads * cache.headDimension
+    let keys = cache.kvHeads * cache.headDimension
+    query = try LinearWeights(loader, prefix + "attn_q", outputs: queries, inputs: hidden)
+    key = try LinearWeights(loader, prefix + "attn_k", outputs: keys, inputs: hidden)
+    value = try LinearWeights(loader, prefix + "attn_v", outputs: keys, inputs: hidden)
+    output = try LinearWeights(loader, prefix + "attn_output", outputs: hidden, inputs: queries)
+    queryNorm = try RMSNormWeights(optional: loader, prefix + "attn_q_norm", cache.headDimension, epsilon: epsilon)
+    keyNorm = try RMSNormWeights(optional: loader, prefix + "attn_k_norm", cache.headDimension, epsilon: epsilon)
+  }
+
+  /// target (+)= Wo attention(RoPE(norm(Wq n)), RoPE(norm(Wk n)), Wv n). All rows are stored; only the rows `outputs`
+  /// attend.
+  /// - Parameters:
+  ///   - normed: n, [rows x hidden].
+  ///   - input: positions, and which rows see which.
+  ///   - scores: attention weights wanted of this layer; the rows are those of `outputs`.
+  ///   - target: [outputs x hidden].
+  func run(
+    _ normed: MatrixView<Float>, _ input: PassInput, _ cache: LayerKVCache, outputs: Range<Int>, scores: ScoreRequest?,
+    into target: MatrixView<Float>, accumulate: Bool, _ compute: Compute
+  ) {
+    let rows = normed.rows
+    let width = self.cache.headDimension
+    let q = compute.view(.query, rows: rows, columns: heads * width)
+    let k = compute.view(.key, rows: rows, columns: self.cache.kvHeads * width)
+    let v = compute.view(.value, rows: rows, columns: self.cache.kvHeads * width)
+    let mixed = compute.view(.mixed, rows: rows, columns: heads * width)
+    let firstEntry = cache.count
+    timed("text.qkv", products(rows, query.weight, key.weight, value.weight)) {
+      compute.matmul.load(normed)
+      compute.matmul.multiply([query.product(into: q), key.product(into: k), value.product(into: v)])
+    }
+    timed("text.rope") {
+      queryNorm?.applyToHeads(q, compute)
+      keyNorm?.applyToHeads(k, compute)
+      guard let positions = input.positions.baseAddress else { return }
+      compute.tensors.rope(q, heads: heads, headDimension: width, positions: positions, table: rotary)
+      compute.tensors.rope(k, heads: self.cache.kvHeads, headDimension: width, positions: positions, table: rotary)
+      cache.append(keys: k, values: v, positions: positions, ops: compute.tensors)
+    }
+    let visibility = input.visibility(in: cache, firstEntry: firstEntry, compute).rows(from: outputs.lowerBound)
+    timed("text.attention", work(outputs, firstEntry: firstEntry)) {
+      compute.tensors.attend(
+        q.slice(rows: outputs), cache: cache, visibility: visibility, heads: heads, scale: scale,
+        into: mixed.slice(rows: outputs), scratch: compute.attention, scores: scores)
+    }
+    timed("text.output", products(outputs.count, output.weight)) {
+      compute.matmul.load(mixed.slice(rows: outputs))
+      output.multiply(into: target, accumulate: accumulate, compute)
+    }
+  }
+
+  /// Row i sees the entries before and rows 0...i, in a sliding window no more than that.
+  private func work(_ rows: Range<Int>, firstEntry: Int) -> MeasuredWork {
+    let mean = Double(firstEntry) + Double(rows.lowerBound + rows.upperBound + 1) / 2
+    let seen = min(mean, Double(cache.window ?? Int.max))
+    return MeasuredWork(operations: 4 * Double(rows.count) * seen * Double(heads * cache.headDimension))
+  }
+}

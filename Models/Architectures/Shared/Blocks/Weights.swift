@@ -1,0 +1,79 @@
+import OccamCore
+import OccamMatmul
+
+/// A linear layer [outputs x inputs] with an optional bias [outputs].
+struct LinearWeights: Sendable {
+  let weight: PackedMatrix
+  let bias: AlignedBuffer<Float>?
+
+  init(_ loader: WeightLoader, _ name: String, outputs: Int, inputs: Int) throws {
+    weight = try loader.matrix(name + ".weight", rows: outputs, columns: inputs)
+    bias = try loader.optionalVector(name + ".bias", count: outputs)
+  }
+
+  /// As a product of a step: y (+)= f(x Wᵀ + b).
+  func product(
+    into y: MatrixView<Float>, accumulate: Bool = false, activation: MatmulProduct.Activation? = nil
+  ) -> MatmulProduct {
+    MatmulProduct(weight, into: y, bias: bias?.pointer, accumulate: accumulate, activation: activation)
+  }
+
+  /// y (+)= f(x Wᵀ + b), x being what `compute.matmul` has loaded.
+  func multiply(
+    into y: MatrixView<Float>, accumulate: Bool = false, activation: MatmulProduct.Activation? = nil,
+    _ compute: Compute
+  ) {
+    compute.matmul.multiply(
+      by: weight, into: y, bias: bias?.pointer, accumulate: accumulate, activation: activation)
+  }
+}
+
+/// A LayerNorm's weight and bias, [hidden] each.
+struct LayerNormWeights: Sendable {
+  let weight: AlignedBuffer<Float>
+  let bias: AlignedBuffer<Float>
+
+  init(_ loader: WeightLoader, _ name: String, _ count: Int) throws {
+    weight = try loader.vector(name + ".weight", count: count)
+    bias = try loader.vector(name + ".bias", count: count)
+  }
+
+  /// nil where the file holds neither of the two; half a norm is an error.
+  init?(optional loader: WeightLoader, _ name: String, _ count: Int) throws {
+    guard loader.has(name + ".weight") || loader.has(name + ".bias") else { return nil }
+    try self.init(loader, name, count)
+  }
+
+  func apply(_ x: MatrixView<Float>, epsilon: Float, into out: MatrixView<Float>, _ compute: Compute) {
+    compute.tensors.layerNorm(x, weight: weight.pointer, bias: bias.pointer, epsilon: epsilon, into: out)
+  }
+}
+
+/// An RMSNorm's weight, [width], and its epsilon.
+struct RMSNormWeights: Sendable {
+  let weight: AlignedBuffer<Float>
+  let epsilon: Float
+
+  init(_ loader: WeightLoader, _ name: String, _ count: Int, epsilon: Float) throws {
+    weight = try loader.vector(name + ".weight", count: count)
+    self.epsilon = epsilon
+  }
+
+  /// nil where the file has no such norm.
+  init?(optional loader: WeightLoader, _ name: String, _ count: Int, epsilon: Float) throws {
+    guard loader.has(name + ".weight") else { return nil }
+    try self.init(loader, name, count, epsilon: epsilon)
+  }
+
+  /// Each row for itself; `out` may be `x`.
+  func apply(_ x: MatrixView<Float>, into out: MatrixView<Float>, _ compute: Compute) {
+    compute.tensors.rmsNorm(x, weight: weight.pointer, epsilon: epsilon, into: out)
+  }
+
+  /// Each head of each row for itself, in place: x is rows x (heads * width), its rows packed without gaps.
+  func applyToHeads(_ x: MatrixView<Float>, _ compute: Compute) {
+    precondition(x.stride == x.columns && x.columns % weight.count == 0, "RMSNorm: rows that divide into heads")
+    let heads = MatrixView(x.pointer, rows: x.rows * (x.columns / weight.count), columns: weight.count)
+    apply(heads, into: heads, compute)
+  }
+}

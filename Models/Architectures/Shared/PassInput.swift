@@ -1,0 +1,72 @@
+import OccamCore
+import OccamTensors
+
+/// What a decoder's layers run over: some rows of a prompt, or the token being decoded.
+package struct PassInput {
+  /// [rows x hidden], changed in place.
+  package var hidden: MatrixView<Float>
+  /// One a row, `t` ascending.
+  package var positions: UnsafeBufferPointer<Position>
+  /// Runs of rows that see each other in both directions, as an image does in some models; ascending, disjoint.
+  package var bidirectional: [Range<Int>]
+  /// Attention weights wanted of the last layer of the group.
+  package var scores: ScoreRequest?
+  /// After the group only the last row is wanted; the last layer computes no other.
+  package var lastRowOnly: Bool
+
+  package init(
+    hidden: MatrixView<Float>, positions: UnsafeBufferPointer<Position>, bidirectional: [Range<Int>] = [],
+    scores: ScoreRequest? = nil, lastRowOnly: Bool = false
+  ) {
+    precondition(hidden.rows == positions.count, "PassInput: one position a row")
+    self.hidden = hidden
+    self.positions = positions
+    self.bidirectional = bidirectional
+    self.scores = scores
+    self.lastRowOnly = lastRowOnly
+  }
+
+  /// Which entries of a layer's cache each row sees: those before it, as far as the layer's window reaches, and the rest
+  /// of its bidirectional run. Windows count positions, not entries.
+  /// - Parameters: cache: holds this pass's rows already; firstEntry: the entry of row 0.
+  func visibility(in cache: LayerKVCache, firstEntry: Int, _ compute: Compute) -> Visibility {
+    let reach = cache.shape.window.flatMap { window -> Int? in
+      guard let last = positions.last, cache.firstEntry(at: firstSeen(last, window)) > 0 else { return nil }
+      return window
+    }
+    if reach == nil, bidirectional.isEmpty { return .causal(first: firstEntry) }
+    let ranges = compute.visibleRanges(hidden.rows)
+    for row in 0..<hidden.rows {
+      let from = reach.map { cache.firstEntry(at: firstSeen(positions[row], $0)) } ?? 0
+      ranges[row] = VisibleRange(from: Int32(from), to: Int32(firstEntry + row + 1))
+    }
+    for run in bidirectional {
+      for row in run {
+        ranges[row].from = min(ranges[row].from, Int32(firstEntry + run.lowerBound))
+        ranges[row].to = Int32(firstEntry + run.upperBound)
+      }
+    }
+    return .ranges(UnsafePointer(ranges))
+  }
+
+  private func firstSeen(_ position: Position, _ window: Int) -> Int32 {
+    Int32(clamping: Int(position.t) - window + 1)
+  }
+}
+
+extension PassInput {
+  /// The rows of layer `index` that are wanted behind it, when `group` runs.
+  func wantedRows(of index: Int, in group: Range<Int>) -> Range<Int> {
+    lastRowOnly && index == group.upperBound - 1 ? max(hidden.rows - 1, 0)..<hidden.rows : 0..<hidden.rows
+  }
+
+  /// The attention weights wanted of layer `index`: the group's last layer has them.
+  func scores(of index: Int, in group: Range<Int>) -> ScoreRequest? { index == group.upperBound - 1 ? scores : nil }
+}
+
+extension TimingTable {
+  /// Names what follows after the kind of pass and its layers, from 1.
+  func begin(pass rows: Int, layers: Range<Int>) {
+    begin(group: "\(rows == 1 ? "decode" : "prefill") \(layers.lowerBound + 1)-\(layers.upperBound)")
+  }
+}

@@ -1,0 +1,110 @@
+import OccamCore
+import OccamImages
+import OccamPruning
+
+/// How an encoder's patches become the tokens that the language model sees.
+package enum TokenMerge: Sendable, Equatable {
+  /// One token a patch.
+  case none
+  /// `side` x `side` patches become one token, their features one behind the other, row by row (pixel shuffle).
+  case concatenate(side: Int)
+  /// `side` x `side` patches become one token, the mean of their features (average pooling).
+  case average(side: Int)
+
+  /// Sides of the square of patches in a token.
+  package var side: Int {
+    switch self {
+    case .none: 1
+    case .concatenate(let side), .average(let side): side
+    }
+  }
+
+  /// Width of a token's features.
+  package func width(hidden: Int) -> Int {
+    if case .concatenate(let side) = self { return hidden * side * side }
+    return hidden
+  }
+
+  /// Tokens of a tile.
+  package func tokens(_ shape: VisionShape) -> Int {
+    let perSide = shape.patchesPerSide / side
+    return perSide * perSide
+  }
+
+  /// A token's score is the mean of its patches'. The register is alone in its group and fills it with copies of itself.
+  package func merge(_ encoded: EncodedPatches, grid: TokenGrid) -> EncodedTile {
+    let side = side
+    guard side > 1 else {
+      return EncodedTile(
+        features: encoded.features, width: encoded.hidden, hasRegister: encoded.hasRegister, grid: grid,
+        scores: encoded.tokenScores)
+    }
+    let merged = grid.merged(side)
+    let width = width(hidden: encoded.hidden)
+    let features = AlignedBuffer<Float>(count: (merged.count + (encoded.hasRegister ? 1 : 0)) * width)
+    let target = MatrixView(features, rows: merged.count + (encoded.hasRegister ? 1 : 0), columns: width)
+    for token in 0..<merged.count {
+      let first = token / merged.columns * side * grid.columns + token % merged.columns * side
+      for part in 0..<side * side {
+        add(encoded.rows.row(first + part / side * grid.columns + part % side), part, encoded.hidden, target.row(token))
+      }
+    }
+    if encoded.hasRegister {
+      for part in 0..<side * side {
+        add(encoded.rows.row(encoded.patches), part, encoded.hidden, target.row(merged.count))
+      }
+    }
+    let scores = encoded.tokenScores?.merged(groups: merged.count) { patch in
+      patch / grid.columns / side * merged.columns + patch % grid.columns / side
+    }
+    return EncodedTile(
+      features: features, width: width, hasRegister: encoded.hasRegister, grid: merged, scores: scores)
+  }
+
+  private func add(_ patch: UnsafePointer<Float>, _ part: Int, _ hidden: Int, _ token: UnsafeMutablePointer<Float>) {
+    if case .concatenate = self {
+      (token + part * hidden).update(from: patch, count: hidden)
+    } else {
+      let share = 1 / Float(side * side)
+      for index in 0..<hidden { token[index] += patch[index] * share }
+    }
+  }
+}
+
+/// One tile behind the encoder: what stage I chooses from and the projector takes.
+package struct EncodedTile: Sendable {
+  /// One row a token, then the register's if there is one: [tokens + register x width].
+  package let features: AlignedBuffer<Float>
+  package let width: Int
+  package let hasRegister: Bool
+  /// Where the tokens lie on the photo.
+  package let grid: TokenGrid
+  /// Stage I scores of the tokens and what they are held against; nil when the encoder was not asked for them.
+  package let scores: TokenScores?
+
+  package init(
+    features: AlignedBuffer<Float>, width: Int, hasRegister: Bool, grid: TokenGrid, scores: TokenScores?
+  ) {
+    self.features = features
+    self.width = width
+    self.hasRegister = hasRegister
+    self.grid = grid
+    self.scores = scores
+  }
+
+  /// The register not counted.
+  package var tokens: Int { grid.count }
+  package var rows: MatrixView<Float> {
+    MatrixView(features, rows: tokens + (hasRegister ? 1 : 0), columns: width)
+  }
+}
+
+extension EncodedPatches {
+  /// The scores as stage I compares them: against the register's, or against their own mean.
+  package var tokenScores: TokenScores? {
+    guard let scores else { return nil }
+    let visual = Array(scores.prefix(patches))
+    guard hasRegister, let register = scores.last else { return TokenScores(scores: visual) }
+    return TokenScores(scores: visual, reference: register, kind: .register)
+  }
+}

@@ -1,0 +1,70 @@
+import OccamCore
+import OccamImages
+
+/// What a file's header says about its vision part: sizes, how pictures are cut, how wide an embedding is. No weights.
+package struct VisionPlan: Sendable {
+  package let shape: VisionShape
+  package let merge: TokenMerge
+  package let processor: any ImageProcessor
+  /// Width of an image's embeddings.
+  package let outputs: Int
+
+  package init(shape: VisionShape, merge: TokenMerge = .none, processor: any ImageProcessor, outputs: Int) {
+    self.shape = shape
+    self.merge = merge
+    self.processor = processor
+    self.outputs = outputs
+  }
+
+  /// Tokens of one tile, before anything is dropped.
+  package var tokensPerTile: Int { merge.tokens(shape) }
+}
+
+/// Picture -> tiles -> features -> embeddings: all a family needs to see.
+package struct VisionModel: Sendable {
+  package let plan: VisionPlan
+  package let encoder: any VisionEncoder
+  package let projector: any Projector
+  /// Embeddings that frames name, [outputs] each.
+  package let learned: [String: AlignedBuffer<Float>]
+  package let chat: ChatDefaults
+
+  package init(
+    plan: VisionPlan, encoder: any VisionEncoder, projector: any Projector,
+    learned: [String: AlignedBuffer<Float>] = [:], chat: ChatDefaults
+  ) {
+    self.plan = plan
+    self.encoder = encoder
+    self.projector = projector
+    self.learned = learned
+    self.chat = chat
+  }
+
+  package var weightBytes: Int {
+    encoder.weightBytes + projector.weightBytes + learned.values.reduce(0) { $0 + $1.byteCount }
+  }
+
+  /// Features of one tile, with stage I's scores if they are asked for.
+  package func encode(
+    _ tile: PreparedImage, request: EncoderRequest, compute: Compute
+  ) throws(Cancelled) -> EncodedTile {
+    let encoded = try encoder.encode(tile, request: request, compute: compute, observer: nil)
+    return plan.merge.merge(encoded, grid: TokenGrid(of: tile, patch: plan.shape.patchSize))
+  }
+}
+
+/// What a family's conversations look like where its files do not say.
+package struct ChatDefaults: Sendable {
+  /// Name of the built-in format for files without a template.
+  package let format: String
+  /// Texts that end a reply of that format.
+  package let stops: [String]
+  /// What the family's templates write for an image.
+  package let placeholders: [String]
+
+  package init(format: String, stops: [String] = [], placeholders: [String]) {
+    self.format = format
+    self.stops = stops
+    self.placeholders = placeholders
+  }
+}

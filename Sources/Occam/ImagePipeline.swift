@@ -1,0 +1,120 @@
+import OccamCore
+import OccamImages
+import OccamModels
+import OccamPruning
+import OccamTokenizer
+
+/// Image file -> pixels -> tiles -> encoder -> stage I -> projector.
+struct ImagePipeline {
+  let vision: VisionModel
+  let tokenizer: Tokenizer
+  let compute: Compute
+
+  struct Timings {
+    var decode = 0.0
+    var encode = 0.0
+  }
+
+  static func read(_ source: ImageSource) throws(OccamError) -> [UInt8] {
+    switch source {
+    case .bytes(let bytes, _): return bytes
+    case .file(let path): return try translating(path) { try Files.read(path) }
+    }
+  }
+
+  func encode(
+    name: String, bytes: [UInt8], selector: (any VisualTokenSelector)?, timings: inout Timings
+  ) throws(OccamError) -> SessionImage {
+    let photo = try encode(name: name, bytes: bytes, wantsScores: selector != nil, register: selector?.register)
+    timings.decode += photo.decodeTime
+    timings.encode += photo.encodeTime
+    return project(photo, selector: selector, timings: &timings)
+  }
+
+  func project(
+    _ photo: EncodedPhoto, selector: (any VisualTokenSelector)?, timings: inout Timings
+  ) -> SessionImage {
+    let start = Clock.nanoseconds()
+    defer { timings.encode += Clock.milliseconds(since: start) }
+    return project(photo, selector: selector)
+  }
+
+  func encode(
+    name: String, bytes: [UInt8], wantsScores: Bool, register: RegisterPlan?
+  ) throws(OccamError) -> EncodedPhoto {
+    let start = Clock.nanoseconds()
+    let picture = vision.plan.processor.prepare(try translating(name) { try decodeImage(bytes, subject: name) })
+    let decodeTime = Clock.milliseconds(since: start)
+    let request = EncoderRequest(wantsScores: wantsScores, register: register)
+    let tiles = try translating(name) { try encode(picture, request) }
+    return EncodedPhoto(
+      name: name, bytes: bytes, frame: picture.layout.frame, tiles: tiles, decodeTime: decodeTime,
+      encodeTime: Clock.milliseconds(since: start) - decodeTime)
+  }
+
+  /// Tile by tile, each a turn of its own on the model's threads: a tile has rows enough for the kernels, and only one is
+  /// in memory.
+  func encode(_ picture: PreparedPicture, _ request: EncoderRequest) throws(Cancelled) -> [EncodedTile] {
+    let report = compute.progress
+    defer { compute.progress = report }
+    var tiles: [EncodedTile] = []
+    for index in 0..<picture.layout.tiles {
+      let count = Double(picture.layout.tiles)
+      compute.progress = { report((Double(index) + $0) / count) }
+      let tile = picture.tile(index)
+      tiles.append(
+        try compute.team.pass { () throws(Cancelled) in
+          try vision.encode(tile, request: request, compute: compute)
+        })
+    }
+    return tiles
+  }
+
+  /// Stage I, then only what survives it through the projector.
+  func project(_ photo: EncodedPhoto, selector: (any VisualTokenSelector)?) -> SessionImage {
+    let tiles = photo.tiles.map { tile in
+      compute.team.pass {
+        let keep = stageOne(tile, selector)
+        let embeddings = project(tile, rows: keep.kept + (tile.hasRegister ? [tile.tokens] : []))
+        return SessionTile(
+          grid: tile.grid, embeddings: embeddings, stageOne: keep, hasRegister: tile.hasRegister)
+      }
+    }
+    let frame = photo.frame.compactMap { item -> FramePiece? in
+      switch item {
+      case .text(let text): .marker(tokenizer.encode(text, addSpecial: false, parseSpecial: true))
+      case .tokens(let tile, let range): .tokens(tile: tile, range)
+      case .learned(let name): vision.learned[name].map { .learned($0) }
+      }
+    }
+    return SessionImage(
+      name: photo.name, bytes: photo.bytes, tiles: tiles, frame: frame, settings: StageOneSettings(selector))
+  }
+
+  /// Projected rows of a tile's features, [rows x text width].
+  private func project(_ tile: EncodedTile, rows: [Int]) -> AlignedBuffer<Float> {
+    let source = tile.rows
+    let gathered = compute.view(.patches, rows: rows.count, columns: tile.width)
+    for (target, row) in rows.enumerated() {
+      gathered.row(target).update(from: source.row(row), count: tile.width)
+    }
+    let outputs = vision.projector.outputs
+    let embeddings = AlignedBuffer<Float>(count: rows.count * outputs, zeroed: false)
+    vision.projector.project(
+      gathered, into: MatrixView(embeddings, rows: rows.count, columns: outputs), compute: compute)
+    return embeddings
+  }
+
+  private func stageOne(_ tile: EncodedTile, _ selector: (any VisualTokenSelector)?) -> KeepList {
+    guard let selector else { return .everything(tile.tokens) }
+    // Kept alive until the selector is done with the view of it.
+    var projected: AlignedBuffer<Float>?
+    defer { withExtendedLifetime(projected) {} }
+    return selector.behindEncoder(
+      EncodedTokens(count: tile.tokens, scores: tile.scores) {
+        let buffer = projected ?? project(tile, rows: Array(0..<tile.tokens))
+        projected = buffer
+        return MatrixView(buffer, rows: tile.tokens, columns: vision.projector.outputs)
+      })
+  }
+}
