@@ -14,11 +14,15 @@ package enum ModelRegistry {
     TextEntry("qwen3", { try LlamaConfiguration($0, prefix: "qwen3").shape }) {
       try LlamaDecoder($0, prefix: "qwen3", pairing: .halves)
     },
+    TextEntry("gemma3", { try Gemma3Configuration($0).shape }, load: Gemma3Decoder.init),
   ]
 
   /// The first that matches.
   private static let encoders: [VisionEntry] = [
-    VisionEntry("mlp", plan: LLaVA.plan, load: LLaVA.load)
+    VisionEntry("mlp", where: LLaVANeXT.matches, plan: LLaVANeXT.plan, load: LLaVANeXT.load),
+    VisionEntry("mlp", plan: LLaVA.plan, load: LLaVA.load),
+    VisionEntry("idefics3", plan: Idefics3.plan, load: Idefics3.load),
+    VisionEntry("gemma3", plan: Gemma3Vision.plan, load: Gemma3Vision.load),
   ]
 
   /// A text model: `general.architecture`, its sizes, its weights.

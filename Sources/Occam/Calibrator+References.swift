@@ -12,7 +12,7 @@ extension Calibrator {
   }
 
   func candidate(
-    _ reference: ReferenceKind, _ plan: RegisterPlan, _ after: Sinks, _ prepared: [PreparedImage],
+    _ reference: ReferenceKind, _ plan: RegisterPlan, _ after: Sinks, _ prepared: [CalibrationTile],
     _ samples: [CalibrationSample], _ options: Options, _ progress: (String) -> Void
   ) throws(OccamError) -> Candidate {
     progress("\(reference.rawValue): thresholds")

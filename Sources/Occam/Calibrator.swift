@@ -93,7 +93,9 @@ public final class Calibrator {
     let images = samples.map(\.image).filter { seen.insert($0).inserted }
     let pictures = try images.map { path throws(OccamError) in try prepare(path) }
     // Each tile has a softmax, and so a register, of its own.
-    let prepared = pictures.flatMap { picture in (0..<picture.layout.tiles).map { picture.tile($0) } }
+    let prepared = pictures.flatMap { picture in
+      picture.layout.tiles.enumerated().map { CalibrationTile(image: picture.tile($0), window: $1) }
+    }
     meanTokens = Double(pictures.reduce(0) { $0 + $1.layout.imageTokens }) / Double(images.count)
     let before = try sinks(prepared, nil)
     var candidates: [Candidate] = []
@@ -129,6 +131,12 @@ public final class Calibrator {
     return vision.plan.processor.prepare(try translating(path) { try decodeImage(bytes, subject: path) })
   }
 
+  /// A tile of a photo, and which of its tokens count.
+  struct CalibrationTile {
+    let image: PreparedImage
+    let window: TokenWindow
+  }
+
   // MARK: Register neurons
 
   struct Sinks {
@@ -138,7 +146,7 @@ public final class Calibrator {
 
   /// Two runs an image: the norms name the outlier patches, then the activations at them are summed.
   private func registerPlan(
-    _ images: [PreparedImage], _ before: Sinks, _ options: Options, _ progress: (String) -> Void
+    _ images: [CalibrationTile], _ before: Sinks, _ options: Options, _ progress: (String) -> Void
   ) throws(OccamError) -> (RegisterPlan, after: Sinks) {
     var finder = RegisterNeuronFinder(layers: vision.plan.shape.layers, channels: vision.plan.shape.feedForward)
     for image in images {
@@ -168,7 +176,7 @@ public final class Calibrator {
     return (plan, after)
   }
 
-  private func sinks(_ images: [PreparedImage], _ plan: RegisterPlan?) throws(OccamError) -> Sinks {
+  private func sinks(_ images: [CalibrationTile], _ plan: RegisterPlan?) throws(OccamError) -> Sinks {
     var sinks = Sinks()
     for image in images {
       let norms = NormObserver()
@@ -180,12 +188,12 @@ public final class Calibrator {
   }
 
   private func encode(
-    _ image: PreparedImage, _ plan: RegisterPlan?, _ observer: EncoderObserver
+    _ tile: CalibrationTile, _ plan: RegisterPlan?, _ observer: EncoderObserver
   ) throws(OccamError) -> EncodedPatches {
     try translating("calibration") {
       try compute.team.pass {
         try vision.encoder.encode(
-          image, request: EncoderRequest(wantsScores: true, register: plan), compute: compute, observer: observer)
+          tile.image, request: EncoderRequest(wantsScores: true, register: plan), compute: compute, observer: observer)
       }
     }
   }
@@ -194,13 +202,12 @@ public final class Calibrator {
 
   /// The lambda1 that keeps the wanted share on average: the quantile of all s1(v) / s1(reference).
   func stageOneLambda(
-    _ images: [PreparedImage], _ register: RegisterPlan?, _ options: Options
+    _ images: [CalibrationTile], _ register: RegisterPlan?, _ options: Options
   ) throws(OccamError) -> Float {
     var relative: [Float] = []
     for image in images {
       let encoded = try encode(image, register, NormObserver())
-      let grid = TokenGrid(of: image, patch: vision.plan.shape.patchSize)
-      guard let tokens = vision.plan.merge.merge(encoded, grid: grid).scores else { continue }
+      guard let tokens = vision.tokens(encoded, of: image.image, window: image.window).scores else { continue }
       relative += tokens.scores.indices.map { tokens.relative($0) }.filter(\.isFinite)
     }
     relative.sort(by: >)

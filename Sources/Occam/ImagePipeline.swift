@@ -58,13 +58,13 @@ struct ImagePipeline {
     let report = compute.progress
     defer { compute.progress = report }
     var tiles: [EncodedTile] = []
-    for index in 0..<picture.layout.tiles {
-      let count = Double(picture.layout.tiles)
+    for (index, window) in picture.layout.tiles.enumerated() {
+      let count = Double(picture.layout.tiles.count)
       compute.progress = { report((Double(index) + $0) / count) }
       let tile = picture.tile(index)
       tiles.append(
         try compute.team.pass { () throws(Cancelled) in
-          try vision.encode(tile, request: request, compute: compute)
+          try vision.encode(tile, window: window, request: request, compute: compute)
         })
     }
     return tiles

@@ -28,7 +28,7 @@ struct CanvasProcessor: ImageProcessor {
 
   init(_ shape: VisionShape) { self.shape = shape }
 
-  func layout(width: Int, height: Int) -> PictureLayout { .single(tokens: shape.patches) }
+  func layout(width: Int, height: Int) -> PictureLayout { .single(side: shape.patchesPerSide) }
 
   func prepare(_ image: Image) -> PreparedPicture {
     let (shape, layout) = (shape, layout(width: image.width, height: image.height))

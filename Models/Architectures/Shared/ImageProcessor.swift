@@ -8,19 +8,34 @@ package protocol ImageProcessor: Sendable {
   func prepare(_ image: Image) -> PreparedPicture
 }
 
+/// A part of a tile's grid of tokens: what lies outside shows padding and goes nowhere.
+package struct TokenWindow: Sendable, Equatable {
+  package var rows: Range<Int>
+  package var columns: Range<Int>
+
+  package init(rows: Range<Int>, columns: Range<Int>) {
+    self.rows = rows
+    self.columns = columns
+  }
+
+  package var count: Int { rows.count * columns.count }
+}
+
 /// Tiles of one picture, and what the prompt holds for it.
 package struct PictureLayout: Sendable, Equatable {
-  package var tiles: Int
+  /// Of each tile the tokens that count; they are numbered row by row.
+  package var tiles: [TokenWindow]
   package var frame: [FrameItem]
 
-  package init(tiles: Int, frame: [FrameItem]) {
+  package init(tiles: [TokenWindow], frame: [FrameItem]) {
     self.tiles = tiles
     self.frame = frame
   }
 
-  /// One tile and nothing around it.
-  package static func single(tokens: Int) -> PictureLayout {
-    PictureLayout(tiles: 1, frame: [.tokens(tile: 0, 0..<tokens)])
+  /// One tile of `side` x `side` tokens, and what stands around it.
+  package static func single(side: Int, before: [FrameItem] = [], after: [FrameItem] = []) -> PictureLayout {
+    let window = TokenWindow(rows: 0..<side, columns: 0..<side)
+    return PictureLayout(tiles: [window], frame: before + [.tokens(tile: 0, 0..<window.count)] + after)
   }
 
   /// Image tokens: those of all tiles, and learned ones; markers are text.
@@ -39,7 +54,7 @@ package struct PictureLayout: Sendable, Equatable {
 package enum FrameItem: Sendable, Equatable {
   /// Markers, whose special tokens are parsed. Neither image tokens nor a part of the question.
   case text(String)
-  /// Some of a tile's tokens, in its own numbering.
+  /// Some of a tile's tokens, numbered within its window.
   case tokens(tile: Int, Range<Int>)
   /// An embedding that the file stores by this name, one token: the end of an image's row, say.
   case learned(String)

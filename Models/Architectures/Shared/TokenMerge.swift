@@ -25,11 +25,8 @@ package enum TokenMerge: Sendable, Equatable {
     return hidden
   }
 
-  /// Tokens of a tile.
-  package func tokens(_ shape: VisionShape) -> Int {
-    let perSide = shape.patchesPerSide / side
-    return perSide * perSide
-  }
+  /// Tokens on each side of a tile.
+  package func tokensPerSide(_ shape: VisionShape) -> Int { shape.patchesPerSide / side }
 
   /// A token's score is the mean of its patches'. The register is alone in its group and fills it with copies of itself.
   package func merge(_ encoded: EncodedPatches, grid: TokenGrid) -> EncodedTile {
@@ -90,6 +87,25 @@ package struct EncodedTile: Sendable {
     self.hasRegister = hasRegister
     self.grid = grid
     self.scores = scores
+  }
+
+  /// The tokens inside `window` alone, with the register.
+  package func cropped(to window: TokenWindow) -> EncodedTile {
+    guard window.count != tokens else { return self }
+    let kept = window.rows.flatMap { row in window.columns.map { row * grid.columns + $0 } }
+    let rows = kept + (hasRegister ? [tokens] : [])
+    let cropped = AlignedBuffer<Float>(count: rows.count * width, zeroed: false)
+    for (target, row) in rows.enumerated() {
+      (cropped.pointer + target * width).update(from: self.rows.row(row), count: width)
+    }
+    let scores = scores.map { scores in
+      let left = kept.map { scores.scores[$0] }
+      return scores.kind == .mean
+        ? TokenScores(scores: left) : TokenScores(scores: left, reference: scores.reference, kind: scores.kind)
+    }
+    return EncodedTile(
+      features: cropped, width: width, hasRegister: hasRegister,
+      grid: grid.cropped(rows: window.rows, columns: window.columns), scores: scores)
   }
 
   /// The register not counted.

@@ -16,8 +16,6 @@ package struct VisionPlan: Sendable {
     self.outputs = outputs
   }
 
-  /// Tokens of one tile, before anything is dropped.
-  package var tokensPerTile: Int { merge.tokens(shape) }
 }
 
 /// Picture -> tiles -> features -> embeddings: all a family needs to see.
@@ -44,12 +42,17 @@ package struct VisionModel: Sendable {
     encoder.weightBytes + projector.weightBytes + learned.values.reduce(0) { $0 + $1.byteCount }
   }
 
-  /// Features of one tile, with stage I's scores if they are asked for.
+  /// Features of one tile's tokens inside `window`, with stage I's scores if they are asked for.
   package func encode(
-    _ tile: PreparedImage, request: EncoderRequest, compute: Compute
+    _ tile: PreparedImage, window: TokenWindow, request: EncoderRequest, compute: Compute
   ) throws(Cancelled) -> EncodedTile {
     let encoded = try encoder.encode(tile, request: request, compute: compute, observer: nil)
-    return plan.merge.merge(encoded, grid: TokenGrid(of: tile, patch: plan.shape.patchSize))
+    return tokens(encoded, of: tile, window: window)
+  }
+
+  /// An encoder's patches as the tokens of a tile.
+  package func tokens(_ encoded: EncodedPatches, of tile: PreparedImage, window: TokenWindow) -> EncodedTile {
+    plan.merge.merge(encoded, grid: TokenGrid(of: tile, patch: plan.shape.patchSize)).cropped(to: window)
   }
 }
 

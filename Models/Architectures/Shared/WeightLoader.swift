@@ -63,16 +63,36 @@ package final class WeightLoader {
     return try pack(info, format, rows: rows, columns: dimensions.reduce(1, *))
   }
 
-  private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {
-    var target = format
-    if let wanted = requantizesFloats, !format.isQuantized, columns % wanted.blockSize == 0 { target = wanted }
-    let packed = try withBytes(info) { stored in
-      try PackedMatrix(
-        rows: rows, columns: columns, format: target, source: stored, stored: format,
-        limitsSums: true, kernels: kernels, team: team, arena: arena)
+  /// A matrix that the file stores transposed: ggml dimensions [rows, columns]. It passes through floats.
+  package func transposedMatrix(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
+    let (info, format) = try require(name, [rows, columns])
+    let stored = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
+    withBytes(info) { bytes in
+      if let source = bytes.baseAddress { format.decode(source, count: rows * columns, into: stored.pointer) }
     }
+    let turned = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
+    for row in 0..<rows {
+      for column in 0..<columns { turned.pointer[row * columns + column] = stored.pointer[column * rows + row] }
+    }
+    let packed = try pack(UnsafeRawBufferPointer(turned.buffer), .f32, rows: rows, columns: columns)
     account(info, packed.byteCount)
     return packed
+  }
+
+  private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {
+    let packed = try withBytes(info) { try pack($0, format, rows: rows, columns: columns) }
+    account(info, packed.byteCount)
+    return packed
+  }
+
+  private func pack(
+    _ stored: UnsafeRawBufferPointer, _ format: QuantFormat, rows: Int, columns: Int
+  ) throws -> PackedMatrix {
+    var target = format
+    if let wanted = requantizesFloats, !format.isQuantized, columns % wanted.blockSize == 0 { target = wanted }
+    return try PackedMatrix(
+      rows: rows, columns: columns, format: target, source: stored, stored: format, limitsSums: true, kernels: kernels,
+      team: team, arena: arena)
   }
 
   /// The tensor's stored bytes, which are valid during `body`: the mapped file's, or made for the occasion.

@@ -49,6 +49,17 @@ package struct TokenGrid: Sendable, Equatable {
 
   package var count: Int { columns * rows }
 
+  /// A part of the grid.
+  package func cropped(rows: Range<Int>, columns: Range<Int>) -> TokenGrid {
+    precondition(
+      rows.lowerBound >= 0 && rows.upperBound <= self.rows && columns.lowerBound >= 0
+        && columns.upperBound <= self.columns, "TokenGrid: a part outside")
+    var placement = placement
+    placement.x -= columns.lowerBound * patch
+    placement.y -= rows.lowerBound * patch
+    return TokenGrid(columns: columns.count, rows: rows.count, patch: patch, placement: placement)
+  }
+
   /// The grid of tokens that hold `side` x `side` of these; what is left over at the right and below is shown by none.
   package func merged(_ side: Int) -> TokenGrid {
     TokenGrid(columns: columns / side, rows: rows / side, patch: patch * side, placement: placement)

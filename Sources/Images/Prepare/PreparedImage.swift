@@ -31,9 +31,10 @@ package struct ImagePlacement: Sendable, Equatable {
   /// Size of the (oriented) picture before scaling.
   package let originalWidth: Int
   package let originalHeight: Int
-  /// Where the scaled picture lies on the canvas, in canvas pixels; what is around it is padding.
-  package let x: Int
-  package let y: Int
+  /// Where the scaled picture lies on the canvas, in canvas pixels; what is around it is padding. Of a tile, the canvas
+  /// is the tile alone, and the picture may begin left of it or above.
+  package var x: Int
+  package var y: Int
   package let width: Int
   package let height: Int
 

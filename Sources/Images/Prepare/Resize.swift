@@ -1,3 +1,4 @@
+import Glibc
 import OccamCore
 
 /// The filters of Pillow's `Image.resize` that vision models use.
@@ -5,12 +6,15 @@ package enum ResizeFilter: Sendable {
   case bilinear
   /// Catmull-Rom: cubic convolution with a = -0.5.
   case bicubic
+  /// A sinc windowed by a wider one, three lobes a side.
+  case lanczos
 
   /// Distance from the centre, in source pixels when not shrinking, beyond which the filter is zero.
   fileprivate var support: Double {
     switch self {
     case .bilinear: 1
     case .bicubic: 2
+    case .lanczos: 3
     }
   }
 
@@ -22,6 +26,9 @@ package enum ResizeFilter: Sendable {
       let a = -0.5
       if x < 1 { return ((a + 2) * x - (a + 3)) * x * x + 1 }
       return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0
+    case .lanczos:
+      func sinc(_ x: Double) -> Double { x == 0 ? 1 : sin(x * .pi) / (x * .pi) }
+      return x < 3 ? sinc(x) * sinc(x / 3) : 0
     }
   }
 }
