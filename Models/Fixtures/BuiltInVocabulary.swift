@@ -6,6 +6,7 @@ package struct BuiltInVocabulary: Sendable {
     case normal = 1
     case unknown = 2
     case control = 3
+    case userDefined = 4
     case unused = 5
     case byte = 6
   }
@@ -16,11 +17,13 @@ package struct BuiltInVocabulary: Sendable {
   /// Whether a reader can make something of the piece alone: a word, a sign.
   package private(set) var isReadable: [Bool] = []
 
-  /// - Parameter minimumCount: fills up to it with pieces that no text holds.
-  package init(minimumCount: Int = 0) {
-    append("<unk>", .unknown, score: 0)
-    append("<s>", .control, score: 0)
-    append("</s>", .control, score: 0, isReadable: true)
+  /// - Parameters:
+  ///   - leading: tokens before the bytes; Llama's three if nil.
+  ///   - minimumCount: fills up to it with pieces that no text holds.
+  package init(leading: [(piece: String, kind: Kind)]? = nil, minimumCount: Int = 0) {
+    for (piece, kind) in leading ?? [("<unk>", .unknown), ("<s>", .control), ("</s>", .control)] {
+      append(piece, kind, score: 0, isReadable: piece == "</s>")
+    }
     for byte in 0..<256 {
       let digits = String(byte, radix: 16, uppercase: true)
       append("<0x\(digits.count == 1 ? "0" : "")\(digits)>", .byte, score: 0)

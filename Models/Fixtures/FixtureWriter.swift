@@ -5,39 +5,39 @@ import OccamQuantFormats
 /// Where a fixture was written.
 package struct FixtureFiles: Sendable, Equatable {
   package let text: String
-  /// The mmproj; nil when `text` holds both models.
+  /// The mmproj; nil when `text` holds both models, or the family reads text only.
   package let projector: String?
 }
 
 extension FixtureSpec {
   /// Writes `NAME-TYPE.gguf` and `mmproj-NAME-TYPE.gguf`, or `NAME-TYPE-fused.gguf` holding both, into a folder that
-  /// exists. The bytes depend on the specification and the types alone.
+  /// exists; a text-only model is one file either way. The bytes depend on the specification and the types alone.
   /// - Parameter projectorType: weight type of the mmproj; `type` if nil. A fused file takes it for its `v.*` and `mm.*`.
   package func write(
     to folder: String, type: FixtureType, projectorType: FixtureType? = nil, isFused: Bool = false
   ) throws(GGUFError) -> FixtureFiles {
     let projectorType = projectorType ?? type
-    let vocabulary = try VocabularyMetadata(self.vocabulary)
+    let vocabulary = try VocabularyMetadata(self.vocabulary, family)
     var writer = GGUFWriter()
     for entry in textMetadata(type) + vocabulary.entries { writer.set(entry.key, entry.value) }
-    try add(text.tensors(vocabularySize: vocabulary.count, rowScale: vocabulary.rowScale), type, to: &writer)
-    let visionTensors = vision.tensors(textWidth: text.width)
-    if isFused {
+    try add(family.textTensors(text, vocabulary), type, to: &writer)
+    let visionTensors = hasVision ? family.visionTensors(self) : []
+    if isFused, hasVision {
       for entry in visionMetadata(projectorType, isFused: true) { writer.set(entry.key, entry.value) }
       try add(visionTensors, projectorType, to: &writer)
       let path = "\(folder)/\(name)-\(type.rawValue)-fused.gguf"
       try writer.write(to: path)
       return FixtureFiles(text: path, projector: nil)
     }
+    let path = "\(folder)/\(name)-\(type.rawValue).gguf"
+    try writer.write(to: path)
+    guard hasVision else { return FixtureFiles(text: path, projector: nil) }
     var projector = GGUFWriter()
     for entry in visionMetadata(projectorType) { projector.set(entry.key, entry.value) }
     try add(visionTensors, projectorType, to: &projector)
-    let files = FixtureFiles(
-      text: "\(folder)/\(name)-\(type.rawValue).gguf",
-      projector: "\(folder)/mmproj-\(name)-\(projectorType.rawValue).gguf")
-    try writer.write(to: files.text)
-    if let path = files.projector { try projector.write(to: path) }
-    return files
+    let projectorPath = "\(folder)/mmproj-\(name)-\(projectorType.rawValue).gguf"
+    try projector.write(to: projectorPath)
+    return FixtureFiles(text: path, projector: projectorPath)
   }
 
   private func add(_ tensors: [TensorPlan], _ type: FixtureType, to writer: inout GGUFWriter) throws(GGUFError) {

@@ -61,6 +61,15 @@ package struct TensorPlan: Sendable {
       }, deviation: 0)
   }
 
+  /// Weights of a norm over one head: no outlier channels.
+  static func headNorm(_ name: String, _ count: Int, mean: Float) -> TensorPlan {
+    TensorPlan(
+      name: name, shape: [count], role: .vector,
+      fill: { _, noise, destination in
+        for i in destination.indices { destination[i] = mean * (1 + 0.1 * noise.normal()) }
+      }, deviation: 0)
+  }
+
   /// Three channels carry far larger numbers than the rest, as in trained models.
   static func isOutlier(channel: Int, of width: Int) -> Bool {
     channel == width / 7 || channel == width / 3 || channel == width - 5

@@ -1,43 +1,74 @@
 import OccamCore
 
+/// What a text model's layers hold beside llama's nine tensors.
+struct TextLayerFeatures: OptionSet {
+  let rawValue: Int
+
+  /// Biases of query, key and value.
+  static let biases = TextLayerFeatures(rawValue: 1)
+  /// RMS norms of each query and key head.
+  static let queryKeyNorms = TextLayerFeatures(rawValue: 2)
+  /// RMS norms behind attention and feed-forward, before they are added.
+  static let postNorms = TextLayerFeatures(rawValue: 4)
+}
+
 extension FixtureSpec.Text {
-  /// Tensors of the text model, in file order.
-  /// - Parameter rowScale: factor of a token's rows in the embedding and output matrices; below 1 for the tokens a
-  ///   reader could make nothing of, so that greedy text is words.
-  package func tensors(vocabularySize: Int, rowScale: @escaping @Sendable (Int) -> Float) -> [TensorPlan] {
+  /// Tensors of the text model, in file order. A token's rows in the embedding and output matrices are scaled by the
+  /// vocabulary's `rowScale`, below 1 for the tokens a reader could make nothing of, so that greedy text is words.
+  func tensors(_ vocabulary: VocabularyMetadata, _ features: TextLayerFeatures = []) -> [TensorPlan] {
+    let rowScale = vocabulary.rowScale
     // A tied embedding is also the output matrix: its deviation sets that of the logits, about 3.
     let logitGain = Float(3) / Float(width).squareRoot()
     var plans = [
-      embedding("token_embd.weight", vocabularySize, isTied ? logitGain : 0.7, rowScale),
+      embedding("token_embd.weight", vocabulary.count, isTied ? logitGain : 0.7, rowScale),
       .norm("output_norm.weight", width),
     ]
     if !isTied {
       plans.append(
         TensorPlan(
-          name: "output.weight", shape: [width, vocabularySize], role: .output,
+          name: "output.weight", shape: [width, vocabulary.count], role: .output,
           fill: { row, noise, destination in
             let scale = logitGain * rowScale(row)
             for i in destination.indices { destination[i] = noise.normal() * scale }
           }, deviation: logitGain))
     }
-    for layer in 0..<layers { plans += layerTensors(layer) }
+    for layer in 0..<layers { plans += layerTensors(layer, features) }
     return plans
   }
 
-  private func layerTensors(_ layer: Int) -> [TensorPlan] {
+  private func layerTensors(_ layer: Int, _ features: TextLayerFeatures) -> [TensorPlan] {
     let prefix = "blk.\(layer)."
+    let (queries, keys) = (heads * headSize, kvHeads * headSize)
     // Query and key gains of 1.6 give scores a deviation of about 2.5: attention far from uniform.
-    return [
+    var plans: [TensorPlan] = [
       .norm(prefix + "attn_norm.weight", width),
-      .matrix(prefix + "attn_q.weight", width, heads * headSize, .textMatrix, gain: 1.6),
-      .matrix(prefix + "attn_k.weight", width, kvHeads * headSize, .textMatrix, gain: 1.6),
-      .matrix(prefix + "attn_v.weight", width, kvHeads * headSize, .textValue(layer: layer)),
-      residual(prefix + "attn_output.weight", heads * headSize, .textMatrix, gain: 1),
+      .matrix(prefix + "attn_q.weight", width, queries, .textMatrix, gain: 1.6),
+      .matrix(prefix + "attn_k.weight", width, keys, .textMatrix, gain: 1.6),
+      .matrix(prefix + "attn_v.weight", width, keys, .textValue(layer: layer)),
+    ]
+    if features.contains(.biases) {
+      plans += [
+        .bias(prefix + "attn_q.bias", queries, deviation: 0.5),
+        .bias(prefix + "attn_k.bias", keys, deviation: 0.5),
+        .bias(prefix + "attn_v.bias", keys, deviation: 0.2),
+      ]
+    }
+    if features.contains(.queryKeyNorms) {
+      plans += [
+        .headNorm(prefix + "attn_q_norm.weight", headSize, mean: 1.6),
+        .headNorm(prefix + "attn_k_norm.weight", headSize, mean: 1.6),
+      ]
+    }
+    plans.append(residual(prefix + "attn_output.weight", queries, .textMatrix, gain: 1))
+    if features.contains(.postNorms) { plans.append(.norm(prefix + "post_attention_norm.weight", width)) }
+    plans += [
       .norm(prefix + "ffn_norm.weight", width),
       .matrix(prefix + "ffn_gate.weight", width, feedForward, .textMatrix, gain: 1.5),
       .matrix(prefix + "ffn_up.weight", width, feedForward, .textMatrix),
       residual(prefix + "ffn_down.weight", feedForward, .textDown(layer: layer), gain: 1),
     ]
+    if features.contains(.postNorms) { plans.append(.norm(prefix + "post_ffw_norm.weight", width)) }
+    return plans
   }
 
   private func embedding(

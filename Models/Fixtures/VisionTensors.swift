@@ -1,35 +1,51 @@
 import OccamCore
 
 extension FixtureSpec.Vision {
-  /// Tensors of the encoder and of the projector into `textWidth`, in file order.
-  package func tensors(textWidth: Int) -> [TensorPlan] {
+  /// CLIP's encoder, in file order: class token, no bias of the patches, a norm before the layers and none behind.
+  func clipTensors() -> [TensorPlan] {
     var plans: [TensorPlan] = []
-    let middle = projectorWidth ?? textWidth
     if hasClassToken { plans.append(.noise("v.class_embd", [width], .vector, deviation: 1)) }
     plans += [
-      patchKernel(),
+      patchKernel(.patchKernel),
       .noise("v.position_embd.weight", [width, positions], .positions, deviation: 0.5),
       .norm("v.pre_ln.weight", width),
       .bias("v.pre_ln.bias", width),
     ]
     for layer in 0..<layers { plans += layerTensors(layer) }
-    plans += [
+    return plans
+  }
+
+  /// SigLIP's encoder, in file order: a bias of the patches, a norm behind the layers and none before. What embeds the
+  /// patches is F32 in every file, as llama.cpp's converter writes it.
+  func sigLIPTensors() -> [TensorPlan] {
+    var plans = [
+      patchKernel(.vector),
+      .bias("v.patch_embd.bias", width, deviation: 0.2),
+      .noise("v.position_embd.weight", [width, positions], .vector, deviation: 0.5),
+    ]
+    for layer in 0..<layers { plans += layerTensors(layer) }
+    return plans + [.norm("v.post_ln.weight", width), .bias("v.post_ln.bias", width)]
+  }
+
+  /// LLaVA's two matrices with biases into `textWidth`.
+  func twoMatrices(textWidth: Int) -> [TensorPlan] {
+    let middle = projectorWidth ?? textWidth
+    return [
       // The hidden state is not normed before the projector, and has a deviation of about 2.
       .matrix("mm.0.weight", width, middle, .visionMatrix, gain: 0.7),
       .bias("mm.0.bias", middle),
       .matrix("mm.2.weight", middle, textWidth, .visionMatrix, gain: 1.2),
       .bias("mm.2.bias", textWidth),
     ]
-    return plans
   }
 
   /// `[patchSize, patchSize, 3, width]`: a coarse 4 x 4 pattern per colour that answers to shapes and colours, and
   /// fine noise that answers to texture.
-  private func patchKernel() -> TensorPlan {
+  private func patchKernel(_ role: TensorPlan.Role) -> TensorPlan {
     let side = patchSize
     let coarse = 1.5 / Float(3 * side * side).squareRoot()
     return TensorPlan(
-      name: "v.patch_embd.weight", shape: [side, side, 3, width], role: .patchKernel,
+      name: "v.patch_embd.weight", shape: [side, side, 3, width], role: role,
       fill: { row, noise, destination in
         // A row is one line of one colour plane of one kernel; the pattern's line is drawn anew for each band of four.
         let band = (row % side) / 4

@@ -1,57 +1,81 @@
 import OccamGGUF
 
 /// A fixture's vocabulary as metadata, and which of its tokens are worth reading.
-struct VocabularyMetadata {
-  let entries: Entries
+package struct VocabularyMetadata: Sendable {
+  private(set) var entries: MetadataEntries
   let count: Int
   /// Factor of a token's rows in the embedding and output matrices.
   let rowScale: @Sendable (Int) -> Float
 
-  init(_ vocabulary: FixtureSpec.Vocabulary) throws(GGUFError) {
+  init(_ vocabulary: FixtureSpec.Vocabulary, _ family: any FixtureFamily.Type) throws(GGUFError) {
     switch vocabulary {
-    case .builtIn(let count): self.init(BuiltInVocabulary(minimumCount: count))
-    case .file(let path): try self.init(file: path)
+    case .builtIn(let count): self = family.vocabulary(minimumCount: count)
+    case .file(let path): try self.init(file: path, template: family.vocabulary(minimumCount: 0).template)
     }
   }
 
-  private init(_ vocabulary: BuiltInVocabulary) {
+  init(_ vocabulary: BuiltInVocabulary, beginning: UInt32, end: UInt32, unknown: UInt32, template: String) {
     entries = [
       ("tokenizer.ggml.model", .string("llama")),
       ("tokenizer.ggml.pre", .string("default")),
       ("tokenizer.ggml.tokens", .array(.string(GGUFStrings(vocabulary.pieces)))),
       ("tokenizer.ggml.scores", .array(.float32(vocabulary.scores))),
       ("tokenizer.ggml.token_type", .array(.int32(vocabulary.kinds.map(\.rawValue)))),
-      ("tokenizer.ggml.bos_token_id", .uint32(1)),
-      ("tokenizer.ggml.eos_token_id", .uint32(2)),
-      ("tokenizer.ggml.unknown_token_id", .uint32(0)),
+      ("tokenizer.ggml.bos_token_id", .uint32(beginning)),
+      ("tokenizer.ggml.eos_token_id", .uint32(end)),
+      ("tokenizer.ggml.unknown_token_id", .uint32(unknown)),
       ("tokenizer.ggml.add_bos_token", .bool(true)),
       ("tokenizer.ggml.add_eos_token", .bool(false)),
-      ("tokenizer.chat_template", .string(Self.template)),
+      ("tokenizer.chat_template", .string(template)),
     ]
     count = vocabulary.count
     let isReadable = vocabulary.isReadable
     rowScale = { isReadable[$0] ? 1 : 0.2 }
   }
 
-  private init(file path: String) throws(GGUFError) {
+  /// - Parameter pre: llama.cpp's name of the pre-tokenizer.
+  init(_ vocabulary: BytePairVocabulary, pre: String, beginning: String, end: String, padding: String, template: String)
+  {
+    entries = [
+      ("tokenizer.ggml.model", .string("gpt2")),
+      ("tokenizer.ggml.pre", .string(pre)),
+      ("tokenizer.ggml.tokens", .array(.string(GGUFStrings(vocabulary.pieces)))),
+      ("tokenizer.ggml.token_type", .array(.int32(vocabulary.kinds.map(\.rawValue)))),
+      ("tokenizer.ggml.merges", .array(.string(GGUFStrings(vocabulary.merges)))),
+      ("tokenizer.ggml.bos_token_id", .uint32(vocabulary.id(beginning))),
+      ("tokenizer.ggml.eos_token_id", .uint32(vocabulary.id(end))),
+      ("tokenizer.ggml.padding_token_id", .uint32(vocabulary.id(padding))),
+      ("tokenizer.ggml.add_bos_token", .bool(false)),
+      ("tokenizer.chat_template", .string(template)),
+    ]
+    count = vocabulary.pieces.count
+    let isReadable = vocabulary.isReadable
+    rowScale = { isReadable[$0] ? 1 : 0.2 }
+  }
+
+  private init(file path: String, template: String) throws(GGUFError) {
     let file = try GGUFFile(path: path)
-    var entries: Entries = []
+    var entries: MetadataEntries = []
     for key in file.metadata.keys where key.utf8.starts(with: "tokenizer.".utf8) {
       if let value = file.metadata[key] { entries.append((key, value)) }
     }
     if file.metadata["tokenizer.chat_template"] == nil {
-      entries.append(("tokenizer.chat_template", .string(Self.template)))
+      entries.append(("tokenizer.chat_template", .string(template)))
     }
     self.entries = entries
     count = try file.requireByteStrings("tokenizer.ggml.tokens").count
     rowScale = { _ in 1 }
   }
 
-  /// The Vicuna form of prompt that LLaVA-1.5 was trained with.
-  private static let template = """
-    {% for message in messages %}{% if message['role'] == 'system' %}{{ message['content'] + ' ' }}\
-    {% elif message['role'] == 'user' %}{{ 'USER: ' + message['content'] + ' ' }}\
-    {% elif message['role'] == 'assistant' %}{{ 'ASSISTANT: ' + message['content'] + '</s>' }}{% endif %}{% endfor %}\
-    {% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}
-    """
+  /// With one more entry before the chat template.
+  func setting(_ key: String, _ value: GGUFValue) -> VocabularyMetadata {
+    var copy = self
+    copy.entries.insert((key, value), at: copy.entries.count - 1)
+    return copy
+  }
+
+  private var template: String {
+    if case .string(let text) = entries.last?.value { return text }
+    return ""
+  }
 }

@@ -5,12 +5,13 @@ import OccamFixtures
   private static let usage = """
     usage: occam-fixture NAME FOLDER [--type TYPE] [--mmproj-type TYPE] [--vocab FILE] [--seed N] [--fused]
 
-    Writes a LLaVA-1.5 pair with random weights, NAME-TYPE.gguf and mmproj-NAME-TYPE.gguf, into FOLDER. The same
-    arguments give the same bytes on every machine.
+    Writes a model with random weights, NAME-TYPE.gguf and, unless it reads text only, mmproj-NAME-TYPE.gguf, into
+    FOLDER. The same arguments give the same bytes on every machine.
 
-      NAME                \(FixtureSpec.all.map(\.name).joined(separator: ", "))
-      --type TYPE         \(FixtureType.allCases.map(\.rawValue).joined(separator: ", ")) (default: F16; bench-1b: Q4_0)
-      --mmproj-type TYPE  the same for the mmproj (default: as --type; bench-1b: F16)
+      NAME                \(FixtureSpec.all.map(\.name).joined(separator: ", "));
+                          in a published model's size: \(FixtureSpec.published.map(\.name).joined(separator: ", "))
+      --type TYPE         \(FixtureType.allCases.map(\.rawValue).joined(separator: ", ")) (default: F16; for timing: Q4_0)
+      --mmproj-type TYPE  the same for the mmproj (default: as --type; for timing: F16)
       --vocab FILE        take the vocabulary of this GGUF file (default: a small built-in one)
       --seed N            other weights
       --fused             one file, NAME-TYPE-fused.gguf, with both models

@@ -36,5 +36,15 @@ package struct ModelShape: Sendable {
     }
   }
 
+  /// A published model that runs as it is.
+  init(_ name: String, _ summary: String) {
+    guard let spec = FixtureSpec.published.first(where: { $0.name == name }) else {
+      preconditionFailure("ModelShape: no specification is named '\(name)'")
+    }
+    self.name = name
+    self.summary = summary
+    self.spec = spec
+  }
+
   package static func named(_ name: String) -> ModelShape? { all.first { $0.name == name.lowercased() } }
 }

@@ -5,31 +5,11 @@ extension ModelShape {
     llava7B, llava13B, tinyLLaVA, smolVLM256M, smolVLM500M, smolVLM2B, qwen3VL2B, qwen3VL4B, qwen3VL8B, gemma3,
   ]
 
-  // MARK: LLaVA-1.5: llama text models, CLIP, two matrices between them. Run as they are.
+  // MARK: LLaVA-1.5: runs as it is.
 
-  /// openai/clip-vit-large-patch14-336 as LLaVA-1.5 uses it: 23 of the 24 layers.
-  private static let clipLarge = FixtureSpec.Vision(
-    imageSize: 336, width: 1024, heads: 16, feedForward: 4096, layers: 23, featureLayer: 23)
-
-  /// llava-hf/llava-1.5-7b-hf; text: lmsys/vicuna-7b-v1.5.
-  private static let llava7B = ModelShape(
-    "llava-1.5-7b", "Vicuna 7B with CLIP ViT-L/14-336",
-    text: .init(
-      layers: 32, width: 4096, heads: 32, kvHeads: 32, headSize: 128, feedForward: 11008, contextLength: 4096),
-    vision: clipLarge, vocabulary: 32_000)
-
-  /// llava-hf/llava-1.5-13b-hf; text: lmsys/vicuna-13b-v1.5.
-  private static let llava13B = ModelShape(
-    "llava-1.5-13b", "Vicuna 13B with CLIP ViT-L/14-336",
-    text: .init(
-      layers: 40, width: 5120, heads: 40, kvHeads: 40, headSize: 128, feedForward: 13824, contextLength: 4096),
-    vision: clipLarge, vocabulary: 32_000)
-
-  /// bczhou/tiny-llava-v1-hf; text: TinyLlama/TinyLlama-1.1B-Chat-v1.0.
-  private static let tinyLLaVA = ModelShape(
-    "tinyllava-1.1b", "TinyLlama 1.1B with CLIP ViT-L/14-336",
-    text: .init(layers: 22, width: 2048, heads: 32, kvHeads: 4, headSize: 64, feedForward: 5632),
-    vision: clipLarge, vocabulary: 32_000)
+  private static let llava7B = ModelShape("llava-1.5-7b", "Vicuna 7B with CLIP ViT-L/14-336")
+  private static let llava13B = ModelShape("llava-1.5-13b", "Vicuna 13B with CLIP ViT-L/14-336")
+  private static let tinyLLaVA = ModelShape("tinyllava-1.1b", "TinyLlama 1.1B with CLIP ViT-L/14-336")
 
   // MARK: SmolVLM: llama text models, SigLIP, pixel shuffle and one matrix between them.
 

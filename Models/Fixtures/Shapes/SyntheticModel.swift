@@ -12,18 +12,30 @@ package struct SyntheticModel: Sendable {
 extension FixtureSpec {
   /// The pair `write` would make, in memory. Weights have the same distribution, but not the same bytes: rows must not
   /// depend on each other.
+  /// - Throws: for a family that reads text only.
   package func synthesize(type: FixtureType, projectorType: FixtureType) throws(GGUFError) -> SyntheticModel {
-    let vocabulary = try VocabularyMetadata(self.vocabulary)
-    let textPlans = text.tensors(vocabularySize: vocabulary.count, rowScale: vocabulary.rowScale)
-    let text = try file(name, textMetadata(type) + vocabulary.entries, textPlans, type)
-    let visionPlans = vision.tensors(textWidth: self.text.width)
-    let projector = try file("mmproj-\(name)", visionMetadata(projectorType), visionPlans, projectorType)
+    let text = try synthesizeText(type: type)
+    guard let projector = try synthesizeProjector(type: projectorType) else {
+      throw GGUFError(name, .key("clip.has_vision_encoder"), .missing)
+    }
     let largest = (text.tensors + projector.tensors).map(\.byteRange.count).max() ?? 0
     return SyntheticModel(text: text, projector: projector, largestTensorBytes: largest)
   }
 
+  /// The text file `write` would make, in memory.
+  package func synthesizeText(type: FixtureType) throws(GGUFError) -> GGUFFile {
+    let vocabulary = try VocabularyMetadata(self.vocabulary, family)
+    return try file(name, textMetadata(type) + vocabulary.entries, family.textTensors(text, vocabulary), type)
+  }
+
+  /// The mmproj `write` would make, in memory; nil for a family that reads text only.
+  package func synthesizeProjector(type: FixtureType) throws(GGUFError) -> GGUFFile? {
+    guard hasVision else { return nil }
+    return try file("mmproj-\(name)", visionMetadata(type), family.visionTensors(self), type)
+  }
+
   private func file(
-    _ subject: String, _ metadata: Entries, _ plans: [TensorPlan], _ type: FixtureType
+    _ subject: String, _ metadata: MetadataEntries, _ plans: [TensorPlan], _ type: FixtureType
   ) throws(GGUFError) -> GGUFFile {
     var table: [(name: String, dimensions: [Int], type: GGMLType)] = []
     for plan in plans {
