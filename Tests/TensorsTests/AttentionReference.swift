@@ -8,21 +8,24 @@ struct AttentionReference {
   let dimension: Int
   let scale: Float
   /// The last key each row sees, or all where nil.
-  let firstCell: Int?
+  var firstCell: Int?
+  /// Of each row, in place of `firstCell`.
+  var ranges: [Range<Int>] = []
   let keys: [[Double]]
   let values: [[Double]]
 
   /// Probabilities of one row and head over all keys.
   func probabilities(_ query: [Double], row: Int, head: Int) -> [Double] {
-    let visible = firstCell.map { $0 + row + 1 } ?? keys.count
+    let visible = ranges.isEmpty ? 0..<(firstCell.map { $0 + row + 1 } ?? keys.count) : ranges[row]
     let shared = head / (heads / kvHeads)
-    let logits = (0..<visible).map { key in
+    let logits = visible.map { key in
       (0..<dimension).reduce(0) { $0 + query[head * dimension + $1] * keys[key][shared * dimension + $1] }
         * Double(scale)
     }
     let largest = logits.max() ?? 0
     let total = logits.reduce(0) { $0 + exp($1 - largest) }
-    return logits.map { exp($0 - largest) / total } + [Double](repeating: 0, count: keys.count - visible)
+    return [Double](repeating: 0, count: visible.lowerBound) + logits.map { exp($0 - largest) / total }
+      + [Double](repeating: 0, count: keys.count - visible.upperBound)
   }
 
   /// rows x (heads * dimension), and the mean over heads of every row's probabilities.
