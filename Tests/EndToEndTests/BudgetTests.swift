@@ -49,7 +49,8 @@ import Testing
       let session = try item.session()
       let images = try session.prefill(prompt.text, prompt.images, pruning).pruning
       #expect(images.count == 2)
-      #expect(images.allSatisfy { $0.kept == 1 }, "\(lambda1) \(lambda2)")
+      // Each tile keeps one behind stage I, the image one behind stage II.
+      #expect(images.allSatisfy { $0.kept == (lambda2 == 0 ? $0.stage1 : 1) }, "\(lambda1) \(lambda2)")
       if lambda1 == 0 { #expect(images.allSatisfy { $0.stage1 == $0.total }) }
       #expect(
         try session.logits(raw: prompt.text, images: prompt.images, continuation: [], pruning: pruning)[0].allSatisfy(

@@ -10,7 +10,8 @@ import Testing
   private static let continuation: [Int32] = [300, 301, 302]
 
   /// 1. Off is off: the same bits with and without a sidecar, and as a prefill that knows nothing of pruning.
-  @Test(arguments: [0, 2], [1, 2]) func offIsBitIdentical(first: Int, photos: Int) throws {
+  @Test(arguments: Array(stride(from: 0, to: PrunedCase.all.count, by: 2)), [1, 2])
+  func offIsBitIdentical(first: Int, photos: Int) throws {
     let (plain, calibrated) = (PrunedCase.all[first], PrunedCase.all[first + 1])
     #expect(try calibrated.model().isCalibrated && !plain.model().isCalibrated)
     let prompt = PrunedCase.prompt(photos: photos)
@@ -29,7 +30,7 @@ import Testing
     // No extra token: a register would take a position or a cell.
     let session = try calibrated.session()
     _ = try session.prefill(prompt.text, prompt.images, .off)
-    #expect(session.cellCounts.allSatisfy { $0 == metrics.promptTokens })
+    #expect(try calibrated.counts(session).allSatisfy { $0 == metrics.promptTokens })
   }
 
   /// 2. Thresholds of zero keep everything: the run with the register inserted (if there is one) and nothing else.
@@ -90,7 +91,7 @@ import Testing
       let expected = try reference.run(
         prompt.text, photos: prompt.photos, continuation: InvariantTests.continuation, item.reference(layer: layer))
       #expect(found == expected.logits, "layer \(layer)")
-      #expect(session.cellCounts == expected.cellCounts, "layer \(layer)")
+      #expect(try item.counts(session) == item.unlimited(expected.cellCounts), "layer \(layer)")
     }
   }
 
@@ -105,11 +106,11 @@ import Testing
     let session = try item.session()
     let found = try session.logits(
       raw: prompt.text, images: prompt.images, continuation: InvariantTests.continuation, pruning: pruning)
-    let counts = session.cellCounts
+    let counts = try item.counts(session)
     let expected = try ReferenceRun(item.files())
       .run(prompt.text, photos: prompt.photos, continuation: InvariantTests.continuation, settings)
     #expect(found == expected.logits)
-    #expect(counts == expected.cellCounts)
+    #expect(counts == (try item.unlimited(expected.cellCounts)))
 
     let metrics = try session.prefill(prompt.text, prompt.images, pruning)
     #expect(metrics.pruning.map(\.stage1Indices) == expected.stage1)
@@ -117,13 +118,15 @@ import Testing
     // Both stages dropped something and left something, or the rest of this test would be empty.
     for image in metrics.pruning { #expect(1 < image.kept && image.kept < image.stage1 && image.stage1 < image.total) }
     let text = metrics.promptTokens - metrics.pruning.reduce(0) { $0 + $1.total }
-    let registers = item.hasRegister ? 2 : 0
+    let registers = try item.hasRegister ? metrics.pruning.indices.reduce(0) { try $0 + item.tiles(photo: $1) } : 0
     let stage1 = text + registers + metrics.pruning.reduce(0) { $0 + $1.stage1 }
     let kept = text + registers + metrics.pruning.reduce(0) { $0 + $1.kept }
     let first = policy == .compact ? kept : stage1
-    #expect(session.cellCounts == [first, first] + Array(repeating: kept, count: item.layers - 2))
-    #expect(counts == session.cellCounts.map { $0 + InvariantTests.continuation.count })
-    let mean = (2 * Double(stage1 - text - registers) + Double(item.layers - 2) * Double(kept - text - registers))
+    let behind = Array(repeating: kept, count: item.layers - item.layer)
+    #expect(try item.counts(session) == item.unlimited(Array(repeating: first, count: item.layer) + behind))
+    #expect(counts == (try item.counts(session)).map { $0 + InvariantTests.continuation.count })
+    let mean =
+      Double(item.layer * (stage1 - text - registers)) + Double((item.layers - item.layer) * (kept - text - registers))
     #expect(abs(metrics.meanVisualTokensPerLayer - mean / Double(item.layers)) < 1e-9)
   }
 

@@ -1,6 +1,8 @@
 import Occam
 import OccamCore
 import OccamGGUF
+import OccamImages
+import OccamModels
 import OccamPruning
 import OccamTestSupport
 
@@ -13,13 +15,26 @@ struct PrunedCase: Sendable, CustomStringConvertible {
   /// Thresholds at which these random models drop tokens in both stages, and keep some.
   let lambda1: Float
   let lambda2: Float
+  /// Where stage II acts unless a test says otherwise.
+  var layer = 2
+  /// Channels of the encoder's feed-forward network that make up the register's neurons.
+  var channels = [3, 100, 501]
 
-  /// With and without a class token (g1, g3), register and mean.
+  /// LLaVA-1.5 with and without a class token (g1, g3), tiles with pixel shuffle, pooled patches in a decoder with sliding
+  /// windows and bidirectional images, tiles whose rows lie between each other; register and mean.
   static let all = [
     PrunedCase(fixture: "g1", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(fixture: "g1", hasRegister: true, layers: 4, lambda1: 0.5, lambda2: 1.2),
     PrunedCase(fixture: "g3", hasRegister: false, layers: 5, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(fixture: "g3", hasRegister: true, layers: 5, lambda1: 0.9, lambda2: 5),
+    PrunedCase(fixture: "smolvlm-a", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
+    PrunedCase(
+      fixture: "smolvlm-a", hasRegister: true, layers: 4, lambda1: 0.9, lambda2: 1.2, channels: [3, 100, 201]),
+    PrunedCase(fixture: "gemma3-b", hasRegister: false, layers: 7, lambda1: 0.7, lambda2: 0.9, layer: 6),
+    PrunedCase(
+      fixture: "gemma3-b", hasRegister: true, layers: 7, lambda1: 0.9, lambda2: 1.2, layer: 6, channels: [3, 60, 101]),
+    PrunedCase(fixture: "next-a", hasRegister: false, layers: 3, lambda1: 0.7, lambda2: 0.9),
+    PrunedCase(fixture: "next-a", hasRegister: true, layers: 3, lambda1: 0.5, lambda2: 1.2, channels: [3, 100, 201]),
   ]
 
   var description: String { "\(fixture) \(hasRegister ? "register" : "mean")" }
@@ -37,26 +52,26 @@ struct PrunedCase: Sendable, CustomStringConvertible {
 
   func files() throws -> (text: String, projector: String) { try Fixture.make(fixture, "Q8_0") }
 
-  /// Register neurons that exist in every fixture: three channels in each of the first two layers.
+  /// Register neurons: three channels in each of the first two layers.
   var plan: RegisterPlan? {
     hasRegister
-      ? RegisterPlan((0..<2).flatMap { layer in [3, 100, 501].map { .init(layer: layer, channel: $0) } }) : nil
+      ? RegisterPlan((0..<2).flatMap { layer in channels.map { .init(layer: layer, channel: $0) } }) : nil
   }
 
-  func pruning(layer: Int = 2) -> GenerationOptions.Pruning {
+  func pruning(layer: Int? = nil) -> GenerationOptions.Pruning {
     var pruning = GenerationOptions.Pruning()
     pruning.lambda1 = lambda1
     pruning.lambda2 = lambda2
-    pruning.layer = layer
+    pruning.layer = layer ?? self.layer
     return pruning
   }
 
-  func reference(layer: Int = 2) -> ReferenceRun.Settings {
+  func reference(layer: Int? = nil) -> ReferenceRun.Settings {
     var settings = ReferenceRun.Settings()
     settings.register = plan
     settings.lambda1 = lambda1
     settings.lambda2 = lambda2
-    settings.layer = layer
+    settings.layer = layer ?? self.layer
     return settings
   }
 
@@ -74,6 +89,23 @@ struct PrunedCase: Sendable, CustomStringConvertible {
       models[key] = model
       return model
     }
+  }
+
+  /// Of one number a layer those of layers without a sliding window, which gives up entries block by block.
+  func unlimited(_ counts: [Int]) throws -> [Int] {
+    let caches = try model().textShape.caches
+    return counts.indices.filter { caches[$0].window == nil }.map { counts[$0] }
+  }
+
+  /// Entries that the layers without a sliding window hold.
+  func counts(_ session: Session) throws -> [Int] { try unlimited(session.cellCounts) }
+
+  /// Tiles that a photo is cut into.
+  func tiles(photo index: Int) throws -> Int {
+    let path = Self.photos[index]
+    let photo = try decodeImage(try Files.read(path), subject: path)
+    let plan = try ModelRegistry.visionPlan(GGUFFile(path: try files().projector))
+    return plan.processor.layout(width: photo.width, height: photo.height).tiles.count
   }
 
   private static let models = Guarded<[String: VisionLanguageModel]>([:])

@@ -7,10 +7,11 @@ import OccamModels
 import OccamPruning
 import OccamTensors
 import OccamTokenizer
+import Testing
 
-/// A prefill with OccamToken and some decoding, written down once more, as plainly as the definition: the rooms' own
-/// forward passes, but scores, thresholds, positions and the removal of tokens are done here by hand. With `prunes` off
-/// there is nothing of pruning left at all.
+/// A prefill with OccamToken and some decoding, written down once more, as plainly as the definition: the modules' own
+/// forward passes and the family's own tiles, but merging, scores, thresholds, positions and the removal of tokens are done
+/// here by hand. With `prunes` off there is nothing of pruning left at all.
 final class ReferenceRun {
   struct Settings {
     var prunes = true
@@ -33,7 +34,7 @@ final class ReferenceRun {
     var logits: [[Float]] = []
     var stage1: [[Int]] = []
     var kept: [[Int]] = []
-    /// s2(v) / s2(r) of every patch of S1, an image each; empty without stage II.
+    /// s2(v) / s2(r) of every token of S1, an image each; empty without stage II.
     var relative: [[Float]] = []
     var cellCounts: [Int] = []
     /// Positions of the rows that went through the last layer.
@@ -43,14 +44,14 @@ final class ReferenceRun {
   private struct Row {
     var position: Int32
     var embedding: [Float]
-    /// Image and patch; -1 is the register; nil is text.
-    var visual: (image: Int, patch: Int)?
+    /// A token of an image's tile, by its number among all tiles' tokens; -1 is the tile's register; nil is text.
+    var visual: (image: Int, tile: Int, token: Int)?
+    /// Text that asks: not a marker, not a learned embedding.
+    var isText = false
   }
 
   private let decoder: any TextDecoder
   private let vision: VisionModel
-  private var encoder: any VisionEncoder { vision.encoder }
-  private var projector: any Projector { vision.projector }
   private let tokenizer: Tokenizer
   private let compute: Compute
 
@@ -86,10 +87,12 @@ final class ReferenceRun {
     outcome.logits.append(logits(&last))
     outcome.positions = rows.map(\.position)
     for id in continuation {
-      var row = text(id, &next)
-      row.position = settings.renumbers ? Int32(cells[0].count) : row.position
-      try forward(0..<decoder.shape.layers, &row.embedding, [row.position], cells, nil, lastRowOnly: true)
-      outcome.logits.append(logits(&row.embedding))
+      let row = text(id, &next)
+      let position = settings.renumbers ? Int32(cells[0].count) : row.position
+      var hidden = row.embedding
+      try forward(
+        0..<decoder.shape.layers, &hidden, [Row(position: position, embedding: [])], cells, nil, lastRowOnly: true)
+      outcome.logits.append(logits(&hidden))
     }
     outcome.cellCounts = cells.map(\.count)
     return outcome
@@ -112,38 +115,103 @@ final class ReferenceRun {
       decoder.embed(id, into: base)
     }
     next += 1
-    return Row(position: next - 1, embedding: embedding)
+    return Row(position: next - 1, embedding: embedding, isText: true)
   }
 
-  /// Encoder, stage I, projector over everything; dropped rows are left out afterwards.
+  /// A tile's projected tokens and register, and which tokens stage I keeps.
+  private struct Tile {
+    var rows: [[Float]]
+    var register: [Float]?
+    var kept: [Int]
+  }
+
+  /// The image's rows as its frame lists them.
   private func image(
     _ index: Int, _ path: String, _ settings: Settings, _ next: inout Int32, _ outcome: inout Outcome
   ) throws -> [Row] {
     let photo = try decodeImage(try Files.read(path), subject: path)
-    let shape = encoder.shape
-    let prepared = preprocessLLaVA15(photo, size: shape.imageSize, mean: shape.mean, deviation: shape.deviation)
-    let encoded = try encoder.encode(
-      prepared, request: EncoderRequest(wantsScores: settings.prunes, register: settings.register), compute: compute,
+    let picture = vision.plan.processor.prepare(photo)
+    let tiles = try picture.layout.tiles.enumerated().map { try tile(picture.tile($0), $1, settings) }
+    let firsts = tiles.indices.map { tiles[..<$0].reduce(0) { $0 + $1.rows.count } }
+    outcome.stage1.append(tiles.indices.flatMap { tile in tiles[tile].kept.map { firsts[tile] + $0 } })
+    var rows: [Row] = []
+    for item in picture.layout.frame {
+      switch item {
+      case .text(let marker):
+        for id in tokenizer.encode(marker, addSpecial: false, parseSpecial: true) {
+          var row = text(id, &next)
+          row.isText = false
+          rows.append(row)
+        }
+      case .learned(let name):
+        rows.append(Row(position: next, embedding: Array(try #require(vision.learned[name]).buffer)))
+        next += 1
+      case .tokens(let number, let range):
+        let tile = tiles[number]
+        for token in range where tile.kept.contains(token) {
+          rows.append(
+            Row(
+              position: next + Int32(token - range.lowerBound), embedding: tile.rows[token],
+              visual: (index, number, firsts[number] + token)))
+        }
+        next += Int32(range.count)
+        if let register = tile.register, range.upperBound == tile.rows.count {
+          rows.append(Row(position: next - 1, embedding: register, visual: (index, number, -1)))
+        }
+      }
+    }
+    return rows
+  }
+
+  /// Encoder, merging, stage I, projector over everything; dropped rows are left out afterwards.
+  private func tile(_ image: PreparedImage, _ window: TokenWindow, _ settings: Settings) throws -> Tile {
+    let (shape, side) = (vision.plan.shape, vision.plan.merge.side)
+    let encoded = try vision.encoder.encode(
+      image, request: EncoderRequest(wantsScores: settings.prunes, register: settings.register), compute: compute,
       observer: nil)
-    let projected = AlignedBuffer<Float>(count: encoded.rows.rows * projector.outputs)
-    let target = MatrixView(projected, rows: encoded.rows.rows, columns: projector.outputs)
-    projector.project(encoded.rows, into: target, compute: compute)
-    var stage1 = Array(0..<shape.patches)
+    let perSide = shape.patchesPerSide
+    // The patches of each token that counts, row by row.
+    var groups: [[Int]] = []
+    for row in window.rows {
+      for column in window.columns {
+        groups.append((0..<side * side).map { (row * side + $0 / side) * perSide + column * side + $0 % side })
+      }
+    }
+    let registers = encoded.hasRegister ? [[Int](repeating: shape.patches, count: side * side)] : []
+    let features = (groups + registers).map { tokenFeatures($0, encoded) }
+    let projected = project(features)
+    var kept = Array(groups.indices)
     if settings.prunes, let scores = encoded.scores {
-      let reference = encoded.hasRegister ? scores[shape.patches] : Self.mean(scores[..<shape.patches])
-      stage1 = stage1.filter { scores[$0] >= settings.lambda1 * reference }
+      let merged = groups.map { Self.mean($0.map { scores[$0] }) }
+      let reference = encoded.hasRegister ? scores[shape.patches] : Self.mean(merged)
+      kept = kept.filter { merged[$0] >= settings.lambda1 * reference }
+      if kept.isEmpty, let best = merged.indices.max(by: { merged[$0] < merged[$1] }) { kept = [best] }
     }
-    outcome.stage1.append(stage1)
-    let start = next
-    next += Int32(shape.patches)
-    let kept = stage1 + (encoded.hasRegister ? [shape.patches] : [])
-    return kept.map { patch in
-      let isRegister = patch == shape.patches
-      return Row(
-        position: start + Int32(isRegister ? shape.patches - 1 : patch),
-        embedding: Array(UnsafeBufferPointer(start: target.row(patch), count: target.columns)),
-        visual: (index, isRegister ? -1 : patch))
+    return Tile(
+      rows: Array(projected.prefix(groups.count)), register: encoded.hasRegister ? projected.last : nil, kept: kept)
+  }
+
+  private func tokenFeatures(_ patches: [Int], _ encoded: EncodedPatches) -> [Float] {
+    func row(_ patch: Int) -> [Float] {
+      Array(UnsafeBufferPointer(start: encoded.rows.row(patch), count: encoded.hidden))
     }
+    if case .average(let side) = vision.plan.merge {
+      var sum = [Float](repeating: 0, count: encoded.hidden)
+      for patch in patches {
+        for (index, value) in row(patch).enumerated() { sum[index] += value * (1 / Float(side * side)) }
+      }
+      return sum
+    }
+    return patches.flatMap(row)
+  }
+
+  private func project(_ features: [[Float]]) -> [[Float]] {
+    let source = AlignedBuffer(copying: features.flatMap { $0 })
+    let target = AlignedBuffer<Float>(count: features.count * vision.projector.outputs)
+    let view = MatrixView(target, rows: features.count, columns: vision.projector.outputs)
+    vision.projector.project(
+      MatrixView(source, rows: features.count, columns: vision.projector.inputs), into: view, compute: compute)
+    return (0..<view.rows).map { Array(UnsafeBufferPointer(start: view.row($0), count: view.columns)) }
   }
 
   private static func mean(_ values: some Sequence<Float>) -> Float {
@@ -161,15 +229,15 @@ final class ReferenceRun {
     var hidden = rows.flatMap(\.embedding)
     guard settings.prunes, settings.hasStageTwo else {
       outcome.kept = outcome.stage1
-      try forward(0..<layers, &hidden, rows.map(\.position), cells, nil, lastRowOnly: true)
+      try forward(0..<layers, &hidden, rows, cells, nil, lastRowOnly: true)
       return Array(hidden.suffix(decoder.shape.hidden))
     }
     let firstVisual = rows.firstIndex { $0.visual != nil } ?? rows.count
-    let asking = rows.indices.filter { $0 > firstVisual && rows[$0].visual == nil }
+    let asking = rows.indices.filter { $0 > firstVisual && rows[$0].isText }
     let output = AlignedBuffer<Float>(count: asking.count * rows.count)
     let scores = MatrixView(output, rows: asking.count, columns: rows.count)
     try forward(
-      0..<settings.layer, &hidden, rows.map(\.position), cells, ScoreRequest(rows: asking, output: scores),
+      0..<settings.layer, &hidden, rows, cells, ScoreRequest(rows: asking, output: scores),
       lastRowOnly: false)
     let stay = stageTwo(rows, asking, scores, settings, &outcome)
     if settings.evicts { for layer in cells[..<settings.layer] { layer.keep(stay) } }
@@ -177,7 +245,7 @@ final class ReferenceRun {
     hidden = stay.flatMap { hidden[$0 * width..<($0 + 1) * width] }
     rows = stay.map { rows[$0] }
     if settings.layer < layers {
-      try forward(settings.layer..<layers, &hidden, rows.map(\.position), cells, nil, lastRowOnly: true)
+      try forward(settings.layer..<layers, &hidden, rows, cells, nil, lastRowOnly: true)
     }
     return Array(hidden.suffix(width))
   }
@@ -188,31 +256,53 @@ final class ReferenceRun {
   ) -> [Int] {
     var dropped = Set<Int>()
     for image in outcome.stage1.indices {
-      let mine = rows.indices.filter { rows[$0].visual?.image == image }
-      let visual = mine.filter { rows[$0].visual?.patch != -1 }
-      let behind = asking.indices.filter { asking[$0] > (mine.last ?? 0) }
-      let s2 = visual.map { key in behind.map { scores.row($0)[key] }.max() ?? 0 }
-      let register = mine.first { rows[$0].visual?.patch == -1 }
-      let reference = register.map { key in Self.mean(behind.map { scores.row($0)[key] }) } ?? Self.mean(s2)
-      outcome.relative.append(s2.map { $0 / reference })
-      let survivors = visual.indices.filter { s2[$0] >= settings.lambda2 * reference }
-      outcome.kept.append(survivors.compactMap { rows[visual[$0]].visual?.patch })
-      dropped.formUnion(visual)
-      dropped.subtract(survivors.map { visual[$0] })
+      let last = rows.indices.last { rows[$0].visual?.image == image } ?? 0
+      let behind = asking.indices.filter { asking[$0] > last }
+      var (kept, relative) = ([Int](), [Float]())
+      for tile in Set(rows.compactMap { $0.visual?.image == image ? $0.visual?.tile : nil }).sorted() {
+        let mine = rows.indices.filter { rows[$0].visual?.image == image && rows[$0].visual?.tile == tile }
+        let visual = mine.filter { rows[$0].visual?.token != -1 }
+        let s2 = visual.map { key in behind.map { scores.row($0)[key] }.max() ?? 0 }
+        let register = mine.first { rows[$0].visual?.token == -1 }
+        let reference = register.map { key in Self.mean(behind.map { scores.row($0)[key] }) } ?? Self.mean(s2)
+        relative += s2.map { $0 / reference }
+        let survivors = visual.indices.filter { s2[$0] >= settings.lambda2 * reference }
+        kept += survivors.compactMap { rows[visual[$0]].visual?.token }
+        dropped.formUnion(visual)
+        dropped.subtract(survivors.map { visual[$0] })
+      }
+      outcome.relative.append(relative)
+      outcome.kept.append(kept)
     }
     return rows.indices.filter { !dropped.contains($0) }
   }
 
+  /// Rows of a tile that stand together, where the model lets them see each other.
+  private func runs(_ rows: [Row]) -> [Range<Int>] {
+    guard decoder.shape.imagesAreBidirectional else { return [] }
+    var runs: [Range<Int>] = []
+    for (index, row) in rows.enumerated() {
+      guard let visual = row.visual else { continue }
+      let before = index > 0 ? rows[index - 1].visual : nil
+      if before?.image == visual.image, before?.tile == visual.tile {
+        runs[runs.count - 1] = runs[runs.count - 1].lowerBound..<index + 1
+      } else {
+        runs.append(index..<index + 1)
+      }
+    }
+    return runs
+  }
+
   private func forward(
-    _ layers: Range<Int>, _ hidden: inout [Float], _ positions: [Int32], _ cells: [LayerKVCache],
+    _ layers: Range<Int>, _ hidden: inout [Float], _ rows: [Row], _ cells: [LayerKVCache],
     _ scores: ScoreRequest?,
     lastRowOnly: Bool
   ) throws {
     let buffer = AlignedBuffer(copying: hidden)
-    try positions.map { Position($0) }.withUnsafeBufferPointer { positions in
+    try rows.map { Position($0.position) }.withUnsafeBufferPointer { positions in
       let input = PassInput(
         hidden: MatrixView(buffer, rows: positions.count, columns: decoder.shape.hidden), positions: positions,
-        scores: scores, lastRowOnly: lastRowOnly)
+        bidirectional: runs(rows), scores: scores, lastRowOnly: lastRowOnly)
       try decoder.forward(layers: layers, input, caches: cells, compute: compute)
     }
     hidden = Array(buffer.buffer)

@@ -18,9 +18,10 @@ final class LinearProjector: Projector {
   }
 
   func project(_ features: MatrixView<Float>, into target: MatrixView<Float>, compute: Compute) {
+    let normed = norm == nil ? features : compute.view(.hidden, rows: features.rows, columns: inputs)
     timed("projector", products(features.rows, matrix)) {
-      norm?.apply(features, into: features, compute)
-      compute.matmul.load(features)
+      norm?.apply(features, into: normed, compute)
+      compute.matmul.load(normed)
       compute.matmul.multiply(by: matrix, into: target)
     }
     Probe.tensor("vision.embeddings", target)
