@@ -4,8 +4,12 @@ import OccamGGUF
 /// `tokenizer.ggml.model`.
 protocol TokenizerModel: Sendable {
   /// Appends the tokens of one stretch of text.
-  /// - Parameter afterSpecial: whether the stretch opens the input or follows a special token.
-  func encode(_ text: UnsafeBufferPointer<UInt8>, afterSpecial: Bool, into tokens: inout [Int32])
+  /// - Parameters:
+  ///   - afterSpecial: whether the stretch opens the input or follows a special token.
+  ///   - mergesControl: whether a text that spells a control token piece by piece may merge into it, as llama.cpp has
+  ///     it. Off where the text must not command.
+  func encode(
+    _ text: UnsafeBufferPointer<UInt8>, afterSpecial: Bool, mergesControl: Bool, into tokens: inout [Int32])
 
   /// The bytes a normal or byte token stands for.
   func bytes(of id: Int) -> [UInt8]
@@ -33,21 +37,16 @@ struct SentencePieceModel: TokenizerModel {
     }
     self.vocabulary = vocabulary
     byteTokens = (0..<256).map { byte in
-      let digits = Array("0123456789ABCDEF".utf8)
-      let name = Array("<0x".utf8) + [digits[byte >> 4], digits[byte & 15]] + Array(">".utf8)
-      return (vocabulary.id(name) ?? vocabulary.id([UInt8(byte)]) ?? unknown).map { Int32($0) }
+      (vocabulary.id(Vocabulary.byteName(byte)) ?? vocabulary.id([UInt8(byte)]) ?? unknown).map { Int32($0) }
     }
   }
 
-  func encode(_ text: UnsafeBufferPointer<UInt8>, afterSpecial: Bool, into tokens: inout [Int32]) {
-    var escaped: [UInt8] = []
-    escaped.reserveCapacity(text.count + text.count / 2 + 3)
-    if addsSpacePrefix && afterSpecial { escaped += SentencePieceModel.space }
-    for byte in text {
-      if byte == 32 { escaped += SentencePieceModel.space } else { escaped.append(byte) }
-    }
+  func encode(
+    _ text: UnsafeBufferPointer<UInt8>, afterSpecial: Bool, mergesControl: Bool, into tokens: inout [Int32]
+  ) {
+    let escaped = SentencePieceModel.escaped(text, prefix: addsSpacePrefix && afterSpecial)
     escaped.withUnsafeBufferPointer { bytes in
-      var merger = Merger(bytes, vocabulary)
+      var merger = Merger(bytes, vocabulary, mergesControl: mergesControl)
       merger.run()
       for symbol in merger.symbols where symbol.count > 0 {
         let piece = UnsafeBufferPointer(rebasing: bytes[symbol.start..<symbol.start + symbol.count])
@@ -64,17 +63,31 @@ struct SentencePieceModel: TokenizerModel {
     let text = vocabulary.texts.bytes(id)
     let attributes = vocabulary.attributes[id]
     if attributes.contains(.normal) { return SentencePieceModel.unescaped(text) }
-    if attributes.contains(.byte) {
-      let name = Array(text)
-      guard name.count == 6, name.starts(with: "<0x".utf8), name[5] == UInt8(ascii: ">"),
-        let byte = UInt8(String(decoding: name[3..<5], as: UTF8.self), radix: 16)
-      else { return [] }
-      return [byte]
-    }
-    return []
+    return attributes.contains(.byte) ? Vocabulary.byte(named: text).map { [$0] } ?? [] : []
   }
 
-  private static func unescaped(_ text: ArraySlice<UInt8>) -> [UInt8] {
+  /// Text as tokens spell it: U+2581 for each space.
+  static func escaped(_ text: UnsafeBufferPointer<UInt8>, prefix: Bool) -> [UInt8] {
+    var escaped: [UInt8] = []
+    escaped.reserveCapacity(text.count + text.count / 2 + 3)
+    if prefix { escaped += space }
+    for byte in text {
+      if byte == 32 { escaped += space } else { escaped.append(byte) }
+    }
+    return escaped
+  }
+
+  /// Bytes of the character that begins with this byte.
+  static func scalarLength(_ lead: UInt8) -> Int {
+    switch lead {
+    case 0xF0...: 4
+    case 0xE0...: 3
+    case 0xC0...: 2
+    default: 1
+    }
+  }
+
+  static func unescaped(_ text: ArraySlice<UInt8>) -> [UInt8] {
     var result: [UInt8] = []
     var rest = text
     while let byte = rest.first {
@@ -102,27 +115,28 @@ private struct Merger {
 
   private struct Pair: HeapOrdered {
     let score: Float
-    let left: Int
-    let right: Int
     /// Bytes of both symbols when the pair was found; a different sum later means that one of them has changed.
-    let count: Int
+    let count: UInt32
+    let left: Int
 
     func precedes(_ other: Pair) -> Bool { score > other.score || (score == other.score && left < other.left) }
   }
 
   private let bytes: UnsafeBufferPointer<UInt8>
   private let vocabulary: Vocabulary
+  private let mergesControl: Bool
   private(set) var symbols: [Symbol] = []
   private var queue = Heap<Pair>()
 
   /// - Parameter bytes: valid UTF-8.
-  init(_ bytes: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary) {
+  init(_ bytes: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary, mergesControl: Bool) {
     self.bytes = bytes
+    self.mergesControl = mergesControl
     self.vocabulary = vocabulary
     symbols.reserveCapacity(bytes.count)
     var start = 0
     while start < bytes.count {
-      let count = min(Merger.scalarLength(bytes[start]), bytes.count - start)
+      let count = min(SentencePieceModel.scalarLength(bytes[start]), bytes.count - start)
       let index = symbols.count
       let next = start + count < bytes.count ? index + 1 : -1
       symbols.append(Symbol(start: start, count: count, previous: index - 1, next: next))
@@ -133,14 +147,15 @@ private struct Merger {
   mutating func run() {
     for left in symbols.indices.dropLast() { propose(left, left + 1) }
     while let pair = queue.pop() {
-      let right = symbols[pair.right]
-      guard symbols[pair.left].count > 0, right.count > 0, symbols[pair.left].count + right.count == pair.count
-      else { continue }
+      let left = symbols[pair.left]
+      guard left.count > 0, left.next >= 0 else { continue }
+      let right = symbols[left.next]
+      guard left.count + right.count == Int(pair.count) else { continue }
       symbols[pair.left].count += right.count
       symbols[pair.left].next = right.next
-      symbols[pair.right].count = 0
+      symbols[left.next].count = 0
       if right.next >= 0 { symbols[right.next].previous = pair.left }
-      propose(symbols[pair.left].previous, pair.left)
+      propose(left.previous, pair.left)
       propose(pair.left, right.next)
     }
   }
@@ -149,52 +164,10 @@ private struct Merger {
     guard left >= 0, right >= 0 else { return }
     let start = symbols[left].start
     let count = symbols[left].count + symbols[right].count
-    guard let id = vocabulary.id(UnsafeBufferPointer(rebasing: bytes[start..<start + count])) else { return }
-    queue.push(Pair(score: vocabulary.scores[id], left: left, right: right, count: count))
-  }
-
-  private static func scalarLength(_ lead: UInt8) -> Int {
-    switch lead {
-    case 0xF0...: 4
-    case 0xE0...: 3
-    case 0xC0...: 2
-    default: 1
-    }
-  }
-}
-
-protocol HeapOrdered {
-  func precedes(_ other: Self) -> Bool
-}
-
-/// A binary heap; the element that precedes all others is popped first.
-struct Heap<Element: HeapOrdered> {
-  private var elements: [Element] = []
-
-  mutating func push(_ element: Element) {
-    elements.append(element)
-    var child = elements.count - 1
-    while child > 0 {
-      let parent = (child - 1) / 2
-      guard elements[child].precedes(elements[parent]) else { return }
-      elements.swapAt(child, parent)
-      child = parent
-    }
-  }
-
-  mutating func pop() -> Element? {
-    guard let first = elements.first else { return nil }
-    let last = elements.removeLast()
-    if elements.isEmpty { return first }
-    elements[0] = last
-    var parent = 0
-    while true {
-      var child = parent * 2 + 1
-      guard child < elements.count else { return first }
-      if child + 1 < elements.count, elements[child + 1].precedes(elements[child]) { child += 1 }
-      guard elements[child].precedes(elements[parent]) else { return first }
-      elements.swapAt(child, parent)
-      parent = child
-    }
+    guard let id = vocabulary.id(UnsafeBufferPointer(rebasing: bytes[start..<start + count])),
+      mergesControl || !vocabulary.isControl(id)
+    else { return }
+    // As long as a token is: GGUF's limits keep that far below 32 bits.
+    queue.push(Pair(score: vocabulary.scores[id], count: UInt32(truncatingIfNeeded: count), left: left))
   }
 }

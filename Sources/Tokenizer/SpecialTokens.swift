@@ -45,7 +45,7 @@ struct SpecialTokens: Sendable {
       if let id = SpecialTokens.recognise([text], &vocabulary) { endOfGeneration.insert(id) }
     }
     for text in SpecialTokens.alwaysShown {
-      if let id = vocabulary.id(text) { vocabulary.attributes[id] = .userDefined }
+      if let id = vocabulary.id(text) { vocabulary.attributes[id] = [.userDefined, .neverTyped] }
     }
     endOfGeneration.formUnion([self.eos, eot, eom].compactMap { $0 })
     applyExceptions(&vocabulary)
@@ -60,7 +60,7 @@ struct SpecialTokens: Sendable {
     let call = ends("<|call|>") ?? ends("<|calls|>")
     if let end = ends("<|end|>"), call != nil, ends("<|return|>") != nil || ends("<|flush|>") != nil {
       endOfGeneration.remove(end)
-      vocabulary.attributes[end] = .userDefined
+      vocabulary.attributes[end] = [.userDefined, .neverTyped]
     }
     if let end = ends("</s>"), ends("<|tool_response>") != nil || ends("<|plamo:eos|>") != nil {
       endOfGeneration.remove(end)

@@ -1,3 +1,4 @@
+import OccamCore
 import OccamGGUF
 
 /// Text to token ids and back, for the vocabulary of one model file. Immutable; share it freely.
@@ -5,7 +6,7 @@ import OccamGGUF
 /// Results are those of llama.cpp's `llama_tokenize` and `llama_token_to_piece` for the same file.
 package struct Tokenizer: Sendable {
   /// Values of `tokenizer.ggml.model` that are understood.
-  package static let supportedModels = ["llama"]
+  package static let supportedModels = ["llama", "gpt2", "gemma4"]
 
   private let vocabulary: Vocabulary
   private let special: SpecialTokens
@@ -19,39 +20,61 @@ package struct Tokenizer: Sendable {
 
   package init(metadata file: GGUFFile) throws(TokenizerError) {
     let name: String
+    let pre: String
     let addBOS: Bool?
     let addEOS: Bool?
     do {
       name = try file.requireString(Vocabulary.Key.model)
+      pre = try file.string(Vocabulary.Key.pre) ?? ""
       addBOS = try file.bool("tokenizer.ggml.add_bos_token")
       addEOS = try file.bool("tokenizer.ggml.add_eos_token")
     } catch {
       throw TokenizerError(file.subject, .metadata(error))
     }
-    guard Tokenizer.supportedModels.contains(name) else {
-      throw TokenizerError(file.subject, .unsupportedModel(name))
-    }
     var vocabulary = try Vocabulary(file)
-    special = try SpecialTokens(file, &vocabulary, bos: 1, eos: 2, unknown: 0)
-    Tokenizer.applyStripping(file, &vocabulary)
-    model = try SentencePieceModel(file, vocabulary, unknown: special.unknown)
+    switch name {
+    case "llama":
+      special = try SpecialTokens(file, &vocabulary, bos: 1, eos: 2, unknown: 0)
+      Tokenizer.applyStripping(file, pre, &vocabulary)
+      model = try SentencePieceModel(file, vocabulary, unknown: special.unknown)
+      self.addBOS = addBOS ?? true
+    case "gpt2", "gemma4":
+      guard let entry = PreTokenizers.named(name == "gemma4" ? "gemma4" : pre) else {
+        throw TokenizerError(file.subject, .unsupportedPreTokenizer(pre))
+      }
+      if name == "gpt2", pre.isEmpty {
+        Log.warning("'\(file.subject)' names no pre-tokenizer: text is cut by the default one, answers may suffer")
+      }
+      let assumed = name == "gpt2" ? 11 : nil
+      special = try SpecialTokens(
+        file, &vocabulary, bos: entry.assumesBOS ? assumed : nil, eos: assumed, unknown: nil)
+      Tokenizer.applyStripping(file, pre, &vocabulary)
+      model = try BytePairModel(file, vocabulary, entry)
+      // Gemma 4's files say false, and its prompts need it (llama.cpp's pull request 21500).
+      self.addBOS = entry.keepsNewlineRuns || (addBOS ?? entry.addsBOS)
+    default: throw TokenizerError(file.subject, .unsupportedModel(name))
+    }
     matcher = SpecialMatcher(vocabulary)
     self.vocabulary = vocabulary
-    self.addBOS = addBOS ?? true
     self.addEOS = addEOS ?? false
   }
 
-  /// Phi-3's special tokens swallow the white space after them. No metadata says so; llama.cpp goes by the model's
-  /// name, and so must we to read its prompts alike.
-  private static func applyStripping(_ file: GGUFFile, _ vocabulary: inout Vocabulary) {
-    guard case .string(let name) = file.metadata["general.name"] else { return }
-    let lower = name.lowercased()
-    guard lower.contains("phi-3") || lower.contains("phi3") else { return }
-    let plain = Set(["<unk>", "<s>", "<|endoftext|>"].compactMap { vocabulary.id($0) })
-    for id in 0..<vocabulary.count where !plain.contains(id) {
-      if !vocabulary.attributes[id].isDisjoint(with: [.control, .userDefined, .unknown]) {
-        vocabulary.attributes[id].insert(.stripsRight)
+  /// Some models' special tokens swallow the white space beside them. No metadata says so; llama.cpp goes by the names
+  /// of model and pre-tokeniser, and so must we to read prompts alike.
+  private static func applyStripping(_ file: GGUFFile, _ pre: String, _ vocabulary: inout Vocabulary) {
+    var lower = ""
+    if case .string(let name) = file.metadata["general.name"] { lower = name.lowercased() }
+    if ["jina-v2-de", "jina-v2-es", "jina-v2-code"].contains(pre) {
+      if let mask = vocabulary.id("<mask>") { vocabulary.attributes[mask].insert(.stripsLeft) }
+    } else if lower.contains("phi-3") || lower.contains("phi3") {
+      let plain = Set(["<unk>", "<s>", "<|endoftext|>"].compactMap { vocabulary.id($0) })
+      for id in 0..<vocabulary.count where !plain.contains(id) {
+        if !vocabulary.attributes[id].isDisjoint(with: [.control, .userDefined, .unknown]) {
+          vocabulary.attributes[id].insert(.stripsRight)
+        }
       }
+    } else if lower.contains("modern-bert"), let mask = vocabulary.id("[MASK]") {
+      vocabulary.attributes[mask].insert(.stripsLeft)
     }
   }
 
@@ -86,21 +109,25 @@ package struct Tokenizer: Sendable {
     var tokens: [Int32] = []
     if addSpecial && addBOS, let bos { tokens.append(bos) }
     var text = text
-    text.withUTF8 { bytes in
-      var afterSpecial = true
-      for fragment in matcher.split(bytes, parseSpecial: parseSpecial) {
-        switch fragment {
-        case .token(let id):
-          tokens.append(Int32(id))
-          afterSpecial = true
-        case .text(let range):
-          model.encode(UnsafeBufferPointer(rebasing: bytes[range]), afterSpecial: afterSpecial, into: &tokens)
-          afterSpecial = false
-        }
-      }
-    }
+    text.withUTF8 { encode($0, scope: parseSpecial ? .everywhere : .nowhere, into: &tokens) }
     if addSpecial && addEOS, let eos { tokens.append(eos) }
     return tokens
+  }
+
+  func encode(_ bytes: UnsafeBufferPointer<UInt8>, scope: SpecialMatcher.Scope, into tokens: inout [Int32]) {
+    var afterSpecial = true
+    for fragment in matcher.split(bytes, scope: scope) {
+      switch fragment {
+      case .token(let id):
+        tokens.append(Int32(id))
+        afterSpecial = true
+      case .text(let range):
+        model.encode(
+          UnsafeBufferPointer(rebasing: bytes[range]), afterSpecial: afterSpecial,
+          mergesControl: scope.mergesControl, into: &tokens)
+        afterSpecial = false
+      }
+    }
   }
 
   // MARK: Tokens to text

@@ -6,11 +6,11 @@ package struct TokenizerError: Error, CustomStringConvertible, Equatable {
     /// A key is missing or of the wrong type.
     case metadata(GGUFError)
     case unsupportedModel(String)
+    case unsupportedPreTokenizer(String)
     case emptyVocabulary
     case tooManyTokens(Int)
     /// The array under `key` does not have one element per token.
     case lengthMismatch(key: String, found: Int, tokens: Int)
-    case duplicateToken(first: Int, second: Int)
     case idOutOfRange(key: String, id: Int, tokens: Int)
   }
 
@@ -28,11 +28,11 @@ package struct TokenizerError: Error, CustomStringConvertible, Equatable {
     case .metadata(let error): "\(error)"
     case .unsupportedModel(let name):
       "'\(subject)': tokenizer '\(name)' is not supported (supported: \(Tokenizer.supportedModels.joined(separator: ", ")))"
+    case .unsupportedPreTokenizer(let name): "'\(subject)': pre-tokenizer '\(name)' is not supported"
     case .emptyVocabulary: "'\(subject)': the vocabulary is empty"
     case .tooManyTokens(let count): "'\(subject)': \(count) tokens are more than 32-bit ids can name"
     case .lengthMismatch(let key, let found, let tokens):
       "'\(subject)': '\(key)' has \(found) elements for \(tokens) tokens"
-    case .duplicateToken(let first, let second): "'\(subject)': tokens \(first) and \(second) have the same text"
     case .idOutOfRange(let key, let id, let tokens): "'\(subject)': '\(key)' is \(id), there are \(tokens) tokens"
     }
   }

@@ -1,9 +1,10 @@
+import OccamCore
 import OccamGGUF
 
 /// What a token is for. The numbers in files are those of llama.h's `llama_token_type`; a token may gain `control`
 /// later, because of its name.
 struct TokenAttributes: OptionSet, Sendable {
-  let rawValue: UInt8
+  let rawValue: UInt16
 
   static let normal = TokenAttributes(rawValue: 1)
   static let unknown = TokenAttributes(rawValue: 2)
@@ -13,8 +14,12 @@ struct TokenAttributes: OptionSet, Sendable {
   static let byte = TokenAttributes(rawValue: 32)
   /// In text, white space after the token belongs to it.
   static let stripsRight = TokenAttributes(rawValue: 64)
+  /// In text, white space before the token belongs to it.
+  static let stripsLeft = TokenAttributes(rawValue: 128)
+  /// Shows its text like a user-defined token, but the file calls it control: typed text never becomes it.
+  static let neverTyped = TokenAttributes(rawValue: 256)
 
-  init(rawValue: UInt8) { self.rawValue = rawValue }
+  init(rawValue: UInt16) { self.rawValue = rawValue }
 
   init(type: Int) {
     switch type {
@@ -71,8 +76,11 @@ struct Vocabulary: Sendable {
     self.scores = scores ?? [Float](repeating: 0, count: count)
     attributes = types?.map(TokenAttributes.init(type:)) ?? [TokenAttributes](repeating: .normal, count: count)
     var index = TokenIndex(texts)
-    if let (first, second) = index.fill() {
-      throw TokenizerError(file.subject, .duplicateToken(first: first, second: second))
+    let duplicates = index.fill()
+    if let (first, second) = duplicates.first {
+      Log.warning(
+        "'\(file.subject)': \(duplicates.count) tokens have the text of another (\(second) that of \(first)); "
+          + "text becomes the first of them")
     }
     self.index = index
   }
@@ -84,8 +92,23 @@ struct Vocabulary: Sendable {
 
   func id(_ text: String) -> Int? { id(Array(text.utf8)) }
 
+  func isControl(_ id: Int) -> Bool { !attributes[id].isDisjoint(with: [.control, .unknown]) }
+
+  /// The text of byte tokens: `<0x0A>`.
+  static func byteName(_ byte: Int) -> [UInt8] {
+    let digits = Array("0123456789ABCDEF".utf8)
+    return Array("<0x".utf8) + [digits[byte >> 4 & 15], digits[byte & 15]] + [UInt8(ascii: ">")]
+  }
+
+  static func byte(named text: ArraySlice<UInt8>) -> UInt8? {
+    let name = Array(text)
+    guard name.count == 6, name.starts(with: "<0x".utf8), name[5] == UInt8(ascii: ">") else { return nil }
+    return UInt8(String(decoding: name[3..<5], as: UTF8.self), radix: 16)
+  }
+
   enum Key {
     static let model = "tokenizer.ggml.model"
+    static let pre = "tokenizer.ggml.pre"
     static let tokens = "tokenizer.ggml.tokens"
     static let scores = "tokenizer.ggml.scores"
     static let types = "tokenizer.ggml.token_type"
@@ -108,16 +131,17 @@ private struct TokenIndex: Sendable {
     for id in 0..<texts.count { longest = max(longest, texts.range(id).count) }
   }
 
-  /// - Returns: two ids of the same text, if there are any.
-  mutating func fill() -> (Int, Int)? {
+  /// - Returns: ids whose text an earlier id has, which keeps it, and these. Published files have some (llama.cpp's
+  ///   issue 25739).
+  mutating func fill() -> [(Int, Int)] {
+    var duplicates: [(Int, Int)] = []
     texts.storage.withUnsafeBufferPointer { storage in
       for id in 0..<texts.count {
         let slot = slot(of: UnsafeBufferPointer(rebasing: storage[texts.range(id)]), storage)
-        if slots[slot] != 0 { return (Int(slots[slot]) - 1, id) }
-        slots[slot] = Int32(id + 1)
+        if slots[slot] == 0 { slots[slot] = Int32(id + 1) } else { duplicates.append((Int(slots[slot]) - 1, id)) }
       }
-      return nil
     }
+    return duplicates
   }
 
   func find(_ bytes: UnsafeBufferPointer<UInt8>) -> Int? {

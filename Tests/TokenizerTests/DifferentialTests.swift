@@ -6,7 +6,7 @@ import OccamTokenizer
 
 /// Against llama.cpp on seeded random texts (Tests/Goldens/tokenizer/make.py), for the published vocabulary and for
 /// copies of it with more special tokens and other settings.
-@Suite(.enabled(if: SharedVocabularies.exist, "published vocabularies not found (OCCAM_VOCABS)"))
+@Suite(.enabled(if: SharedVocabularies.areWanted, "published vocabularies not found (OCCAM_VOCABS)"))
 struct DifferentialTests {
   struct Golden: Decodable {
     struct Flags: Decodable {

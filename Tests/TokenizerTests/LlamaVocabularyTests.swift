@@ -5,15 +5,17 @@ import Testing
 import OccamTokenizer
 
 /// Against the vocabulary and the cases that llama.cpp publishes with it.
-@Suite(.enabled(if: SharedVocabularies.exist, "published vocabularies not found (OCCAM_VOCABS)"))
+@Suite(.enabled(if: SharedVocabularies.areWanted, "published vocabularies not found (OCCAM_VOCABS)"))
 struct LlamaVocabularyTests {
   let tokenizer: Tokenizer
 
   init() throws { tokenizer = try Tokenizer(metadata: try GGUFFile(path: SharedVocabularies.llama)) }
 
-  @Test func publishedCases() throws {
-    let inputs = String(decoding: try Files.read(SharedVocabularies.llama + ".inp"), as: UTF8.self)
-    let outputs = String(decoding: try Files.read(SharedVocabularies.llama + ".out"), as: UTF8.self)
+  @Test(arguments: SharedVocabularies.names) func publishedCases(name: String) throws {
+    let path = SharedVocabularies.path(name)
+    let tokenizer = try Tokenizer(metadata: try GGUFFile(path: path))
+    let inputs = String(decoding: try Files.read(path + ".inp"), as: UTF8.self)
+    let outputs = String(decoding: try Files.read(path + ".out"), as: UTF8.self)
     let texts = cut(inputs, at: "\n__ggml_vocab_test__\n")
     var lines = outputs.split(separator: "\n", omittingEmptySubsequences: false)
     if lines.last == "" { lines.removeLast() }
@@ -21,7 +23,9 @@ struct LlamaVocabularyTests {
     #expect(texts.count > 40)
     for (text, line) in zip(texts, lines) {
       let expected = line.split(separator: " ").compactMap { Int32($0) }
-      #expect(tokenizer.encode(text, addSpecial: false, parseSpecial: false) == expected, "\(text.debugDescription)")
+      let found = tokenizer.encode(text, addSpecial: false, parseSpecial: false)
+      #expect(found == expected, "\(name): \(text.debugDescription)")
+      #expect(tokenizer.decode(found, special: true).utf8.elementsEqual(spaced(text).utf8))
     }
   }
 
@@ -80,16 +84,20 @@ struct LlamaVocabularyTests {
   }
 
   /// A megabyte in one piece: quadratic merging would take minutes.
-  @Test(.timeLimit(.minutes(1))) func longText() {
+  @Test(.timeLimit(.minutes(1)), arguments: SharedVocabularies.names) func longText(name: String) throws {
+    let tokenizer = try Tokenizer(metadata: try GGUFFile(path: SharedVocabularies.path(name)))
     var generator = SeededGenerator(seed: 5)
     var text = ""
     while text.utf8.count < 1 << 20 { text += RandomText.next(&generator) }
     let tokens = tokenizer.encode(text, addSpecial: false, parseSpecial: false)
-    let equal = tokenizer.decode(tokens, special: true).utf8.elementsEqual(spaced(text).utf8)
+    let wanted = name == "llama-spm" ? spaced(text) : text
+    let equal = tokenizer.decode(tokens, special: true).utf8.elementsEqual(wanted.utf8)
     #expect(equal)
-    let spaces = String(repeating: " ", count: 1 << 20)
-    let again = tokenizer.decode(tokenizer.encode(spaces, addSpecial: false, parseSpecial: true), special: true)
-    #expect(again == spaces)
+    for piece in [" ", "a", "7", "\n", "ab", "é", "<", "'s"] {
+      let run = String(repeating: piece, count: (1 << 20) / piece.utf8.count)
+      let again = tokenizer.decode(tokenizer.encode(run, addSpecial: false, parseSpecial: true), special: true)
+      #expect(again == run)
+    }
   }
 
   /// U+2581 is the vocabulary's space; as text it comes back as one.

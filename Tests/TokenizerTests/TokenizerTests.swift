@@ -140,9 +140,24 @@ import OccamTokenizer
     #expect(
       try problem { $0.set("tokenizer.ggml.eos_token_id", .int32(-1)) }
         == .idOutOfRange(key: "tokenizer.ggml.eos_token_id", id: -1, tokens: count))
-    var twice = TinyVocabulary()
-    twice.add("▁the", type: 1)
-    #expect(try problem(twice) == .duplicateToken(first: Int(twice.id("▁the")), second: count))
+    #expect(try problem { $0.set("tokenizer.ggml.model", "bert") } == .unsupportedModel("bert"))
+    func problemOfBytePairs(_ change: (inout GGUFWriter) -> Void) throws -> TokenizerError.Problem? {
+      try problem {
+        $0.set("tokenizer.ggml.model", "gpt2")
+        $0.set("tokenizer.ggml.merges", ["t h"])
+        change(&$0)
+      }
+    }
+    #expect(try problemOfBytePairs { $0.set("tokenizer.ggml.pre", "qwen2") } == nil)
+    #expect(try problemOfBytePairs { $0.set("tokenizer.ggml.pre", "kimi-k2") } == .unsupportedPreTokenizer("kimi-k2"))
+    #expect(
+      try problemOfBytePairs { $0.set("tokenizer.ggml.merges", [1, 2] as [Int32]) }
+        == .metadata(
+          GGUFError(
+            "tiny", .key("tokenizer.ggml.merges"), .wrongType(expected: "array of string", found: "array of int32"))))
+    #expect(
+      try problem { $0.set("tokenizer.ggml.model", "gemma4") }
+        == .metadata(GGUFError("tiny", .key("tokenizer.ggml.merges"), .missing)))
     let missing = GGUFError(
       "tiny", .key("tokenizer.ggml.tokens"), .wrongType(expected: "array of string", found: "uint32"))
     #expect(try problem { $0.set("tokenizer.ggml.tokens", 5) } == .metadata(missing))
@@ -155,6 +170,20 @@ import OccamTokenizer
     let single = try Tokenizer(metadata: GGUFFile(bytes: plain.serialized()))
     #expect(single.encode("xx", addSpecial: true, parseSpecial: true) == [0, 0, 0, 0, 0])
     #expect(single.bos == nil && single.eos == nil)
+  }
+
+  /// Published files hold tokens twice: the first one is what text becomes, and all of them decode.
+  @Test func duplicateTokensLoad() throws {
+    var twice = TinyVocabulary()
+    twice.add("▁the", type: 1)
+    twice.add("<mark>", type: 4)
+    twice.add("<mark>", type: 4)
+    let tokenizer = try twice.tokenizer()
+    #expect(
+      tokenizer.encode("the<mark>", addSpecial: false, parseSpecial: false) == ["▁the", "<mark>"].map(twice.id))
+    for id in [twice.id("▁the"), Int32(twice.tokens.count - 3)] {
+      #expect(tokenizer.bytes(of: id, special: false) == Array(" the".utf8))
+    }
   }
 
   /// Scores that order nothing must not hang or trap.
