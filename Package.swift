@@ -142,8 +142,7 @@ let package = Package(
       "EndToEnd",
       [
         "Occam", "OccamModels", "OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors",
-        "OccamTokenizer",
-        "OccamPruning",
+        "OccamTokenizer", "OccamPruning", "OccamQuantFormats",
       ]),
     tests(
       "Eval",

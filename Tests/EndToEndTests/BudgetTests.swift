@@ -61,10 +61,13 @@ import Testing
   /// 7. The cap keeps the tokens with the largest s2(v) / s2(r).
   @Test(arguments: PrunedCase.all, [1, 5, 12]) func capKeepsTheBest(item: PrunedCase, cap: Int) throws {
     let prompt = PrunedCase.prompt(photos: 2)
+    let reference = try ReferenceRun(item.files()).run(prompt.text, photos: prompt.photos, item.reference())
+    // Of the smallest fixture's few tokens the thresholds keep fewer than the largest cap.
+    let cap = min(cap, (reference.kept.map(\.count).min() ?? 0) - 1)
+    try #require(cap >= 1)
     var pruning = item.pruning()
     pruning.maxVisualTokens = cap
     let found = try item.session().prefill(prompt.text, prompt.images, pruning).pruning
-    let reference = try ReferenceRun(item.files()).run(prompt.text, photos: prompt.photos, item.reference())
     for (image, entry) in found.enumerated() {
       #expect(reference.kept[image].count > cap, "the cap has nothing to do")
       let ranked = reference.stage1[image].indices.sorted {
@@ -95,12 +98,16 @@ import Testing
     #expect(new.stage1Indices == old.stage1Indices)
     #expect(new.stage1 > new.kept)
     #expect(!Set(new.keptIndices).isSubset(of: old.keptIndices), "nothing dropped for question 1 came back")
-    #expect(!Set(old.keptIndices).isSubset(of: new.keptIndices), "question 2 dropped nothing that question 1 kept")
+    // Of sixteen tokens the second question may keep all that the first did.
+    if old.total > 16 {
+      #expect(!Set(old.keptIndices).isSubset(of: new.keptIndices), "question 2 dropped nothing that question 1 kept")
+    }
     // Text before the image is taken over; the image and what follows is prefilled again from S1.
     #expect(second.cachedTokens > 0 && second.cachedTokens < first.promptTokens - old.total)
     let text = second.promptTokens - new.total
-    let cells = text + new.kept + (item.hasRegister ? 1 : 0) + second.generatedTokens - 1
-    #expect(session.cellCounts.allSatisfy { $0 == cells })
+    let registers = item.hasRegister ? try item.tiles(photo: 0) : 0
+    let entries = text + new.kept + registers + second.generatedTokens - 1
+    #expect(try item.counts(session).allSatisfy { $0 == entries })
 
     // The same question about the same image in a conversation of its own gives another keep set only because the
     // conversation before it is another: asked again at once, the choice is the same.

@@ -5,6 +5,7 @@ import OccamImages
 import OccamMatmul
 import OccamModels
 import OccamPruning
+import OccamQuantFormats
 import OccamTensors
 import OccamTokenizer
 import Testing
@@ -61,8 +62,10 @@ final class ReferenceRun {
     let text = try GGUFFile(path: files.text)
     decoder = try ModelRegistry.textDecoder(WeightLoader(file: text, kernels: kernels, team: team))
     tokenizer = try Tokenizer(metadata: text)
-    vision = try ModelRegistry.vision(
-      WeightLoader(file: try GGUFFile(path: files.projector), kernels: kernels, team: team))
+    let loader = WeightLoader(file: try GGUFFile(path: files.projector), kernels: kernels, team: team)
+    // As the library loads it unless told otherwise.
+    loader.requantizesFloats = .q8_0
+    vision = try ModelRegistry.vision(loader)
     compute = Compute(kernels: kernels, team: team)
   }
 
@@ -72,7 +75,7 @@ final class ReferenceRun {
     var outcome = Outcome()
     var rows: [Row] = []
     var next: Int32 = 0
-    if let bos = tokenizer.bos { rows.append(text(bos, &next)) }
+    if tokenizer.addBOS, let bos = tokenizer.bos { rows.append(text(bos, &next)) }
     for (index, part) in Self.parts(prompt).enumerated() {
       if index > 0 { rows += try image(index - 1, photos[index - 1], settings, &next, &outcome) }
       if part.isEmpty { continue }
