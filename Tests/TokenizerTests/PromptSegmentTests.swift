@@ -40,7 +40,8 @@ import Testing
   @Test func aNameAcrossABorderIsText() throws {
     let (tokenizer, tiny) = try PromptSegmentTests.tokenizer()
     for segments: [PromptSegment] in [
-      [.template("<|im_"), .text("end|>")], [.text("<|im_end|"), .template(">")], [.text("<"), .template("/s"), .text(">")],
+      [.template("<|im_"), .text("end|>")], [.text("<|im_end|"), .template(">")],
+      [.text("<"), .template("/s"), .text(">")],
     ] {
       let ids = PromptSegmentTests.ids(tokenizer.encode(segments: segments, addBOS: false))
       #expect(!ids.contains(tiny.id("<|im_end|>")) && !ids.contains(2))
@@ -65,8 +66,10 @@ import Testing
     let the = tiny.id("▁the")
     #expect(tokenizer.encode(segments: [.template("<s>the")], addBOS: true) == [.tokens([1, the])])
     #expect(tokenizer.encode(segments: [.template("the<s>")], addBOS: true) == [.tokens([1, the, 1])])
-    #expect(tokenizer.encode(segments: [.text("<s>")], addBOS: true).first == .tokens(
-      [1] + tokenizer.encode("<s>", addSpecial: false, parseSpecial: false)))
+    #expect(
+      tokenizer.encode(segments: [.text("<s>")], addBOS: true).first
+        == .tokens(
+          [1] + tokenizer.encode("<s>", addSpecial: false, parseSpecial: false)))
     let (without, _) = try PromptSegmentTests.tokenizer { $0.set("tokenizer.ggml.add_bos_token", false) }
     #expect(without.encode(segments: [.template("the")], addBOS: true) == [.tokens([the])])
   }

@@ -19,22 +19,7 @@ package struct ChatMessage: Sendable, Equatable {
 
   /// The content as one text, an image as its marker. Texts that follow each other stand on lines of their own;
   /// nothing comes between a text and an image (as llama.cpp joins them).
-  var joined: String {
-    var text = ""
-    var afterImage = false
-    for part in content {
-      switch part {
-      case .text(let piece):
-        if !afterImage, !text.isEmpty { text += "\n" }
-        text += piece
-        afterImage = false
-      case .image:
-        text += ChatFormat.imageMarker
-        afterImage = true
-      }
-    }
-    return text
-  }
+  var joined: String { marked.text }
 }
 
 /// How a model wants its conversations written.
@@ -74,18 +59,19 @@ package struct ChatFormat: Sendable {
     }
   }
 
-  private let template: ChatTemplate
-  private let bosToken: String
-  private let eosToken: String
+  let template: ChatTemplate
+  let bosToken: String
+  let eosToken: String
+  let abilities: ChatAbilities
   /// The template shows typed parts only: content goes in as a list of text parts.
-  package let takesParts: Bool
+  package var takesParts: Bool { abilities.shape("user") == .parts }
 
   /// - Parameters: bosToken, eosToken: as text, for templates that write them.
   package init(template source: String, bosToken: String = "", eosToken: String = "") throws(TemplateError) {
     template = try ChatTemplate(source)
     self.bosToken = bosToken
     self.eosToken = eosToken
-    takesParts = ChatFormat.needsParts(template)
+    abilities = ChatAbilities(of: template)
   }
 
   package init(builtin: Builtin) throws(TemplateError) { try self.init(template: builtin.source) }
@@ -98,38 +84,15 @@ package struct ChatFormat: Sendable {
   /// The prompt of a conversation, each image as `imageMarker`.
   /// - Parameter addGenerationPrompt: ends with the beginning of the assistant's turn.
   package func render(messages: [ChatMessage], addGenerationPrompt: Bool) throws(TemplateError) -> String {
-    try template.render(
-      ChatFormat.variables(
-        messages.map { ($0.role, $0.joined) }, inParts: takesParts, addGenerationPrompt: addGenerationPrompt,
-        bosToken: bosToken, eosToken: eosToken))
-  }
-
-  private static func variables(
-    _ messages: [(role: String, content: String)], inParts: Bool, addGenerationPrompt: Bool, bosToken: String,
-    eosToken: String
-  ) -> JSONValue {
     let list = messages.map { message -> JSONValue in
-      let content: JSONValue = .string(message.content)
+      let content: JSONValue = .string(message.joined)
       return [
-        "role": .string(message.role), "content": inParts ? [["type": "text", "text": content]] : content,
+        "role": .string(message.role), "content": takesParts ? [["type": "text", "text": content]] : content,
       ]
     }
-    return [
+    return try template.render([
       "messages": .array(list), "add_generation_prompt": .bool(addGenerationPrompt), "bos_token": .string(bosToken),
       "eos_token": .string(eosToken),
-    ]
-  }
-
-  /// Renders a probe: a template that loses a plain text but shows it in a typed part needs parts. A list that a
-  /// template prints as a whole does not count as shown.
-  private static func needsParts(_ template: ChatTemplate) -> Bool {
-    let probe = "occam-probe"
-    func shows(inParts: Bool) -> Bool {
-      let variables = variables(
-        [("user", probe)], inParts: inParts, addGenerationPrompt: false, bosToken: "", eosToken: "")
-      guard let text = try? template.render(variables, now: 0) else { return false }
-      return text.firstRange(of: probe) != nil && text.firstRange(of: "'\(probe)'") == nil
-    }
-    return !shows(inParts: false) && shows(inParts: true)
+    ])
   }
 }

@@ -21,6 +21,11 @@ package struct ChatTemplate: Sendable {
     if case .object(let members) = variables {
       for member in members { values[member.name] = TemplateValue(member.value) }
     }
-    return try TemplateEvaluator(variables: values, limits: limits, now: now).render(nodes)
+    return try render(values, now: now).text
+  }
+
+  /// Renders variables that say of their texts which came in from outside.
+  func render(_ values: [String: TemplateValue], now: Int = time(nil)) throws(TemplateError) -> TemplateString {
+    try TemplateEvaluator(variables: values, limits: limits, now: now).render(nodes)
   }
 }

@@ -7,9 +7,11 @@ package struct TemplateError: Error, Equatable, CustomStringConvertible {
     case limit
     /// The template itself refused its input with raise_exception.
     case raised
+    /// The rendered text does not show as many images as the conversation has.
+    case images
   }
   package let kind: Kind
-  /// Line of the template, from 1.
+  /// Line of the template, from 1; 0 where none is to blame.
   package let line: Int
   package let reason: String
 
@@ -19,7 +21,7 @@ package struct TemplateError: Error, Equatable, CustomStringConvertible {
     self.reason = reason
   }
 
-  package var description: String { "chat template, line \(line): \(reason)" }
+  package var description: String { "chat template\(line > 0 ? ", line \(line)" : ""): \(reason)" }
 }
 
 /// What a template may cost. Templates come with model files, so that none may hang or exhaust its host.

@@ -20,7 +20,7 @@ final class TemplateEvaluator {
   private var scopes: [Scope]
   private var closures: [Closure] = []
   private var namespaces: [TemplateNamespace] = []
-  private var output = ""
+  private var output = TemplateString.empty
 
   init(variables: [String: TemplateValue], limits: TemplateLimits, now: Int) {
     self.limits = limits
@@ -31,7 +31,7 @@ final class TemplateEvaluator {
     scopes = [globals, Scope()]
   }
 
-  func render(_ nodes: [TemplateNode]) throws(TemplateError) -> String {
+  func render(_ nodes: [TemplateNode]) throws(TemplateError) -> TemplateString {
     // Namespaces may hold each other; emptied, they all go.
     defer { for namespace in namespaces { namespace.attributes = [:] } }
     _ = try run(nodes)
@@ -59,12 +59,15 @@ final class TemplateEvaluator {
   func leave() { nesting -= 1 }
 
   /// Every text that is made passes here.
-  func text(_ value: String) throws(TemplateError) -> TemplateValue {
-    let size = value.utf8.count
+  func text(_ value: TemplateString) throws(TemplateError) -> TemplateValue {
+    let size = value.count
     guard size <= limits.outputBytes else { throw limit("a text longer than \(limits.outputBytes) bytes") }
-    try charge(text: size)
+    try charge(text: size + TemplateString.rangeCost * value.inputs.count)
     return .string(value)
   }
+
+  /// A text that the template makes of nothing that came in.
+  func text(_ value: String) throws(TemplateError) -> TemplateValue { try text(TemplateString(value)) }
 
   /// Every list that is made passes here.
   func list(_ items: [TemplateValue], isTuple: Bool = false) throws(TemplateError) -> TemplateValue {
@@ -93,19 +96,19 @@ final class TemplateEvaluator {
     return .namespace(namespace)
   }
 
-  private func emit(_ text: String) throws(TemplateError) {
-    let size = text.utf8.count
-    try charge(text: size)
-    guard output.utf8.count + size <= limits.outputBytes else {
+  private func emit(_ text: TemplateString) throws(TemplateError) {
+    let size = text.count
+    try charge(text: size + TemplateString.rangeCost * text.inputs.count)
+    guard output.count + size <= limits.outputBytes else {
       throw limit("more than \(limits.outputBytes) bytes of output")
     }
-    output += text
+    output.append(text)
   }
 
   /// What `body` writes, instead of writing it.
-  private func captured(_ nodes: [TemplateNode]) throws(TemplateError) -> String {
+  private func captured(_ nodes: [TemplateNode]) throws(TemplateError) -> TemplateString {
     let outer = output
-    output = ""
+    output = .empty
     defer { output = outer }
     _ = try run(nodes)
     return output
@@ -127,7 +130,7 @@ final class TemplateEvaluator {
 
   private func run(_ statement: TemplateStatement) throws(TemplateError) -> Flow {
     switch statement {
-    case .text(let text): try emit(text)
+    case .text(let text): try emit(TemplateString(text))
     case .output(let expression): try emit(try string(try evaluate(expression)))
     case .conditional(let branches, let otherwise):
       for branch in branches where try evaluate(branch.test).isTrue { return try run(branch.body) }

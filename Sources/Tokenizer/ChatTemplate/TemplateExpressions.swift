@@ -19,10 +19,10 @@ extension TemplateEvaluator {
       for (operation, operand) in rest { value = try apply(operation, value, try evaluate(operand)) }
       return value
     case .concatenation(let parts):
-      var joined = ""
+      var joined = TemplateString.empty
       for part in parts {
-        joined += try string(try evaluate(part))
-        guard joined.utf8.count <= limits.outputBytes else {
+        joined.append(try string(try evaluate(part)))
+        guard joined.count <= limits.outputBytes else {
           throw limit("a text longer than \(limits.outputBytes) bytes")
         }
       }
@@ -129,13 +129,12 @@ extension TemplateEvaluator {
       if let integer = index.integer { return item(list.items, integer) ?? .undefined("element \(integer)") }
     case .string(let text):
       if let integer = index.integer {
-        try charge(text: text.utf8.count)
-        let scalars = text.unicodeScalars.map { TemplateValue.string(String(Character($0))) }
-        return item(scalars, integer) ?? .undefined("element \(integer)")
+        try charge(text: text.count)
+        return item(text.scalars.map { .string($0) }, integer) ?? .undefined("element \(integer)")
       }
     default: break
     }
-    if case .string(let name) = index { return try member(of: value, name) }
+    if case .string(let name) = index { return try member(of: value, name.text) }
     return .undefined("an element")
   }
 
@@ -154,11 +153,9 @@ extension TemplateEvaluator {
       let indices = try sliceIndices(list.items.count, from, to, step)
       return try self.list(indices.map { list.items[$0] }, isTuple: list.isTuple)
     case .string(let text):
-      try charge(text: text.utf8.count)
-      let scalars = Array(text.unicodeScalars)
-      var result = String.UnicodeScalarView()
-      for index in try sliceIndices(scalars.count, from, to, step) { result.append(scalars[index]) }
-      return try self.text(String(result))
+      try charge(text: text.count)
+      let scalars = text.scalars
+      return try self.text(.joined(try sliceIndices(scalars.count, from, to, step).map { scalars[$0] }))
     default: throw fail("\(value.typeName) cannot be sliced")
     }
   }
@@ -206,8 +203,8 @@ extension TemplateEvaluator {
       try charge(dictionary.count)
       return dictionary.keys
     case .string(let text):
-      try charge(text.utf8.count)
-      return text.unicodeScalars.map { .string(String(Character($0))) }
+      try charge(text.count)
+      return text.scalars.map { .string($0) }
     default: throw fail("\(value.typeName) is not a sequence")
     }
   }
@@ -221,7 +218,7 @@ extension TemplateEvaluator {
     case (_, .undefined(let name), _), (_, _, .undefined(let name)):
       throw fail("'\(name)' is undefined, so that '\(operation.rawValue)' cannot use it")
     case (.add, .string(let left), .string(let right)):
-      guard left.utf8.count + right.utf8.count <= limits.outputBytes else {
+      guard left.count + right.count <= limits.outputBytes else {
         throw limit("a text longer than \(limits.outputBytes) bytes")
       }
       return try text(left + right)
@@ -240,10 +237,18 @@ extension TemplateEvaluator {
     return .float(try float(operation, left, right))
   }
 
-  private func repeated(_ text: String, _ count: Int) throws(TemplateError) -> TemplateValue {
-    let (size, overflow) = text.utf8.count.multipliedReportingOverflow(by: max(count, 0))
+  private func repeated(_ text: TemplateString, _ count: Int) throws(TemplateError) -> TemplateValue {
+    let (size, overflow) = text.count.multipliedReportingOverflow(by: max(count, 0))
     guard !overflow, size <= limits.outputBytes else { throw limit("a text longer than \(limits.outputBytes) bytes") }
-    return try self.text(size == 0 ? "" : String(repeating: text, count: count))
+    if size == 0 { return try self.text("") }
+    if let isInput = text.origin {
+      return try self.text(TemplateString(String(repeating: text.text, count: count), isInput: isInput))
+    }
+    // Two bytes and a range at least each time: what `text` charges, before it is made.
+    try charge(text: size + TemplateString.rangeCost * text.inputs.count * count)
+    var result = TemplateString.empty
+    for _ in 0..<count { result.append(text) }
+    return try self.text(result)
   }
 
   private func integer(
@@ -331,8 +336,8 @@ extension TemplateEvaluator {
     switch (left, right) {
     case (.undefined, .undefined), (.none, .none): return true
     case (.string(let left), .string(let right)):
-      try charge(text: min(left.utf8.count, right.utf8.count))
-      return sameText(left, right)
+      try charge(text: min(left.count, right.count))
+      return sameText(left.text, right.text)
     case (.list(let left), .list(let right)):
       guard left.isTuple == right.isTuple, left.items.count == right.items.count else { return false }
       for (left, right) in zip(left.items, right.items) where try !equal(left, right) { return false }
@@ -358,10 +363,10 @@ extension TemplateEvaluator {
     if let left = left.number, let right = right.number { return left < right ? -1 : left > right ? 1 : 0 }
     switch (left, right) {
     case (.string(let left), .string(let right)):
-      try charge(text: min(left.utf8.count, right.utf8.count))
+      try charge(text: min(left.count, right.count))
       // The order of UTF-8 bytes is that of the code points.
-      if left.utf8.lexicographicallyPrecedes(right.utf8) { return -1 }
-      return sameText(left, right) ? 0 : 1
+      if left.text.utf8.lexicographicallyPrecedes(right.text.utf8) { return -1 }
+      return sameText(left.text, right.text) ? 0 : 1
     case (.list(let left), .list(let right)) where left.isTuple == right.isTuple:
       for (left, right) in zip(left.items, right.items) {
         let result = try order(left, right, symbol)
@@ -378,8 +383,8 @@ extension TemplateEvaluator {
     switch container {
     case .string(let text):
       guard case .string(let part) = value else { throw fail("a string cannot contain \(value.typeName)") }
-      try charge(text: text.utf8.count)
-      return find(Array(part.utf8), in: Array(text.utf8), from: 0) != nil
+      try charge(text: text.count)
+      return find(Array(part.text.utf8), in: Array(text.text.utf8), from: 0) != nil
     case .dictionary(let dictionary): return TemplateDictionary.key(value).flatMap { dictionary[$0] } != nil
     case .list(let list):
       for item in list.items where try equal(item, value) { return true }

@@ -10,7 +10,7 @@ extension TemplateEvaluator {
     switch name {
     case "default", "d":
       let unset = value.isUndefined || (call[1, "boolean"]?.isTrue == true && !value.isTrue)
-      return unset ? call[0, "default_value"] ?? .string("") : value
+      return unset ? call[0, "default_value"] ?? .string(.empty) : value
     case "length", "count": return .integer(try length(value))
     case "tojson":
       return try text(try json(value, try jsonStyle(call)))
@@ -27,7 +27,7 @@ extension TemplateEvaluator {
       guard let number = value.number else { throw fail("'abs' needs a number, not \(value.typeName)") }
       return .float(abs(number))
     case "round": return try rounded(value, call)
-    case "attr": return try member(of: value, try requiredString(call[0, "name"], name))
+    case "attr": return try member(of: value, try requiredString(call[0, "name"], name).text)
     default: throw fail("no filter '\(name)'")
     }
   }
@@ -57,27 +57,28 @@ extension TemplateEvaluator {
   private func textFilter(
     _ name: String, _ value: TemplateValue, _ call: TemplateCall
   ) throws(TemplateError) -> TemplateValue? {
-    func source() throws(TemplateError) -> String {
+    func source() throws(TemplateError) -> TemplateString {
       let result = try string(value)
-      try charge(text: result.utf8.count)
+      try charge(text: result.count)
       return result
     }
     switch name {
     case "trim":
       return try text(stripped(try source(), try optionalString(call[0, "chars"], name), start: true, end: true))
-    case "upper": return try text(try source().uppercased())
-    case "lower": return try text(try source().lowercased())
+    case "upper": return try text(try source().map { $0.uppercased() })
+    case "lower": return try text(try source().map { $0.lowercased() })
     case "capitalize": return try text(capitalized(try source()))
     case "title": return try text(titledWords(try source()))
     case "string", "safe": return try text(try source())
     case "replace":
-      let old = try string(call[0, "old"] ?? .string(""))
-      return try replaced(try source(), old, try string(call[1, "new"] ?? .string("")), call[2, "count"]?.integer ?? -1)
+      let old = try string(call[0, "old"] ?? .string(.empty))
+      let new = try string(call[1, "new"] ?? .string(.empty))
+      return try replaced(try source(), old, new, call[2, "count"]?.integer ?? -1)
     case "escape", "e": return try escaped(try source())
     case "indent": return try indented(try source(), call)
     case "wordcount":
       // Runs of letters, digits and underscores.
-      let words = try source().unicodeScalars.split { scalar in
+      let words = try source().text.unicodeScalars.split { scalar in
         !(scalar.properties.isAlphabetic || scalar.properties.numericType != nil || scalar == "_")
       }
       return .integer(words.count)
@@ -86,37 +87,39 @@ extension TemplateEvaluator {
   }
 
   /// Jinja's own rule: words begin behind space, hyphens and opening brackets only.
-  private func titledWords(_ text: String) -> String {
-    var result = ""
+  private func titledWords(_ text: TemplateString) -> TemplateString {
     var atStart = true
-    for scalar in text.unicodeScalars {
-      result += atStart ? scalar.properties.uppercaseMapping : scalar.properties.lowercaseMapping
-      atStart = isSpace(scalar) || "-({[<".unicodeScalars.contains(scalar)
+    return text.map { run in
+      var result = ""
+      for scalar in run.unicodeScalars {
+        result += atStart ? scalar.properties.uppercaseMapping : scalar.properties.lowercaseMapping
+        atStart = isSpace(scalar) || "-({[<".unicodeScalars.contains(scalar)
+      }
+      return result
     }
-    return result
   }
 
-  private func escaped(_ text: String) throws(TemplateError) -> TemplateValue {
+  private func escaped(_ text: TemplateString) throws(TemplateError) -> TemplateValue {
     var result = text
     for (old, new) in [("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&#39;"), ("\"", "&#34;")] {
-      result = try string(try replaced(result, old, new, -1))
+      result = try string(try replaced(result, TemplateString(old), TemplateString(new), -1))
     }
     return try self.text(result)
   }
 
-  private func indented(_ text: String, _ call: TemplateCall) throws(TemplateError) -> TemplateValue {
-    var indent = "    "
+  private func indented(_ text: TemplateString, _ call: TemplateCall) throws(TemplateError) -> TemplateValue {
+    var indent: TemplateString = "    "
     if let width = call[0, "width"] {
       if let spaces = width.integer {
         guard spaces <= 1024 else { throw fail("'indent' takes at most 1024 spaces") }
-        indent = String(repeating: " ", count: max(spaces, 0))
+        indent = TemplateString(String(repeating: " ", count: max(spaces, 0)))
       } else {
         indent = try requiredString(width, "indent")
       }
     }
     let (first, blank) = (call[1, "first"]?.isTrue == true, call[2, "blank"]?.isTrue == true)
     let lines = lines(of: text + "\n")
-    var parts: [String] = []
+    var parts: [TemplateString] = []
     for (index, line) in lines.enumerated() {
       let indents = index == 0 ? first : blank || !line.isEmpty
       parts.append(indents ? indent + line : line)
@@ -134,15 +137,15 @@ extension TemplateEvaluator {
     case "first": return try elements(of: value).first ?? .undefined("the first of nothing")
     case "last": return try elements(of: value).last ?? .undefined("the last of nothing")
     case "join":
-      var parts: [String] = []
+      var parts: [TemplateString] = []
       for item in try mapped(try elements(of: value), attribute: call[1, "attribute"]) {
         parts.append(try string(item))
       }
-      return try text(try joined(parts, try string(call[0, "d"] ?? .string(""))))
+      return try text(try joined(parts, try string(call[0, "d"] ?? .string(.empty))))
     case "reverse":
       if case .string(let source) = value {
-        try charge(text: source.utf8.count)
-        return try text(String(String.UnicodeScalarView(source.unicodeScalars.reversed())))
+        try charge(text: source.count)
+        return try text(.joined(source.scalars.reversed()))
       }
       return try list(try elements(of: value).reversed())
     case "select", "reject":
@@ -191,7 +194,7 @@ extension TemplateEvaluator {
   private func passes(_ value: TemplateValue, _ call: TemplateCall, from index: Int) throws(TemplateError) -> Bool {
     try charge()
     guard index < call.positional.count else { return value.isTrue }
-    let name = try requiredString(call.positional[index], "select")
+    let name = try requiredString(call.positional[index], "select").text
     return try test(
       name, value, TemplateCall(positional: Array(call.positional[(index + 1)...]), named: call.named))
   }
@@ -206,7 +209,7 @@ extension TemplateEvaluator {
       return values
     }
     guard let filter = call.positional.first else { throw fail("'map' needs a filter or an attribute") }
-    let name = try requiredString(filter, "map")
+    let name = try requiredString(filter, "map").text
     let rest = TemplateCall(positional: Array(call.positional.dropFirst()), named: call.named)
     var values: [TemplateValue] = []
     for item in items { values.append(try apply(filter: name, to: item, rest)) }
@@ -231,7 +234,7 @@ extension TemplateEvaluator {
       return try apply([.index(.literal(.integer(attribute.integer ?? 0)))], to: value, name: "")
     }
     var result = value
-    for part in try requiredString(attribute, "attribute").utf8.split(separator: 46) {
+    for part in try requiredString(attribute, "attribute").text.utf8.split(separator: 46) {
       let name = String(decoding: Array(part), as: UTF8.self)
       let index = Int(name).map { TemplateExpression.Literal.integer($0) } ?? .string(name)
       result = try apply([.index(.literal(index))], to: result, name: "")
@@ -252,7 +255,7 @@ extension TemplateEvaluator {
       }
       items = pairs.items
       isSensitive = call[0, "case_sensitive"]?.isTrue == true
-      keys = try string(call[1, "by"] ?? .string("key")) == "value" ? dictionary.values : dictionary.keys
+      keys = try string(call[1, "by"] ?? .string("key")).text == "value" ? dictionary.values : dictionary.keys
       isReversed = call[2, "reverse"]?.isTrue == true
     } else {
       items = try elements(of: value)
@@ -263,7 +266,7 @@ extension TemplateEvaluator {
     }
     if !isSensitive {
       for index in keys.indices {
-        if case .string(let text) = keys[index] { keys[index] = try self.text(text.lowercased()) }
+        if case .string(let text) = keys[index] { keys[index] = try self.text(text.map { $0.lowercased() }) }
       }
     }
     if name == "unique" { return try unique(items, keys) }
@@ -315,8 +318,8 @@ extension TemplateEvaluator {
     switch value {
     case .undefined: return 0
     case .string(let text):
-      try charge(text: text.utf8.count)
-      return text.unicodeScalars.count
+      try charge(text: text.count)
+      return text.text.unicodeScalars.count
     case .list(let list): return list.items.count
     case .dictionary(let dictionary): return dictionary.count
     case .loop(let loop): return loop.items.items.count
@@ -328,21 +331,21 @@ extension TemplateEvaluator {
     if let integer = value.integer { return integer }
     if let number = value.number { return Int(exactly: number.rounded(.towardZero)) }
     guard case .string(let text) = value else { return nil }
-    let digits = stripped(text, nil, start: true, end: true)
+    let digits = stripped(text, nil, start: true, end: true).text
     return Int(digits) ?? Double(digits).flatMap { Int(exactly: $0.rounded(.towardZero)) }
   }
 
   private func floatValue(_ value: TemplateValue) throws(TemplateError) -> Double? {
     if let number = value.number { return number }
     guard case .string(let text) = value else { return nil }
-    return Double(stripped(text, nil, start: true, end: true))
+    return Double(stripped(text, nil, start: true, end: true).text)
   }
 
   private func rounded(_ value: TemplateValue, _ call: TemplateCall) throws(TemplateError) -> TemplateValue {
     guard let number = value.number else { throw fail("'round' needs a number, not \(value.typeName)") }
     let precision = call[0, "precision"]?.integer ?? 0
     guard (0...15).contains(precision) else { throw fail("'round' takes 0 to 15 decimals") }
-    let method = try string(call[1, "method"] ?? .string("common"))
+    let method = try string(call[1, "method"] ?? .string("common")).text
     if method == "common", let integer = value.integer { return .integer(integer) }
     var scale = 1.0
     for _ in 0..<precision { scale *= 10 }

@@ -51,17 +51,18 @@ extension TemplateEvaluator {
       if case .dictionary(let dictionary)? = call.positional.first {
         entries += zip(dictionary.keys, dictionary.values)
       }
-      return try dictionary(entries + call.named.map { (.string($0.name), $0.value) })
+      return try dictionary(entries + call.named.map { (.string(TemplateString($0.name)), $0.value) })
     case "namespace":
       var attributes: [String: TemplateValue] = [:]
       if case .dictionary(let dictionary)? = call.positional.first {
-        for (key, value) in zip(dictionary.keys, dictionary.values) { attributes[try string(key)] = value }
+        for (key, value) in zip(dictionary.keys, dictionary.values) { attributes[try string(key).text] = value }
       }
       for (name, value) in call.named { attributes[name] = value }
       return try namespace(attributes)
     case "raise_exception":
-      throw TemplateError(.raised, line: line, try string(call[0, "message"] ?? .string("the template gave up")))
-    default: return try text(try formattedTime(try string(call[0, "format"] ?? .string("%Y-%m-%d"))))
+      throw TemplateError(
+        .raised, line: line, try string(call[0, "message"] ?? .string("the template gave up")).text)
+    default: return try text(try formattedTime(try string(call[0, "format"] ?? .string("%Y-%m-%d")).text))
     }
   }
 
@@ -130,44 +131,45 @@ extension TemplateEvaluator {
     return .integer(count)
   }
 
-  private func call(_ name: String, on text: String, _ call: TemplateCall) throws(TemplateError) -> TemplateValue {
-    try charge(text: text.utf8.count)
+  private func call(
+    _ name: String, on text: TemplateString, _ call: TemplateCall
+  ) throws(TemplateError) -> TemplateValue {
+    try charge(text: text.count)
     switch name {
     case "strip", "lstrip", "rstrip":
       let characters = try optionalString(call[0, "chars"], name)
       return try self.text(stripped(text, characters, start: name != "rstrip", end: name != "lstrip"))
-    case "upper": return try self.text(text.uppercased())
-    case "lower": return try self.text(text.lowercased())
+    case "upper": return try self.text(text.map { $0.uppercased() })
+    case "lower": return try self.text(text.map { $0.lowercased() })
     case "title": return try self.text(titled(text))
     case "capitalize": return try self.text(capitalized(text))
     case "startswith", "endswith":
-      for affix in try affixes(call[0, "prefix"], name) where has(text, affix, atStart: name == "startswith") {
+      for affix in try affixes(call[0, "prefix"], name) where has(text.text, affix, atStart: name == "startswith") {
         return .bool(true)
       }
       return .bool(false)
     case "removeprefix", "removesuffix":
-      let affix = try requiredString(call[0, "prefix"], name)
-      guard has(text, affix, atStart: name == "removeprefix") else { return try self.text(text) }
-      let bytes = Array(text.utf8)
-      let rest = name == "removeprefix" ? bytes.dropFirst(affix.utf8.count) : bytes.dropLast(affix.utf8.count)
-      return try self.text(String(decoding: rest, as: UTF8.self))
+      let affix = try requiredString(call[0, "prefix"], name).text
+      guard has(text.text, affix, atStart: name == "removeprefix") else { return try self.text(text) }
+      let size = affix.utf8.count
+      return try self.text(text.slice(name == "removeprefix" ? size..<text.count : 0..<text.count - size))
     case "replace":
       let old = try requiredString(call[0, "old"], name)
       return try replaced(text, old, try requiredString(call[1, "new"], name), call[2, "count"]?.integer ?? -1)
-    case "find", "count": return try search(name, text, try requiredString(call[0, "sub"], name))
+    case "find", "count": return try search(name, text.text, try requiredString(call[0, "sub"], name).text)
     case "split", "rsplit": return try split(text, call, fromEnd: name == "rsplit")
     case "format": return try self.text(try formatted(text, call))
     case "splitlines": return try list(lines(of: text).map { .string($0) })
     case "join":
       guard let sequence = call[0, "iterable"] else { throw fail("'join' needs a sequence") }
-      var parts: [String] = []
+      var parts: [TemplateString] = []
       for item in try elements(of: sequence) { parts.append(try requiredString(item, name)) }
       return try self.text(try joined(parts, text))
-    default: return .bool(consists(text, of: name))
+    default: return .bool(consists(text.text, of: name))
     }
   }
 
-  func requiredString(_ value: TemplateValue?, _ name: String) throws(TemplateError) -> String {
+  func requiredString(_ value: TemplateValue?, _ name: String) throws(TemplateError) -> TemplateString {
     guard case .string(let text)? = value else {
       throw fail("'\(name)' needs a string, not \(value?.typeName ?? "nothing")")
     }
@@ -177,14 +179,14 @@ extension TemplateEvaluator {
   func optionalString(_ value: TemplateValue?, _ name: String) throws(TemplateError) -> String? {
     switch value {
     case nil, TemplateValue.none?: nil
-    default: try requiredString(value, name)
+    default: try requiredString(value, name).text
     }
   }
 
   private func affixes(_ value: TemplateValue?, _ name: String) throws(TemplateError) -> [String] {
-    guard case .list(let list)? = value, list.isTuple else { return [try requiredString(value, name)] }
+    guard case .list(let list)? = value, list.isTuple else { return [try requiredString(value, name).text] }
     var affixes: [String] = []
-    for item in list.items { affixes.append(try requiredString(item, name)) }
+    for item in list.items { affixes.append(try requiredString(item, name).text) }
     return affixes
   }
 
@@ -220,38 +222,53 @@ extension TemplateEvaluator {
     return .integer(count)
   }
 
-  private func split(_ text: String, _ call: TemplateCall, fromEnd: Bool) throws(TemplateError) -> TemplateValue {
+  private func split(
+    _ text: TemplateString, _ call: TemplateCall, fromEnd: Bool
+  ) throws(TemplateError) -> TemplateValue {
     let separator = try optionalString(call[0, "sep"], "split")
     let limit = call[1, "maxsplit"]?.integer ?? -1
     if separator?.isEmpty == true { throw fail("'split' needs a separator that is not empty") }
-    var parts = separator.map { pieces(of: Array(text.utf8), at: Array($0.utf8)) } ?? words(of: text)
+    var parts = separator.map { pieces(of: text, at: Array($0.utf8)) } ?? words(of: text)
     if limit >= 0, parts.count > limit + 1 {
       // What is beyond the limit stays together, as it stands in the text.
-      guard let separator else { throw fail("'split' with a limit needs a separator") }
+      guard separator != nil else { throw fail("'split' with a limit needs a separator") }
       if fromEnd {
-        let rest = parts.dropLast(limit).joined(separator: separator)
-        parts = [rest] + parts.suffix(limit)
+        let cut = parts[parts.count - limit - 1].upperBound
+        parts = [0..<cut] + parts.suffix(limit)
       } else {
-        let rest = parts.dropFirst(limit).joined(separator: separator)
-        parts = parts.prefix(limit) + [rest]
+        let cut = parts[limit].lowerBound
+        parts = parts.prefix(limit) + [cut..<text.count]
       }
     }
     var values: [TemplateValue] = []
-    for part in parts { values.append(try self.text(part)) }
+    for part in parts { values.append(try self.text(text.slice(part))) }
     return try list(values)
   }
 
-  private func pieces(of text: [UInt8], at separator: [UInt8]) -> [String] {
-    var parts: [String] = []
+  private func pieces(of text: TemplateString, at separator: [UInt8]) -> [Range<Int>] {
+    let bytes = Array(text.text.utf8)
+    var parts: [Range<Int>] = []
     var position = 0
-    while let place = find(separator, in: text, from: position) {
-      parts.append(String(decoding: text[position..<place], as: UTF8.self))
+    while let place = find(separator, in: bytes, from: position) {
+      parts.append(position..<place)
       position = place + separator.count
     }
-    return parts + [String(decoding: text[position...], as: UTF8.self)]
+    return parts + [position..<bytes.count]
   }
 
-  private func words(of text: String) -> [String] {
-    text.unicodeScalars.split(whereSeparator: isSpace).map { String($0) }
+  private func words(of text: TemplateString) -> [Range<Int>] {
+    var words: [Range<Int>] = []
+    var start: Int?
+    var position = 0
+    for scalar in text.text.unicodeScalars {
+      if !isSpace(scalar) {
+        if start == nil { start = position }
+      } else if let begin = start {
+        words.append(begin..<position)
+        start = nil
+      }
+      position += UTF8.width(scalar)
+    }
+    return start.map { words + [$0..<position] } ?? words
   }
 }

@@ -26,117 +26,130 @@ extension TemplateEvaluator {
     scalar.properties.isWhitespace || (0x1C...0x1F).contains(scalar.value)
   }
 
-  func stripped(_ text: String, _ characters: String?, start: Bool, end: Bool) -> String {
+  func stripped(_ text: TemplateString, _ characters: String?, start: Bool, end: Bool) -> TemplateString {
     let set = characters.map { Set($0.unicodeScalars) }
     func drops(_ scalar: Unicode.Scalar) -> Bool { set?.contains(scalar) ?? isSpace(scalar) }
-    var rest = text.unicodeScalars[...]
+    let whole = text.text
+    var rest = whole.unicodeScalars[...]
     if start { rest = rest.drop(while: drops) }
     if end { while let last = rest.last, drops(last) { rest.removeLast() } }
-    return String(rest)
+    let first = whole.utf8.distance(from: whole.startIndex, to: rest.startIndex)
+    return text.slice(first..<first + whole.utf8.distance(from: rest.startIndex, to: rest.endIndex))
   }
 
-  func capitalized(_ text: String) -> String {
-    guard let first = text.unicodeScalars.first else { return "" }
-    return first.properties.titlecaseMapping + String(text.unicodeScalars.dropFirst()).lowercased()
+  func capitalized(_ text: TemplateString) -> TemplateString {
+    var isFirst = true
+    return text.map { run in
+      guard isFirst, let first = run.unicodeScalars.first else { return run.lowercased() }
+      isFirst = false
+      return first.properties.titlecaseMapping + String(run.unicodeScalars.dropFirst()).lowercased()
+    }
   }
 
   /// Every letter behind something that is none becomes a capital, all others small.
-  func titled(_ text: String) -> String {
-    var result = ""
+  func titled(_ text: TemplateString) -> TemplateString {
     var afterLetter = false
-    for scalar in text.unicodeScalars {
-      result += afterLetter ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping
-      afterLetter = scalar.properties.isCased
+    return text.map { run in
+      var result = ""
+      for scalar in run.unicodeScalars {
+        result += afterLetter ? scalar.properties.lowercaseMapping : scalar.properties.titlecaseMapping
+        afterLetter = scalar.properties.isCased
+      }
+      return result
     }
-    return result
   }
 
   func replaced(
-    _ text: String, _ old: String, _ new: String, _ limit: Int
+    _ text: TemplateString, _ old: TemplateString, _ new: TemplateString, _ limit: Int
   ) throws(TemplateError) -> TemplateValue {
-    let bytes = Array(text.utf8)
-    let wanted = Array(old.utf8)
+    let bytes = Array(text.text.utf8)
+    let wanted = Array(old.text.utf8)
     guard !wanted.isEmpty else { return try interleaved(text, new, limit) }
-    var result: [UInt8] = []
+    var result = TemplateString.empty
     var position = 0
     var count = 0
     while limit < 0 || count < limit, let place = find(wanted, in: bytes, from: position) {
-      result += bytes[position..<place]
-      result += new.utf8
+      result.append(text.slice(position..<place))
+      result.append(new)
       guard result.count <= limits.outputBytes else {
         throw self.limit("a text longer than \(limits.outputBytes) bytes")
       }
       position = place + wanted.count
       count += 1
     }
-    result += bytes[position...]
-    return try self.text(String(decoding: result, as: UTF8.self))
+    result.append(text.slice(position..<bytes.count))
+    return try self.text(result)
   }
 
   /// Python's replacement of the empty text: `new` before every code point and at the end.
-  private func interleaved(_ text: String, _ new: String, _ limit: Int) throws(TemplateError) -> TemplateValue {
-    let scalars = Array(text.unicodeScalars)
-    var parts: [String] = []
+  private func interleaved(
+    _ text: TemplateString, _ new: TemplateString, _ limit: Int
+  ) throws(TemplateError) -> TemplateValue {
+    let scalars = text.scalars
+    var parts: [TemplateString] = []
     for index in 0...scalars.count {
       if limit < 0 || index < limit { parts.append(new) }
-      if index < scalars.count { parts.append(String(Character(scalars[index]))) }
+      if index < scalars.count { parts.append(scalars[index]) }
     }
     return try self.text(try joined(parts, ""))
   }
 
   /// Python's format with fields as `{}`, `{0}` and `{name}`.
-  func formatted(_ text: String, _ call: TemplateCall) throws(TemplateError) -> String {
-    var parts: [String] = []
-    var literal: [UInt8] = []
-    var field: [UInt8]?
+  func formatted(_ text: TemplateString, _ call: TemplateCall) throws(TemplateError) -> TemplateString {
+    var parts: [TemplateString] = []
+    let bytes = Array(text.text.utf8)
+    // Where the text not yet taken over begins, and where the field that is open does.
+    var literal = 0
+    var field: Int?
     var next = 0
-    var bytes = text.utf8.makeIterator()
-    var pending = bytes.next()
-    while let byte = pending {
-      pending = bytes.next()
-      if let name = field {
-        guard byte == 125 else {
-          field = name + [byte]
-          continue
-        }
-        let key = String(decoding: name, as: UTF8.self)
+    var position = 0
+    while position < bytes.count {
+      let byte = bytes[position]
+      position += 1
+      if let start = field {
+        guard byte == 125 else { continue }
+        let key = String(decoding: bytes[start..<position - 1], as: UTF8.self)
         let index = key.isEmpty ? next : Int(key) ?? -1
         if key.isEmpty { next += 1 }
         let value = index >= 0 ? index < call.positional.count ? call.positional[index] : nil : call[key]
         guard let value else { throw fail("'format' has no value for '{\(key)}'") }
-        parts += [String(decoding: literal, as: UTF8.self), try string(value)]
-        (literal, field) = ([], nil)
-      } else if byte == 123 || byte == 125, pending == byte {
-        literal.append(byte)
-        pending = bytes.next()
-      } else if byte == 123 {
-        field = []
-      } else if byte == 125 {
-        throw fail("'format' found a single '}'")
-      } else {
-        literal.append(byte)
+        parts.append(try string(value))
+        (literal, field) = (position, nil)
+      } else if byte == 123 || byte == 125 {
+        if position < bytes.count, bytes[position] == byte {
+          // Two braces stand for one.
+          parts.append(text.slice(literal..<position))
+          position += 1
+          literal = position
+          continue
+        }
+        guard byte == 123 else { throw fail("'format' found a single '}'") }
+        parts.append(text.slice(literal..<position - 1))
+        field = position
       }
     }
     guard field == nil else { throw fail("'format' found a '{' without its end") }
-    return try joined(parts + [String(decoding: literal, as: UTF8.self)], "")
+    return try joined(parts + [text.slice(literal..<bytes.count)], "")
   }
 
   /// Lines without their ends; a newline at the very end opens no further line.
-  func lines(of text: String) -> [String] {
-    var lines: [String] = []
-    var line = String.UnicodeScalarView()
+  func lines(of text: TemplateString) -> [TemplateString] {
+    var lines: [TemplateString] = []
+    var start = 0
+    var position = 0
     var previous: Unicode.Scalar = " "
-    for scalar in text.unicodeScalars {
-      defer { previous = scalar }
+    for scalar in text.text.unicodeScalars {
+      let end = position + UTF8.width(scalar)
       switch scalar {
-      case "\n" where previous == "\r": break
+      case "\n" where previous == "\r": start = end
       case "\n", "\r", "\u{B}", "\u{C}", "\u{1C}", "\u{1D}", "\u{1E}", "\u{85}", "\u{2028}", "\u{2029}":
-        lines.append(String(line))
-        line = .init()
-      default: line.append(scalar)
+        lines.append(text.slice(start..<position))
+        start = end
+      default: break
       }
+      (position, previous) = (end, scalar)
     }
-    return line.isEmpty ? lines : lines + [String(line)]
+    return start == position ? lines : lines + [text.slice(start..<position)]
   }
 }
 

@@ -40,7 +40,7 @@ extension TemplateEvaluator {
       }
       return integer.remainderReportingOverflow(dividingBy: divisor).partialValue == 0
     case "lower", "upper":
-      let text = try string(value)
+      let text = try string(value).text
       try charge(text: text.utf8.count)
       let cased = text.unicodeScalars.filter { $0.properties.isCased }
       let wanted = name == "upper" ? text.uppercased() : text.lowercased()

@@ -2,7 +2,7 @@ import OccamCore
 
 /// Values as text: Python's str() and repr(), and JSON.
 extension TemplateEvaluator {
-  func string(_ value: TemplateValue) throws(TemplateError) -> String {
+  func string(_ value: TemplateValue) throws(TemplateError) -> TemplateString {
     switch value {
     case .undefined: return ""
     case .string(let text): return text
@@ -10,49 +10,55 @@ extension TemplateEvaluator {
     }
   }
 
-  private func representation(_ value: TemplateValue) throws(TemplateError) -> String {
+  private func representation(_ value: TemplateValue) throws(TemplateError) -> TemplateString {
     try charge()
     switch value {
     case .undefined: return "Undefined"
     case .none: return "None"
     case .bool(let value): return value ? "True" : "False"
-    case .integer(let value): return "\(value)"
-    case .float(let value): return "\(value)"
+    case .integer(let value): return TemplateString("\(value)")
+    case .float(let value): return TemplateString("\(value)")
     case .string(let text):
-      try charge(text: text.utf8.count)
+      try charge(text: text.count)
       return TemplateEvaluator.quoted(text)
     case .list(let list):
-      var parts: [String] = []
+      var parts: [TemplateString] = []
       for item in list.items { parts.append(try representation(item)) }
       let text = try joined(parts, ", ")
-      if !list.isTuple { return "[\(text)]" }
-      return parts.count == 1 ? "(\(text),)" : "(\(text))"
+      if !list.isTuple { return "[" + text + "]" }
+      return "(" + text + (parts.count == 1 ? ",)" : ")")
     case .dictionary(let dictionary):
-      var parts: [String] = []
+      var parts: [TemplateString] = []
       for (key, value) in zip(dictionary.keys, dictionary.values) {
-        parts.append("\(try representation(key)): \(try representation(value))")
+        parts.append(try representation(key) + ": " + (try representation(value)))
       }
-      return "{\(try joined(parts, ", "))}"
+      return "{" + (try joined(parts, ", ")) + "}"
     case .namespace: return "<Namespace>"
     case .loop: return "<LoopContext>"
     case .function, .method, .macro: return "<function>"
     }
   }
 
-  func joined(_ parts: [String], _ separator: String) throws(TemplateError) -> String {
+  func joined(
+    _ parts: [TemplateString], _ separator: TemplateString
+  ) throws(TemplateError) -> TemplateString {
     var size = 0
-    for part in parts { size += part.utf8.count + separator.utf8.count }
-    guard size <= limits.outputBytes + separator.utf8.count else {
+    for part in parts { size += part.count + separator.count }
+    guard size <= limits.outputBytes + separator.count else {
       throw limit("a text longer than \(limits.outputBytes) bytes")
     }
     try charge(text: size)
-    return parts.joined(separator: separator)
+    return .joined(parts, separator)
   }
 
-  private static func quoted(_ text: String) -> String {
-    let quote: Unicode.Scalar = text.utf8.contains(39) && !text.utf8.contains(34) ? "\"" : "'"
+  private static func quoted(_ text: TemplateString) -> TemplateString {
+    let quote: Unicode.Scalar = text.text.utf8.contains(39) && !text.text.utf8.contains(34) ? "\"" : "'"
+    let mark = TemplateString(String(Character(quote)))
+    return mark + text.map { escaped($0, quote) } + mark
+  }
+
+  private static func escaped(_ text: String, _ quote: Unicode.Scalar) -> String {
     var result = String.UnicodeScalarView()
-    result.append(quote)
     for scalar in text.unicodeScalars {
       switch scalar {
       case "\\": result.append(contentsOf: "\\\\".unicodeScalars)
@@ -68,48 +74,54 @@ extension TemplateEvaluator {
       default: result.append(scalar)
       }
     }
-    result.append(quote)
     return String(result)
   }
 
   /// Python's json.dumps without escaping other letters, as chat templates expect it.
-  func json(_ value: TemplateValue, _ style: JSONStyle, level: Int = 0) throws(TemplateError) -> String {
+  func json(
+    _ value: TemplateValue, _ style: JSONStyle, level: Int = 0
+  ) throws(TemplateError) -> TemplateString {
     try charge()
     switch value {
     case .none: return "null"
     case .bool(let value): return value ? "true" : "false"
-    case .integer(let value): return "\(value)"
+    case .integer(let value): return TemplateString("\(value)")
     case .float(let value):
-      return value.isFinite ? "\(value)" : value.isNaN ? "NaN" : value < 0 ? "-Infinity" : "Infinity"
+      return value.isFinite
+        ? TemplateString("\(value)") : value.isNaN ? "NaN" : value < 0 ? "-Infinity" : "Infinity"
     case .string(let text):
-      try charge(text: text.utf8.count)
-      return JSONValue.string(text).text()
+      try charge(text: text.count)
+      return TemplateEvaluator.json(text)
     case .list(let list):
-      var parts: [String] = []
+      var parts: [TemplateString] = []
       for item in list.items { parts.append(try json(item, style, level: level + 1)) }
       return try wrapped(parts, "[", "]", style, level: level)
     case .dictionary(let dictionary):
-      var parts: [String] = []
+      var parts: [TemplateString] = []
       for (key, value) in zip(dictionary.keys, dictionary.values) {
-        let name: String
+        let name: TemplateString
         if case .string(let text) = key { name = text } else { name = try json(key, JSONStyle()) }
         let text = try json(value, style, level: level + 1)
-        parts.append(JSONValue.string(name).text() + style.keySeparator + text)
+        parts.append(TemplateEvaluator.json(name) + style.keySeparator + text)
       }
       return try wrapped(parts, "{", "}", style, level: level)
     default: throw fail("\(value.typeName) cannot become JSON")
     }
   }
 
+  private static func json(_ text: TemplateString) -> TemplateString {
+    "\"" + text.map { String(JSONValue.string($0).text().unicodeScalars.dropFirst().dropLast()) } + "\""
+  }
+
   private func wrapped(
-    _ parts: [String], _ open: String, _ close: String, _ style: JSONStyle, level: Int
-  ) throws(TemplateError) -> String {
+    _ parts: [TemplateString], _ open: TemplateString, _ close: TemplateString, _ style: JSONStyle, level: Int
+  ) throws(TemplateError) -> TemplateString {
     guard let indent = style.indent, !parts.isEmpty else {
       return open + (try joined(parts, style.itemSeparator)) + close
     }
-    let inner = "\n" + String(repeating: " ", count: indent * (level + 1))
-    return open + inner + (try joined(parts, style.itemSeparator + inner)) + "\n"
-      + String(repeating: " ", count: indent * level) + close
+    let inner = TemplateString("\n" + String(repeating: " ", count: indent * (level + 1)))
+    let outer = TemplateString("\n" + String(repeating: " ", count: indent * level))
+    return open + inner + (try joined(parts, style.itemSeparator + inner)) + outer + close
   }
 }
 
@@ -117,6 +129,6 @@ extension TemplateEvaluator {
 struct JSONStyle {
   /// Spaces per level; nil: one line.
   var indent: Int?
-  var itemSeparator = ", "
-  var keySeparator = ": "
+  var itemSeparator: TemplateString = ", "
+  var keySeparator: TemplateString = ": "
 }

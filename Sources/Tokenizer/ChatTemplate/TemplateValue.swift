@@ -8,7 +8,7 @@ enum TemplateValue {
   case bool(Bool)
   case integer(Int)
   case float(Double)
-  case string(String)
+  case string(TemplateString)
   case list(TemplateList)
   case dictionary(TemplateDictionary)
   case namespace(TemplateNamespace)
@@ -48,7 +48,7 @@ struct TemplateDictionary {
     case .bool(let value): .integer(value ? 1 : 0)
     case .integer(let value): .integer(value)
     case .float(let value): Int(exactly: value).map { .integer($0) } ?? .number(value)
-    case .string(let value): .string(value)
+    case .string(let value): .string(value.text)
     default: nil
     }
   }
@@ -145,14 +145,14 @@ extension TemplateValue {
     case .bool(let value): self = .bool(value)
     case .integer(let value): self = .integer(value)
     case .number(let value): self = .float(value)
-    case .string(let value): self = .string(value)
+    case .string(let value): self = .string(TemplateString(value))
     case .array(let elements):
       let items = elements.map { TemplateValue($0) }
       self = .list(TemplateList(items: items, depth: (items.map(\.depth).max() ?? 0) + 1))
     case .object(let members):
       var dictionary = TemplateDictionary()
       for member in members {
-        dictionary.set(.string(member.name), key: .string(member.name), TemplateValue(member.value))
+        dictionary.set(.string(TemplateString(member.name)), key: .string(member.name), TemplateValue(member.value))
       }
       self = .dictionary(dictionary)
     }
@@ -164,7 +164,7 @@ extension TemplateValue {
     case .bool(let value): self = .bool(value)
     case .integer(let value): self = .integer(value)
     case .float(let value): self = .float(value)
-    case .string(let value): self = .string(value)
+    case .string(let value): self = .string(TemplateString(value))
     }
   }
 }
