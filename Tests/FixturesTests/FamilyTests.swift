@@ -95,4 +95,63 @@ import Testing
     #expect(crc32(tile) == golden.checksums[0])
     #expect(DrawnPicture(name: "cat.png") == nil)
   }
+
+  /// Billions of numbers that the published models hold (their model cards and repositories), and visual tokens of a
+  /// tile.
+  static let published: [(name: String, billions: Double, tokens: Int)] = [
+    ("llava-1.5-7b", 7.06, 576), ("llava-1.5-13b", 13.35, 576), ("tinyllava-1.1b", 1.41, 576),
+    ("smolvlm-256m", 0.256, 64), ("smolvlm-500m", 0.507, 64), ("smolvlm-2.2b", 2.25, 81), ("smolvlm2-2.2b", 2.25, 81),
+    ("gemma3-270m", 0.268, 0), ("gemma3-1b", 1.00, 0), ("gemma-3-4b", 4.30, 256), ("llava-next-7b-vicuna", 7.06, 576),
+    ("llava-next-7b-mistral", 7.57, 576), ("qwen2-1.5b", 1.54, 0), ("qwen3-1.7b", 1.72, 0),
+  ]
+
+  @Test("every published size is the published model's", arguments: published)
+  func publishedSizes(name: String, billions: Double, tokens: Int) throws {
+    let spec = try #require(FixtureSpec.named(name))
+    let files = try [spec.synthesizeText(type: .q4_0), spec.synthesizeProjector(type: .f16)].compactMap { $0 }
+    let count = files.reduce(0) { $0 + $1.tensors.reduce(0) { $0 + $1.elementCount } }
+    #expect(abs(Double(count) / 1e9 / billions - 1) < 0.01, "\(count) numbers")
+    #expect(files.count == (tokens == 0 ? 1 : 2) && (tokens == 0 || spec.vision.tokens == tokens))
+    #expect(FamilyTests.published.map(\.name) == FixtureSpec.published.map(\.name))
+  }
+
+  @Test("no pair is made in memory of a family that reads text only") func noPairOfText() throws {
+    let spec = try #require(FixtureSpec.named("qwen3-text"))
+    #expect(throws: GGUFError("qwen3-text", .key("clip.has_vision_encoder"), .missing)) {
+      try spec.synthesize(type: .f16, projectorType: .f16)
+    }
+    let files = try spec.write(to: TemporaryFolder.make(), type: .q8_0, isFused: true)
+    #expect(files.projector == nil && files.text.hasSuffix("/qwen3-text-Q8_0.gguf"))
+  }
+
+  @Test(
+    "a byte-pair vocabulary holds every byte, every merge's result and the family's special tokens",
+    arguments: [
+      (
+        "smolvlm-a",
+        ["<|im_start|>", "<row_6_col_6>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
+      ),
+      ("qwen2-text", ["<|im_end|>", "<|image_pad|>"]), ("qwen3-text", ["<think>"]),
+    ])
+  func bytePairs(name: String, special: [String]) throws {
+    let file = try GGUFFile(path: Fixture.makeFiles(name, "F32").text)
+    func strings(_ key: String) throws -> [String] {
+      let stored = try file.requireByteStrings(key)
+      return stored.indices.map { String(decoding: stored.bytes($0), as: UTF8.self) }
+    }
+    let tokens = try strings("tokenizer.ggml.tokens")
+    let known = Set(tokens)
+    #expect(known.count == tokens.count)
+    for token in special { #expect(known.contains(token), "\(token)") }
+    let single = tokens.filter { $0.unicodeScalars.count == 1 }
+    #expect(single.count == 256)
+    for merge in try strings("tokenizer.ggml.merges") {
+      let parts = merge.split(separator: " ")
+      #expect(
+        parts.count == 2 && parts.allSatisfy { known.contains(String($0)) } && known.contains(parts.joined()),
+        "\(merge)")
+    }
+    // Two line breaks are one token: llama.cpp looks for it by its text.
+    #expect(known.contains("\u{10A}\u{10A}"))
+  }
 }
