@@ -1,7 +1,7 @@
 import OccamCore
 import OccamFixtures
 
-/// Generated LLaVA-1.5 pairs in temporary folders, each made once per test process.
+/// Generated models in temporary folders, each made once per test process.
 package enum Fixture {
   package struct Unknown: Error, CustomStringConvertible {
     package let description: String
@@ -20,6 +20,12 @@ package enum Fixture {
     let files = try make(name, type, seed, vocabulary, isFused: false)
     guard let projector = files.projector else { throw Unknown(description: "\(name): no mmproj was written") }
     return (files.text, projector)
+  }
+
+  /// The files of any family's fixture; no projector for a text-only one.
+  package static func makeFiles(_ name: String, _ type: String) throws -> (text: String, projector: String?) {
+    let files = try make(name, type, nil, nil, isFused: false)
+    return (files.text, files.projector)
   }
 
   /// The same as one file that holds both models.

@@ -10,16 +10,6 @@ package struct LlavaGolden: Sendable, CustomStringConvertible {
     case asIs = "as-is"
   }
 
-  /// One step of greedy decoding: llama.cpp's best tokens, best first, and their logits.
-  package struct Step: Sendable {
-    package let ids: [Int]
-    package let logits: [Float]
-  }
-
-  package struct FormatError: Error, CustomStringConvertible {
-    package let description: String
-  }
-
   /// A fixture's name; `hasLlamaVocabulary` says whether with the 32,000-token vocabulary.
   package let fixture: String
   package let hasLlamaVocabulary: Bool
@@ -36,7 +26,7 @@ package struct LlavaGolden: Sendable, CustomStringConvertible {
   /// All logits after the prompt; rounded to F16 for the 32,000-token vocabulary.
   package let logits: [Float]
   /// Step 0 holds the best of `logits`; step i+1 follows from step i's best token.
-  package let steps: [Step]
+  package let steps: [GoldenStep]
   /// Some of the projector's rows: index and values. Empty without a photo.
   package let rows: [(index: Int, values: [Float])]
   /// All of them, [imageTokens * width], rounded to F16; nil for most goldens.
@@ -83,14 +73,7 @@ package enum LlavaGoldens {
 
   private static func load() throws -> Content {
     let manifest = try JSONValue(parsing: try Files.read("\(folder)/manifest.json"))
-    var arrays: [String: NumPyArray] = [:]
-    func array(_ stem: String, _ kind: String) throws -> NumPyArray {
-      let name = "\(stem).\(kind).npy"
-      if let array = arrays[name] { return array }
-      let array = try NumPyArray(path: "\(folder)/\(name)")
-      arrays[name] = array
-      return array
-    }
+    var arrays = GoldenArrays(folder: folder)
     var content = Content()
     for file in try manifest.member("files", \.arrayValue) {
       content.checksums.append(
@@ -105,12 +88,12 @@ package enum LlavaGoldens {
       let index = try entry.member("index", \.intValue)
       let photo = entry["photo"]?.stringValue
       let stem = "\(pair)-\(type)"
-      let ids = try array(stem, "top-ids")
-      let tops = try array(stem, "top-logits")
-      let picked = try array(stem, "rows")
+      let ids = try arrays["\(stem).top-ids"]
+      let tops = try arrays["\(stem).top-logits"]
+      let picked = try arrays["\(stem).rows"]
       let imageTokens = try entry.member("image_tokens", \.intValue)
       guard let reading = LlavaGolden.Reading(rawValue: try entry.member("reading", \.stringValue)) else {
-        throw LlavaGolden.FormatError(description: "manifest: unknown reading")
+        throw GoldenError(description: "manifest: unknown reading")
       }
       let hasLlamaVocabulary = pair.hasSuffix("-spm")
       let hasEmbeddings = index == 0 && Files.exists("\(folder)/\(stem).embeddings.npy")
@@ -119,37 +102,19 @@ package enum LlavaGoldens {
           fixture: hasLlamaVocabulary ? String(pair.dropLast(4)) : pair, hasLlamaVocabulary: hasLlamaVocabulary,
           type: type, prompt: try entry.member("prompt", \.stringValue), photo: photo, reading: reading,
           tokensBeforeImage: try entry.integers("tokens_before"), tokensAfterImage: try entry.integers("tokens_after"),
-          imageTokens: imageTokens, logits: try array(stem, "logits").values(at: index),
+          imageTokens: imageTokens, logits: try arrays["\(stem).logits"].values(at: index),
           steps: (0..<ids.shape[1]).map { step in
-            LlavaGolden.Step(ids: ids.values(at: index, step).map { Int($0) }, logits: tops.values(at: index, step))
+            GoldenStep(ids: ids.values(at: index, step).map { Int($0) }, logits: tops.values(at: index, step))
           },
           rows: photo == nil
             ? []
             : [0, 1, imageTokens / 2, imageTokens - 1].enumerated().map { ($1, picked.values(at: index, $0)) },
-          embeddings: hasEmbeddings ? try array(stem, "embeddings").values : nil,
+          embeddings: hasEmbeddings ? try arrays["\(stem).embeddings"].values : nil,
           logitsFromF32: try entry.member("logits_from_f32", \.doubleValue),
           logitsFromDequantized: try entry.member("logits_from_dequantized", \.doubleValue),
           embeddingsFromF32: entry["embeddings_from_f32"]?.doubleValue,
           embeddingsFromDequantized: entry["embeddings_from_dequantized"]?.doubleValue))
     }
     return content
-  }
-}
-
-extension JSONValue {
-  fileprivate func member<T>(_ name: String, _ value: KeyPath<JSONValue, T?>) throws -> T {
-    guard let result = self[name]?[keyPath: value] else {
-      throw LlavaGolden.FormatError(description: "manifest: no usable '\(name)'")
-    }
-    return result
-  }
-
-  fileprivate func integers(_ name: String) throws -> [Int] {
-    try member(name, \.arrayValue).map { element in
-      guard let number = element.intValue else {
-        throw LlavaGolden.FormatError(description: "manifest: '\(name)' holds more than integers")
-      }
-      return number
-    }
   }
 }

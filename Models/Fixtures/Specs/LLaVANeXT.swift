@@ -28,7 +28,9 @@ package enum LLaVANeXT: FixtureFamily {
     [[1, 2], [2, 1], [2, 2], [3, 1], [1, 3]].map { $0.map { $0 * side } }
   }
 
-  package static func vocabulary(minimumCount: Int) -> VocabularyMetadata { LLaVA.vocabulary(minimumCount: minimumCount) }
+  package static func vocabulary(minimumCount: Int) -> VocabularyMetadata {
+    LLaVA.vocabulary(minimumCount: minimumCount)
+  }
 
   package static func textMetadata(_ text: FixtureSpec.Text) -> MetadataEntries { LLaVA.textMetadata(text) }
 

@@ -17,10 +17,13 @@ import llama_cpp as lib
 import numpy as np
 from PIL import Image
 
-import variants
-from mtmd import Pair
-
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "peer"))
+
+import variants  # noqa: E402
+from mtmd import Pair  # noqa: E402
+from weights import dequantized  # noqa: E402
+
 PHOTOS = HERE.parent.parent / "Photos"
 DATA = HERE / "data"
 STEPS, TOP, PATCH = 16, 8, 14
@@ -74,7 +77,7 @@ class Oracle:
 
     def embeddings(self, image: np.ndarray, reading: str) -> np.ndarray:
         def encode(pair: Pair, samples: np.ndarray) -> np.ndarray:
-            chunks, _ = pair.tokenize("<__media__>", samples)
+            chunks, _ = pair.tokenize("<__media__>", [samples])
             return pair.encode(next(c for c in chunks if pair.is_image(c)))
 
         if reading == "as-is" or not self.twins:
@@ -91,8 +94,8 @@ class Oracle:
         prompt, name, reading = case
         image = photo(name) if name else None
         rows = self.embeddings(image, reading) if name else None
-        chunks, keep = self.pair.tokenize(prompt, image)
-        logits = last = self.pair.evaluate(chunks, rows)
+        chunks, keep = self.pair.tokenize(prompt, [] if image is None else [image])
+        logits = last = self.pair.evaluate(chunks, [] if rows is None else [rows])
         ids, tops = [], []
         for _ in range(STEPS):
             best = np.argsort(-last, kind="stable")[:TOP]
@@ -130,8 +133,8 @@ def make(tool: str, pair: str, vocabulary: str | None, folder: Path) -> tuple[li
         files.append({"pair": pair, "type": kind, "text": sums[0], "mmproj": sums[1]})
         runs = results(Oracle(text, mmproj, side, has_class, folder, f32_cache=kind == "F32"), cases)
         exact = exact or runs
-        plain_text = variants.dequantized(text, folder / "plain.gguf")
-        plain_mmproj = variants.dequantized(mmproj, folder / "mmproj-plain.gguf")
+        plain_text = dequantized(text, folder / "plain.gguf")
+        plain_mmproj = dequantized(mmproj, folder / "mmproj-plain.gguf")
         plain = results(Oracle(plain_text, plain_mmproj, side, has_class, folder, f32_cache=True), cases)
         for index, (case, run) in enumerate(zip(cases, runs)):
             tokens = run["tokens"]

@@ -20,25 +20,6 @@ def with_positions(mmproj: Path, order: list[int], to: Path) -> Path:
     return to
 
 
-def dequantized(source: Path, to: Path) -> Path:
-    """A copy with every tensor in F32: the same weights, but no rounding of activations."""
-    reader = gguf.GGUFReader(source)
-    writer = gguf.GGUFWriter(to, reader.get_field("general.architecture").contents())
-    for name, field in reader.fields.items():
-        if name.startswith("GGUF.") or name == "general.architecture":
-            continue
-        value = 0 if name == "general.file_type" else field.contents()
-        writer.add_key_value(name, value, field.types[0], field.types[-1] if len(field.types) > 1 else None)
-    for tensor in reader.tensors:
-        numbers = gguf.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
-        writer.add_tensor(tensor.name, numbers)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return to
-
-
 def square(image: np.ndarray, side: int) -> np.ndarray:
     """LLaVA-1.5's canvas: the photo scaled to fit (Pillow's bicubic), centred on the padding colour."""
     height, width, _ = image.shape

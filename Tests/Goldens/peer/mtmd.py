@@ -1,4 +1,4 @@
-"""llama.cpp through llama-cpp-python's ctypes layer: one text model with its mmproj."""
+"""llama.cpp through llama-cpp-python's ctypes layer: one text model, with its mmproj if there is one."""
 import ctypes
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class Pair:
     """
 
     def __init__(
-        self, text: Path, mmproj: Path, *, threads=2, f32_cache=False, flash=False, context=1024, batch=None
+        self, text: Path, mmproj: Path | None, *, threads=2, f32_cache=False, flash=False, context=1024, batch=None
     ):
         lib.llama_log_set(quiet, None)
         mtmd.mtmd_helper_log_set(quiet, None)
@@ -42,6 +42,12 @@ class Pair:
         if f32_cache:
             settings.type_k = settings.type_v = lib.GGML_TYPE_F32
         self.context = lib.llama_init_from_model(self.model, settings)
+        self.vocab = lib.llama_model_get_vocab(self.model)
+        self.vocabulary = lib.llama_vocab_n_tokens(self.vocab)
+        self.width = lib.llama_model_n_embd(self.model)
+        self.vision = None
+        if mmproj is None:
+            return
         vision = mtmd.mtmd_context_params_default()
         vision.use_gpu = False
         vision.print_timings = False
@@ -50,30 +56,38 @@ class Pair:
         vision.flash_attn_type = attention
         self.vision = mtmd.mtmd_init_from_file(str(mmproj).encode(), self.model, vision)
         assert self.vision, f"llama.cpp does not load {mmproj}"
-        self.vocab = lib.llama_model_get_vocab(self.model)
-        self.vocabulary = lib.llama_vocab_n_tokens(self.vocab)
-        self.width = lib.llama_model_n_embd(self.model)
 
     def close(self):
-        mtmd.mtmd_free(self.vision)
+        if self.vision:
+            mtmd.mtmd_free(self.vision)
         lib.llama_free(self.context)
         lib.llama_model_free(self.model)
 
-    def tokenize(self, prompt: str, image: np.ndarray | None):
-        """Chunks of the prompt, one `<__media__>` for the image (RGB, [height, width, 3])."""
-        bitmaps = (mtmd.mtmd_bitmap_p_ctypes * 1)()
-        if image is not None:
+    def tokenize(self, prompt: str, images: list[np.ndarray]):
+        """Chunks of the prompt, one `<__media__>` for each image (RGB, [height, width, 3])."""
+        bitmaps = (mtmd.mtmd_bitmap_p_ctypes * max(len(images), 1))()
+        for index, image in enumerate(images):
             height, width, _ = image.shape
             samples = np.ascontiguousarray(image, np.uint8)
-            bitmaps[0] = mtmd.mtmd_bitmap_init(width, height, samples.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8)))
+            pointer = samples.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+            bitmaps[index] = mtmd.mtmd_bitmap_init(width, height, pointer)
         chunks = mtmd.mtmd_input_chunks_init()
         text = prompt.encode()
         request = mtmd.mtmd_input_text(text=text, text_len=len(text), add_special=True, parse_special=True)
-        code = mtmd.mtmd_tokenize(self.vision, chunks, ctypes.byref(request), bitmaps, 0 if image is None else 1)
+        code = mtmd.mtmd_tokenize(self.vision, chunks, ctypes.byref(request), bitmaps, len(images))
         assert code == 0, f"mtmd_tokenize: {code}"
-        if image is not None:
-            mtmd.mtmd_bitmap_free(bitmaps[0])
+        for index in range(len(images)):
+            mtmd.mtmd_bitmap_free(bitmaps[index])
         return [mtmd.mtmd_input_chunks_get(chunks, i) for i in range(mtmd.mtmd_input_chunks_size(chunks))], chunks
+
+    def text_ids(self, text: str) -> list[int]:
+        """Token ids of a text, special tokens parsed, BOS where the vocabulary asks for it."""
+        data = text.encode()
+        room = len(data) + 8
+        ids = (lib.llama_token * room)()
+        count = lib.llama_tokenize(self.vocab, data, len(data), ids, room, True, True)
+        assert count >= 0, f"llama_tokenize: {count}"
+        return list(ids[:count])
 
     @staticmethod
     def is_image(chunk) -> bool:
@@ -92,13 +106,28 @@ class Pair:
         pointer = ctypes.cast(mtmd.mtmd_get_output_embd(self.vision), FLOATS)
         return np.ctypeslib.as_array(pointer, (count, self.width)).copy()
 
-    def evaluate(self, chunks, embeddings: np.ndarray | None) -> np.ndarray:
-        """Logits after the prompt, from an empty cache; the image chunk stands for the given embeddings."""
+    def describe(self, chunk) -> dict:
+        """The chunk as manifests have it."""
+        if not self.is_image(chunk):
+            return {"text": self.text_tokens(chunk)}
+        tokens = mtmd.mtmd_input_chunk_get_tokens_image(chunk)
+        return {
+            "image": {
+                "tokens": int(mtmd.mtmd_input_chunk_get_n_tokens(chunk)),
+                "nx": int(mtmd.mtmd_image_tokens_get_nx(tokens)), "ny": int(mtmd.mtmd_image_tokens_get_ny(tokens)),
+                "positions": int(mtmd.mtmd_input_chunk_get_n_pos(chunk)),
+                "causal": not mtmd.mtmd_decode_use_non_causal(self.vision, chunk),
+            }
+        }
+
+    def evaluate(self, chunks, embeddings: list[np.ndarray]) -> np.ndarray:
+        """Logits after the prompt, from an empty cache; each image chunk stands for the given embeddings."""
         self.clear()
         self.position = lib.llama_pos(0)
+        remaining = iter(embeddings)
         for index, chunk in enumerate(chunks):
             if self.is_image(chunk):
-                rows = np.ascontiguousarray(embeddings, np.float32)
+                rows = np.ascontiguousarray(next(remaining), np.float32)
                 code = mtmd.mtmd_helper_decode_image_chunk(
                     self.vision, self.context, chunk, rows.ctypes.data_as(FLOATS), self.position, 0,
                     self.context_length, ctypes.byref(self.position), mtmd.mtmd_helper_post_decode_callback(0), None)
@@ -108,6 +137,20 @@ class Pair:
                     ctypes.byref(self.position))
             assert code == 0, f"chunk {index}: {code}"
         return self.logits()
+
+    def decode_rows(self, rows: np.ndarray, position: int):
+        """One causal pass over embeddings, [tokens, width], that stand for tokens from `position` on."""
+        count, width = rows.shape
+        batch = lib.llama_batch_init(count, width, 1)
+        batch.n_tokens = count
+        ctypes.memmove(batch.embd, np.ascontiguousarray(rows, np.float32).ctypes.data, count * width * 4)
+        for index in range(count):
+            batch.pos[index] = position + index
+            batch.n_seq_id[index] = 1
+            batch.seq_id[index][0] = 0
+            batch.logits[index] = int(index == count - 1)
+        assert lib.llama_decode(self.context, batch) == 0
+        lib.llama_batch_free(batch)
 
     def logits(self) -> np.ndarray:
         return np.ctypeslib.as_array(lib.llama_get_logits_ith(self.context, -1), (self.vocabulary,)).copy()

@@ -1,0 +1,289 @@
+"""What a family's make.py shares: runs llama.cpp on generated files and writes data/ (peer/README.md says what)."""
+import json
+import subprocess
+import sys
+import tempfile
+import zlib
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Callable
+
+import llama_cpp as lib
+import numpy as np
+
+from mtmd import Pair
+from pictures import picture
+from weights import dequantized
+
+STEPS, TOP = 16, 8
+# Which of a case's rows are kept, all pictures' taken together.
+SHARES = (0.0, 0.001, 0.33, 0.5, 0.67, 1.0)
+
+
+def error(found: np.ndarray, expected: np.ndarray) -> float:
+    """Root mean square difference in units of the expected numbers' deviation."""
+    return float(np.sqrt(np.mean((found - expected) ** 2)) / np.std(expected))
+
+
+@dataclass
+class Case:
+    """A prompt with `<__media__>` where a picture stands; pictures by name (pictures.py)."""
+
+    prompt: str
+    pictures: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Model:
+    """A fixture, the weight types it is made in, and its cases."""
+
+    name: str
+    types: list[str]
+    cases: list[Case]
+
+
+@dataclass
+class Family:
+    folder: Path
+    models: list[Model]
+    # (mmproj) -> a function from one picture to the reference's rows, [tokens, width]; None: no reference is held.
+    reference: Callable | None = None
+    # Whether the reference's rows stand for llama.cpp's, as one block an image: where its graph is not the trained model.
+    uses_reference: bool = False
+    # (reference, picture) -> the picture that mtmd is given, where its own preprocessing departs from the reference's.
+    prepared: Callable | None = None
+    # (model, picture) -> the reference processor's tiles and token counts.
+    pixels: Callable | None = None
+    # (reference, picture) -> the text that the reference processor puts in the picture's place, and the token that stands
+    # for one row of it.
+    expanded: Callable | None = None
+    # Pictures that only `pixels` looks at.
+    more_pictures: list[str] = field(default_factory=list)
+    # What mtmd puts around pictures, by where it stands.
+    markers: dict[str, str] = field(default_factory=dict)
+
+
+class Run:
+    """llama.cpp on one pair of files."""
+
+    def __init__(self, family: Family, text: Path, mmproj: Path | None, exact: bool):
+        self.family = family
+        self.pair = Pair(text, mmproj, f32_cache=exact, context=2048)
+        self.mmproj = mmproj
+        self.reference = family.reference(mmproj) if family.reference and mmproj else None
+
+    def close(self):
+        self.pair.close()
+
+    def case(self, case: Case) -> dict:
+        pictures = [picture(name) for name in case.pictures]
+        if self.mmproj is None:
+            described = [{"text": self.pair.text_ids(case.prompt)}]
+            blocks = []
+            self.pair.clear()
+            self.pair.decode(described[0]["text"])
+            last = self.pair.logits()
+        elif self.family.uses_reference:
+            described, blocks, last = self.with_reference(case, pictures)
+        else:
+            given = [self.family.prepared(self.reference, image) for image in pictures] if self.family.prepared else pictures
+            chunks, _ = self.pair.tokenize(case.prompt, given)
+            described = [self.pair.describe(chunk) for chunk in chunks]
+            blocks = [self.pair.encode(chunk) for chunk in chunks if self.pair.is_image(chunk)]
+            last = self.pair.evaluate(chunks, blocks)
+            assert all(c.get("image", {"positions": 0, "tokens": 0})["positions"] == c.get(
+                "image", {"tokens": 0})["tokens"] for c in described), "positions are not one a token"
+        self.check_ids(case, pictures, described)
+        position = 0
+        for chunk in described:
+            chunk["position"] = position
+            position += len(chunk["text"]) if "text" in chunk else chunk["image"]["tokens"]
+        logits = last
+        ids, tops = [], []
+        for _ in range(STEPS):
+            best = np.argsort(-last, kind="stable")[:TOP]
+            ids.append(best)
+            tops.append(last[best])
+            last = self.pair.step(int(best[0]))
+        rows = np.concatenate(blocks) if blocks else None
+        return {
+            "chunks": described, "positions": position, "rows": rows, "logits": logits, "ids": ids, "tops": tops,
+            "pictures": pictures,
+        }
+
+    def check_ids(self, case: Case, pictures, described: list[dict]):
+        """mtmd's ids are those of the prompt that the reference processor writes out."""
+        if not (self.family.expanded and pictures):
+            return
+        prompt = case.prompt
+        for image in pictures:
+            text, row = self.family.expanded(self.reference, image)
+            prompt = prompt.replace("<__media__>", text, 1)
+        [row] = self.pair.text_ids(row)[-1:]
+        found = sum((c["text"] if "text" in c else [row] * c["image"]["tokens"] for c in described), [])
+        assert found == self.pair.text_ids(prompt), f"{case.prompt}: {found} {self.pair.text_ids(prompt)}"
+
+    def with_reference(self, case: Case, pictures):
+        """One block of rows an image, from the reference; llama.cpp's text model decodes them."""
+        parts = case.prompt.split("<__media__>")
+        described, blocks, position = [], [], 0
+        self.pair.clear()
+        for index, part in enumerate(parts):
+            # As mtmd does it: every part is tokenised alone, BOS in front of all.
+            ids = self.pair.text_ids(part)
+            ids = ids if index == 0 else ids[1:]
+            if part == "" and index > 0:
+                ids = []
+            if ids:
+                self.pair.decode(ids)
+                described.append({"text": ids})
+                position += len(ids)
+            if index < len(pictures):
+                rows = self.reference(pictures[index])
+                self.pair.decode_rows(rows, position)
+                described.append({"image": {"tokens": len(rows), "nx": len(rows), "ny": 1, "causal": True}})
+                blocks.append(rows)
+                position += len(rows)
+        return described, blocks, self.pair.logits()
+
+
+def generate(tool: str, name: str, kind: str, folder: Path) -> tuple[Path, Path | None]:
+    lines = subprocess.check_output([tool, name, str(folder), "--type", kind], text=True).split()
+    return Path(lines[0]), Path(lines[1]) if len(lines) > 1 else None
+
+
+def runs(family: Family, text: Path, mmproj: Path | None, cases: list[Case], exact: bool) -> list[dict]:
+    run = Run(family, text, mmproj, exact)
+    try:
+        return [run.case(case) for case in cases]
+    finally:
+        run.close()
+
+
+def checksum(path: Path | None) -> int | None:
+    return None if path is None else zlib.crc32(path.read_bytes())
+
+
+def make_model(family: Family, tool: str, model: Model, folder: Path) -> dict:
+    """Lists of `files`, of `cases` (what all types have in common) and of `results` (a case in one type)."""
+    made = {"files": [], "cases": [], "results": []}
+    exact = []
+    for kind in model.types:
+        text, mmproj = generate(tool, model.name, kind, folder)
+        made["files"].append({"model": model.name, "type": kind, "text": checksum(text), "mmproj": checksum(mmproj)})
+        found = runs(family, text, mmproj, model.cases, kind == "F32")
+        plain_text = dequantized(text, folder / "plain.gguf")
+        plain_mmproj = dequantized(mmproj, folder / "mmproj-plain.gguf") if mmproj else None
+        plain = runs(family, plain_text, plain_mmproj, model.cases, True)
+        if not exact:
+            exact = found
+            made["cases"] = [common(model, index, case, run) for index, (case, run) in enumerate(zip(model.cases, found))]
+            place_rows(made["cases"])
+        for index, run in enumerate(found):
+            assert run["chunks"] == exact[index]["chunks"], "chunks depend on the weights"
+            entry = {
+                "model": model.name, "type": kind, "index": index, "logits_std": float(np.std(run["logits"])),
+                "logits_from_f32": error(run["logits"], exact[index]["logits"]),
+                "logits_from_dequantized": error(run["logits"], plain[index]["logits"]),
+            }
+            if run["rows"] is not None:
+                entry["embeddings_from_f32"] = error(run["rows"], exact[index]["rows"])
+                entry["embeddings_from_dequantized"] = error(run["rows"], plain[index]["rows"])
+                if kind == "F32" and family.reference and not family.uses_reference:
+                    reference = family.reference(mmproj)
+                    rows = np.concatenate([reference(image) for image in run["pictures"]])
+                    entry["embeddings_from_reference"] = error(run["rows"], rows)
+            made["results"].append(entry)
+        picked = [r["rows"][c["rows"]["indices"]] for r, c in zip(found, made["cases"]) if r["rows"] is not None]
+        save(family.folder / "data", f"{model.name}-{kind}", found, picked)
+        report(model, kind, made["results"][-len(found) :])
+    return made
+
+
+def common(model: Model, index: int, case: Case, run: dict) -> dict:
+    entry = {
+        "model": model.name, "index": index, "prompt": case.prompt, "pictures": case.pictures,
+        "chunks": run["chunks"], "positions": run["positions"],
+    }
+    if run["rows"] is not None:
+        last = len(run["rows"]) - 1
+        entry["rows"] = {"first": 0, "indices": sorted({min(int(np.ceil(share * last)), last) for share in SHARES})}
+    return entry
+
+
+def place_rows(cases: list[dict]):
+    """Where each case's rows begin in rows.npy."""
+    start = 0
+    for case in cases:
+        if "rows" in case:
+            case["rows"]["first"] = start
+            start += len(case["rows"]["indices"])
+
+
+def report(model: Model, kind: str, results: list[dict]):
+    print(model.name, kind, [f'{e["logits_from_f32"]:.4f}/{e["logits_from_dequantized"]:.4f}' for e in results])
+    distances = [f'{e["embeddings_from_reference"]:.5f}' for e in results if "embeddings_from_reference" in e]
+    if distances:
+        print("   embeddings from the reference:", distances)
+    sys.stdout.flush()
+
+
+def save(data: Path, stem: str, found: list[dict], picked: list[np.ndarray]):
+    np.save(data / f"{stem}.logits.npy", np.array([r["logits"] for r in found], np.float32))
+    np.save(data / f"{stem}.top-ids.npy", np.array([r["ids"] for r in found], np.int32))
+    np.save(data / f"{stem}.top-logits.npy", np.array([r["tops"] for r in found], np.float32))
+    if picked:
+        np.save(data / f"{stem}.rows.npy", np.concatenate(picked).astype(np.float32))
+        if stem.split("-")[-1] in ("F16", "Q8_0"):
+            np.save(data / f"{stem}.embeddings.npy", found[0]["rows"].astype(np.float16))
+
+
+def make_pixels(family: Family) -> list[dict]:
+    if family.pixels is None:
+        return []
+    entries = []
+    for model in family.models:
+        names = {name for case in model.cases for name in case.pictures} | set(family.more_pictures)
+        for name in sorted(names):
+            result = family.pixels(model, picture(name))
+            if result is None:
+                continue
+            tiles, entry, normalized = result
+            # uint8, [tiles, height, width, 3], before they are normalised.
+            entry = {"model": model.name, "picture": name, "tiles": len(tiles), "size": list(tiles[0].shape[:2])} | entry
+            entry["checksums"] = [zlib.crc32(np.ascontiguousarray(tile).tobytes()) for tile in tiles]
+            draw = np.random.default_rng(len(entries))
+            samples = []
+            for _ in range(6):
+                place = [int(draw.integers(size)) for size in normalized.shape]
+                samples.append([*place, float(normalized[tuple(place)])])
+            # [tile, colour, y, x, value] of what the encoder gets.
+            entry["normalized"] = samples
+            entries.append(entry)
+    return entries
+
+
+def main(family: Family):
+    tool = sys.argv[1]
+    data = family.folder / "data"
+    data.mkdir(exist_ok=True)
+    for old in data.iterdir():
+        old.unlink()
+    made = {"files": [], "cases": [], "results": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for model in family.models:
+            for key, entries in make_model(family, tool, model, Path(folder)).items():
+                made[key] += entries
+    packages = ["llama_cpp_python", "numpy", "pillow", "gguf"]
+    if family.reference or family.pixels:
+        packages += ["transformers", "torch"]
+    manifest = {
+        "versions": {name: version(name) for name in packages},
+        "system": lib.llama_print_system_info().decode().strip(),
+        "steps": STEPS, "top": TOP, "markers": family.markers, "pixels": make_pixels(family),
+    } | made
+    text = json.dumps(manifest)
+    # One case, file or picture a line.
+    text = text.replace('{"model"', '\n{"model"')
+    (data / "manifest.json").write_text(text + "\n")

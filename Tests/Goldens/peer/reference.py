@@ -1,0 +1,212 @@
+"""Vision parts of transformers' models with a fixture's weights: the trained models' graphs and image processors."""
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from transformers import CLIPVisionConfig, Gemma3Config, Idefics3Config, LlavaNextConfig
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+from transformers.models.gemma3.modeling_gemma3 import Gemma3Model
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+from transformers.models.idefics3.modeling_idefics3 import Idefics3Model
+from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+from transformers.models.llava_next.modeling_llava_next import LlavaNextModel
+
+from weights import Tensors
+
+torch.manual_seed(0)
+torch.set_num_threads(2)
+
+# Pictures are [height, width, 3]; left to guess, transformers takes one of three rows for [3, height, width].
+LAST = {"input_data_format": "channels_last"}
+SIGLIP = {"ln1": "layer_norm1", "ln2": "layer_norm2", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+          "attn_v": "self_attn.v_proj", "attn_out": "self_attn.out_proj", "ffn_up": "mlp.fc1", "ffn_down": "mlp.fc2"}
+
+
+def text_config(width: int) -> dict:
+    """The smallest text model that a vision model can stand beside; it is never run."""
+    return {"hidden_size": width, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1,
+            "num_key_value_heads": 1, "head_dim": 8, "vocab_size": 16, "pad_token_id": 0}
+
+
+def layers(tensors: Tensors, prefix: str, state: dict):
+    for name, value in tensors.values.items():
+        if name.startswith("v.blk."):
+            _, _, index, kind, what = name.split(".")
+            # LLaVA's published files exchange the two names of the feed-forward.
+            if kind.startswith("ffn") and tensors.values[f"v.blk.{index}.ffn_up.weight"].shape[1] != WIDTH(tensors):
+                kind = {"ffn_up": "ffn_down", "ffn_down": "ffn_up"}[kind]
+            state[f"{prefix}.{index}.{SIGLIP[kind]}.{what}"] = value
+
+
+def WIDTH(tensors: Tensors) -> int:
+    return int(tensors.key("clip.vision.embedding_length"))
+
+
+def load(model: torch.nn.Module, state: dict, untouched: tuple[str, ...]):
+    """Loads exactly `state`; what is missing must begin with one of `untouched`."""
+    missing, unexpected = model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()}, strict=False)
+    assert not unexpected, unexpected
+    missing = [name for name in missing if not name.startswith(untouched) and "position_ids" not in name]
+    assert not missing, missing
+
+
+def siglip_state(tensors: Tensors, prefix: str) -> dict:
+    values = tensors.values
+    state = {
+        f"{prefix}.embeddings.patch_embedding.weight": values["v.patch_embd.weight"],
+        f"{prefix}.embeddings.patch_embedding.bias": values["v.patch_embd.bias"],
+        f"{prefix}.embeddings.position_embedding.weight": values["v.position_embd.weight"],
+        f"{prefix}.post_layernorm.weight": values["v.post_ln.weight"],
+        f"{prefix}.post_layernorm.bias": values["v.post_ln.bias"],
+    }
+    layers(tensors, f"{prefix}.encoder.layers", state)
+    return state
+
+
+def vision_config(tensors: Tensors, act: str) -> dict:
+    def key(name):
+        return tensors.key(f"clip.vision.{name}")
+
+    return {
+        "hidden_size": int(key("embedding_length")), "intermediate_size": int(key("feed_forward_length")),
+        "num_hidden_layers": int(key("block_count")), "num_attention_heads": int(key("attention.head_count")),
+        "image_size": int(key("image_size")), "patch_size": int(key("patch_size")), "hidden_act": act,
+        "layer_norm_eps": float(key("attention.layer_norm_epsilon")),
+    }
+
+
+class SmolVLM:
+    def __init__(self, mmproj: Path):
+        tensors = Tensors(mmproj)
+        vision = vision_config(tensors, "gelu_pytorch_tanh")
+        merge = int(tensors.key("clip.vision.projector.scale_factor"))
+        matrix = tensors.values["mm.model.fc.weight"]
+        config = Idefics3Config(
+            vision_config=vision, text_config={"model_type": "llama"} | text_config(matrix.shape[0]), scale_factor=merge,
+            pad_token_id=0, image_token_id=1)
+        config._attn_implementation = "eager"
+        self.model = Idefics3Model(config).eval()
+        state = siglip_state(tensors, "vision_model")
+        state["connector.modality_projection.proj.weight"] = matrix
+        load(self.model, state, ("text_model",))
+        self.tokens = (vision["image_size"] // vision["patch_size"] // merge) ** 2
+        self.processor = Idefics3ImageProcessorPil(
+            size={"longest_edge": int(tensors.key("clip.vision.preproc_image_size"))},
+            max_image_size={"longest_edge": vision["image_size"]})
+
+    def tiles(self, image: np.ndarray, **settings):
+        result = self.processor(image, return_row_col_info=True, return_tensors="np", **LAST, **settings)
+        return result["pixel_values"][0], int(result["rows"][0][0]), int(result["cols"][0][0])
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        pixels, _, _ = self.tiles(image)
+        with torch.no_grad():
+            outputs = self.model.get_image_features(torch.from_numpy(pixels)[None].float(), return_dict=True)
+        return torch.cat(list(outputs.pooler_output)).reshape(len(pixels) * self.tokens, -1).numpy()
+
+    def expanded(self, image: np.ndarray) -> tuple[str, str]:
+        """What the processor writes in the picture's place."""
+        _, rows, columns = self.tiles(image)
+        processor = SimpleNamespace(
+            fake_image_token="<fake_token_around_image>", global_image_tag="<global-img>", image_token="<image>",
+            image_seq_len=self.tokens)
+        text = Idefics3Processor.replace_image_token(processor, {"rows": [[rows]], "cols": [[columns]]}, 0)
+        return text, "<image>"
+
+    def pixels(self, image: np.ndarray):
+        raw, rows, columns = self.tiles(image, do_rescale=False, do_normalize=False)
+        entry = {"rows": rows, "columns": columns, "tokens_a_tile": self.tokens, "tokens": self.tokens * len(raw)}
+        return raw.transpose(0, 2, 3, 1).astype(np.uint8), entry, self.tiles(image)[0]
+
+
+class Gemma3:
+    def __init__(self, mmproj: Path):
+        tensors = Tensors(mmproj)
+        vision = vision_config(tensors, "gelu_pytorch_tanh")
+        merge = int(tensors.key("clip.vision.projector.scale_factor") or 4)
+        side = vision["image_size"]
+        matrix = tensors.values["mm.input_projection.weight"]
+        self.tokens = (side // vision["patch_size"] // merge) ** 2
+        config = Gemma3Config(
+            vision_config={"model_type": "siglip_vision_model", "vision_use_head": False} | vision,
+            text_config=text_config(matrix.shape[1]), mm_tokens_per_image=self.tokens)
+        config._attn_implementation = "eager"
+        self.model = Gemma3Model(config).eval()
+        prefix = next(name for name in self.model.state_dict() if name.endswith("patch_embedding.weight"))
+        state = siglip_state(tensors, prefix.removesuffix(".embeddings.patch_embedding.weight"))
+        state["multi_modal_projector.mm_input_projection_weight"] = matrix
+        # The file holds the factor itself, transformers what is added to 1.
+        state["multi_modal_projector.mm_soft_emb_norm.weight"] = tensors.values["mm.soft_emb_norm.weight"] - 1
+        load(self.model, state, ("language_model",))
+        self.processor = Gemma3ImageProcessorPil(size={"height": side, "width": side})
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        pixels = self.processor(image, return_tensors="np", **LAST)["pixel_values"]
+        with torch.no_grad():
+            outputs = self.model.get_image_features(torch.from_numpy(np.asarray(pixels)).float(), return_dict=True)
+        return outputs.pooler_output.reshape(self.tokens, -1).numpy()
+
+    def pixels(self, image: np.ndarray):
+        raw = np.asarray(self.processor(image, return_tensors="np", **LAST, do_rescale=False, do_normalize=False)["pixel_values"])
+        normalized = np.asarray(self.processor(image, return_tensors="np", **LAST)["pixel_values"])
+        entry = {"rows": 0, "columns": 0, "tokens_a_tile": self.tokens, "tokens": self.tokens}
+        return raw.transpose(0, 2, 3, 1).astype(np.uint8), entry, normalized
+
+
+class LlavaNext:
+    def __init__(self, mmproj: Path):
+        tensors = Tensors(mmproj)
+        values = tensors.values
+        vision = vision_config(tensors, "quick_gelu")
+        # One layer more, which is never looked at: the model takes the hidden states before the last layer.
+        vision["num_hidden_layers"] += 1
+        side = vision["image_size"]
+        flat = tensors.key("clip.vision.image_grid_pinpoints")
+        sizes = [[int(flat[i]), int(flat[i + 1])] for i in range(0, len(flat), 2)]
+        config = LlavaNextConfig(
+            vision_config=CLIPVisionConfig(**vision), text_config={"model_type": "llama"} | text_config(
+                values["mm.2.weight"].shape[0]), vision_feature_layer=-2, vision_feature_select_strategy="default",
+            projector_hidden_act="gelu", image_grid_pinpoints=sizes)
+        config._attn_implementation = "eager"
+        self.model = LlavaNextModel(config).eval()
+        prefix = next(name for name in self.model.state_dict() if name.endswith("patch_embedding.weight"))
+        prefix = prefix.removesuffix(".embeddings.patch_embedding.weight")
+        state = {
+            f"{prefix}.embeddings.class_embedding": values["v.class_embd"],
+            f"{prefix}.embeddings.patch_embedding.weight": values["v.patch_embd.weight"],
+            f"{prefix}.embeddings.position_embedding.weight": values["v.position_embd.weight"],
+            f"{prefix}.pre_layrnorm.weight": values["v.pre_ln.weight"],
+            f"{prefix}.pre_layrnorm.bias": values["v.pre_ln.bias"],
+            "multi_modal_projector.linear_1.weight": values["mm.0.weight"],
+            "multi_modal_projector.linear_1.bias": values["mm.0.bias"],
+            "multi_modal_projector.linear_2.weight": values["mm.2.weight"],
+            "multi_modal_projector.linear_2.bias": values["mm.2.bias"],
+            "image_newline": values["model.image_newline"],
+        }
+        layers(tensors, f"{prefix}.encoder.layers", state)
+        last = f"{prefix}.encoder.layers.{vision['num_hidden_layers'] - 1}"
+        load(self.model, state, ("language_model", last, f"{prefix}.post_layernorm"))
+        self.side, self.grid = side, side // vision["patch_size"]
+        self.processor = LlavaNextImageProcessorPil(
+            size={"shortest_edge": side}, crop_size={"height": side, "width": side}, image_grid_pinpoints=sizes)
+        self.sizes = sizes
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        inputs = self.processor(image, return_tensors="np", **LAST)
+        with torch.no_grad():
+            outputs = self.model.get_image_features(
+                torch.from_numpy(np.asarray(inputs["pixel_values"])).float(),
+                torch.tensor(np.asarray(inputs["image_sizes"])), return_dict=True)
+        return outputs.pooler_output[0].numpy()
+
+    def pixels(self, image: np.ndarray):
+        from transformers.image_processing_utils import select_best_resolution
+
+        raw = self.processor(image, return_tensors="np", **LAST, do_rescale=False, do_normalize=False)["pixel_values"][0]
+        height, width = select_best_resolution(image.shape[:2], self.sizes)
+        count = len(self(image))
+        entry = {"rows": height // self.side, "columns": width // self.side, "tokens_a_tile": self.grid**2, "tokens": count}
+        normalized = self.processor(image, return_tensors="np", **LAST)["pixel_values"][0]
+        return raw.transpose(0, 2, 3, 1).astype(np.uint8), entry, normalized
