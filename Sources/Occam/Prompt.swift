@@ -1,3 +1,4 @@
+import OccamModels
 import OccamTokenizer
 
 /// What a prompt consists of, in order.
@@ -9,7 +10,7 @@ enum PromptItem: Equatable {
 
 /// A tokenised prompt.
 struct Prompt {
-  /// Stands for an image in raw prompts and in what chat templates return (llama.cpp's marker).
+  /// Stands for an image in raw prompts (llama.cpp's marker).
   static let imageMarker = ChatFormat.imageMarker
 
   var items: [PromptItem] = []
@@ -32,10 +33,20 @@ struct Prompt {
     }
   }
 
-  /// In a chat the template places the images.
-  static func refuseMarks(_ text: String) throws(OccamError) {
-    if split(text).count > 1 {
-      throw OccamError(.invalidOption, "prompt", "\(imageMarker) marks an image in raw prompts only")
+  /// A rendered conversation. What people and models said in it is text, whatever it spells; an image stands between the
+  /// texts that its family's processor puts round it.
+  init(_ segments: [PromptSegment], chat: ChatDefaults?, tokenizer: Tokenizer) {
+    let placeholder = chat?.placeholders.first
+    let expanded = segments.flatMap { segment -> [PromptSegment] in
+      guard case .image = segment, let placeholder else { return [segment] }
+      return [.template(placeholder.before), segment, .template(placeholder.after)]
+    }
+    let literals = (chat?.placeholders.map(\.literal) ?? []) + (chat?.markers ?? [])
+    for piece in tokenizer.encode(segments: expanded, addBOS: true, literals: literals) {
+      switch piece {
+      case .tokens(let ids): items += ids.map { .token($0) }
+      case .image(let index): items.append(.image(index))
+      }
     }
   }
 

@@ -125,10 +125,18 @@ public final class Session: Sendable {
     try measured { core throws(OccamError) in try core.logits(prompt, images, continuation, pruning) }
   }
 
+  /// A raw prompt as it is laid out: ids of text and markers, nil for a visual token or a learned embedding; and the
+  /// position of each. For comparing with other runtimes.
+  package func layout(
+    raw prompt: String, images: [ImageSource]
+  ) throws(OccamError) -> (ids: [Int32?], positions: [Int32]) {
+    try measured { core throws(OccamError) in try core.layout(prompt, images) }
+  }
+
   /// KV cache entries that each text layer holds: for checking what pruning leaves.
   package var cellCounts: [Int] { queue.sync { core.caches.map(\.count) } }
 
-  /// The projected embeddings [tokens x width] of an unpruned image, tile by tile: for comparing numerics.
+  /// The embeddings [tokens x width] of an unpruned image, learned ones among them, in the prompt's order: for comparing numerics.
   package func imageEmbeddings(_ source: ImageSource) throws(OccamError) -> [[Float]] {
     try measured { core throws(OccamError) in try core.imageEmbeddings(source) }
   }

@@ -58,15 +58,35 @@ extension SessionCore {
     return rows
   }
 
+  func layout(
+    _ text: String, _ sources: [ImageSource]
+  ) throws(OccamError) -> (ids: [Int32?], positions: [Int32]) {
+    clear()
+    defer { clear() }
+    var metrics = GenerationMetrics()
+    try addImages(sources.map { .source($0) }, nil, { _ in }, &metrics)
+    let prompt = try rawPrompt(text)
+    let rows = PrefillRows(prompt.items[...], questionStart: 0, position: 0, images: images)
+    var ids = [Int32?](repeating: nil, count: rows.count)
+    for (row, id) in rows.tokens { ids[row] = id }
+    return (ids, rows.positions.map(\.t))
+  }
+
   func imageEmbeddings(_ source: ImageSource) throws(OccamError) -> [[Float]] {
     clear()
     var metrics = GenerationMetrics()
     try addImages([.source(source)], nil, { _ in }, &metrics)
     let image = images[0]
     clear()
-    return image.tiles.flatMap { tile in
-      let view = MatrixView(tile.embeddings, rows: tile.stageOne.total, columns: model.decoder.shape.hidden)
-      return (0..<view.rows).map { copy(view.slice(rows: $0..<($0 + 1))) }
+    let width = model.decoder.shape.hidden
+    return image.frame.flatMap { piece -> [[Float]] in
+      switch piece {
+      case .marker: return []
+      case .learned(let embedding): return [copy(MatrixView(embedding, rows: 1, columns: width))]
+      case .tokens(let tile, let range):
+        let view = MatrixView(image.tiles[tile].embeddings, rows: image.tiles[tile].stageOne.total, columns: width)
+        return range.map { copy(view.slice(rows: $0..<$0 + 1)) }
+      }
     }
   }
 

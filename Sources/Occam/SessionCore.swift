@@ -88,16 +88,14 @@ final class SessionCore {
     let imagesBefore = images.count
     do throws(OccamError) {
       // Before the images cost anything.
-      try options.raw ? Prompt.checkMarks(text, images: shown.count) : Prompt.refuseMarks(text)
+      if options.raw { try Prompt.checkMarks(text, images: shown.count) }
       try addImages(shown, selector, onEvent, &metrics)
       let user = SessionCore.userMessage(text, images: shown.count)
       let prompt = options.raw ? try rawPrompt(text) : try chatPrompt(user)
       let logits = try prefill(prompt, selector, onEvent, &metrics)
       let generator = Generator(core: self, options: options, start: start)
       try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)
-      // An answer that spells the marker shows no image: it would be counted as one in every later turn.
-      let answer = Prompt.split(metrics.text).joined()
-      if !options.raw { messages += [user, ChatMessage(role: "assistant", text: answer)] }
+      if !options.raw { messages += [user, ChatMessage(role: "assistant", text: metrics.text)] }
     } catch {
       images.removeSubrange(imagesBefore...)
       dropCache()
@@ -121,19 +119,19 @@ final class SessionCore {
   func chatPrompt(_ user: ChatMessage) throws(OccamError) -> Prompt {
     let system = systemPrompt.map { [ChatMessage(role: "system", text: $0)] } ?? []
     let turns = system + messages + [user]
-    let all = Array(0..<images.count)
-    let rendered = try translating("chat template") {
-      try model.chat.render(messages: turns, addGenerationPrompt: true)
-    }
-    var prompt = try Prompt(rendered, images: all, tokenizer: model.tokenizer)
+    var prompt = try translating("chat template") { try render(turns, addGenerationPrompt: true) }
     // What the prompt would be without this turn tells where the question starts.
-    if turns.count > 1,
-      let before = try? model.chat.render(messages: Array(turns.dropLast()), addGenerationPrompt: false),
-      let older = try? Prompt(
-        before, images: Array(all.dropLast(user.content.filter { $0 == .image }.count)), tokenizer: model.tokenizer)
-    {
+    if turns.count > 1, let older = try? render(Array(turns.dropLast()), addGenerationPrompt: false) {
       prompt.questionStart = Prompt.common(older.items, prompt.items)
     }
     return prompt
+  }
+
+  private func render(_ turns: [ChatMessage], addGenerationPrompt: Bool) throws -> Prompt {
+    let defaults = model.vision?.chat
+    let segments = try model.chat.segments(
+      messages: turns, addGenerationPrompt: addGenerationPrompt,
+      imageLiterals: defaults?.placeholders.map(\.literal) ?? [])
+    return Prompt(segments, chat: defaults, tokenizer: model.tokenizer)
   }
 }

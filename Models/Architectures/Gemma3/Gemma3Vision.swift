@@ -28,7 +28,9 @@ enum Gemma3Vision {
       try loader.transposedMatrix(matrix, rows: plan.outputs, columns: plan.shape.hidden), norm: norm)
     return VisionModel(
       plan: plan, encoder: encoder, projector: projector,
-      chat: ChatDefaults(format: "plain", placeholders: ["<start_of_image>"]))
+      chat: ChatDefaults(
+        format: "plain", placeholders: [ImagePlaceholder("<start_of_image>", before: "\n\n", after: "\n\n")],
+        markers: ["<end_of_image>", "<image_soft_token>"]))
   }
 }
 
@@ -38,7 +40,7 @@ struct StretchProcessor: ImageProcessor {
   let tokensPerSide: Int
 
   func layout(width: Int, height: Int) -> PictureLayout {
-    .single(side: tokensPerSide, before: [.text("\n\n<start_of_image>")], after: [.text("<end_of_image>\n\n")])
+    .single(side: tokensPerSide, before: [.text("<start_of_image>")], after: [.text("<end_of_image>")])
   }
 
   func prepare(_ image: Image) -> PreparedPicture {

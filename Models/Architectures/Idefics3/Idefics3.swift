@@ -28,7 +28,8 @@ enum Idefics3 {
       try loader.matrix(matrix, rows: plan.outputs, columns: plan.merge.width(hidden: plan.shape.hidden)))
     return VisionModel(
       plan: plan, encoder: encoder, projector: projector,
-      chat: ChatDefaults(format: "chatml", placeholders: ["<image>"]))
+      chat: ChatDefaults(
+        format: "chatml", placeholders: [ImagePlaceholder("<image>")], markers: Idefics3Processor.markers))
   }
 }
 

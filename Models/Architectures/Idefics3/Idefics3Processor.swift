@@ -8,6 +8,11 @@ struct Idefics3Processor: ImageProcessor {
   let longestEdge: Int
   let tokensPerSide: Int
 
+  /// All that may stand round tiles; the vocabularies know six rows and columns.
+  static let markers =
+    ["<fake_token_around_image>", "<global-img>"]
+    + (1...6).flatMap { row in (1...6).map { "<row_\(row)_col_\($0)>" } }
+
   /// What the reference never goes beyond, whatever the longest edge.
   private static let maximumSide = 4096
 

@@ -6,7 +6,7 @@ enum LLaVA {
   static let chat = ChatDefaults(
     // The files carry no template: the models were trained on Vicuna's turns. One sometimes goes on with the next question
     // instead of ending its answer.
-    format: "vicuna", stops: ["USER:"], placeholders: ["<image>"])
+    format: "vicuna", stops: ["USER:"], placeholders: [ImagePlaceholder("<image>")])
 
   static func plan(_ file: GGUFFile) throws -> VisionPlan {
     let shape = try ViTConfiguration(file).shape

@@ -63,11 +63,28 @@ package struct ChatDefaults: Sendable {
   /// Texts that end a reply of that format.
   package let stops: [String]
   /// What the family's templates write for an image.
-  package let placeholders: [String]
+  package let placeholders: [ImagePlaceholder]
+  /// Texts around and between an image's tokens. A user who types one has typed text.
+  package let markers: [String]
 
-  package init(format: String, stops: [String] = [], placeholders: [String]) {
+  package init(format: String, stops: [String] = [], placeholders: [ImagePlaceholder], markers: [String] = []) {
     self.format = format
     self.stops = stops
     self.placeholders = placeholders
+    self.markers = markers
+  }
+}
+
+/// What a template writes for an image, and what the reference processor puts in its place around the image's frame: text
+/// that is tokenised together with the template's.
+package struct ImagePlaceholder: Sendable {
+  package let literal: String
+  package let before: String
+  package let after: String
+
+  package init(_ literal: String, before: String = "", after: String = "") {
+    self.literal = literal
+    self.before = before
+    self.after = after
   }
 }
