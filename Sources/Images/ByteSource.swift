@@ -35,6 +35,21 @@ struct ByteSource {
     return high << 16 | low
   }
 
+  func littleEndian16(_ offset: Int) -> Int? {
+    guard offset >= 0, offset <= count - 2 else { return nil }
+    return Int(base[offset]) | Int(base[offset + 1]) << 8
+  }
+
+  func littleEndian24(_ offset: Int) -> Int? {
+    guard let low = littleEndian16(offset), let high = byte(offset + 2) else { return nil }
+    return high << 16 | low
+  }
+
+  func littleEndian32(_ offset: Int) -> Int? {
+    guard let low = littleEndian16(offset), let high = littleEndian16(offset + 2) else { return nil }
+    return high << 16 | low
+  }
+
   func starts(with mark: [UInt8], at offset: Int = 0) -> Bool {
     guard offset >= 0, mark.count <= count - offset else { return false }
     return (0..<mark.count).allSatisfy { base[offset + $0] == mark[$0] }

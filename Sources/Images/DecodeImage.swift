@@ -1,65 +1,109 @@
-/// Decodes a JPEG or PNG file, whichever the first bytes announce, to 8-bit RGB in the orientation its EXIF data asks for.
+/// Decodes a picture, of whatever format its first bytes announce, to 8-bit RGB in the orientation its EXIF data asks for.
 ///
-/// Transparency is dropped, not blended: Pillow's `convert("RGB")` and stb_image with three channels asked for (what
-/// llama.cpp uses) both keep the colour under it. stb_image ignores EXIF orientation; this function does not.
+/// JPEG, PNG, WebP, GIF and BMP are decoded; of an animation the first frame. Transparency is composed on
+/// `options.background`. Pixels are those of libjpeg-turbo, libwebp and Pillow; samples are taken as stored, colour
+/// profiles are not applied.
 /// - Parameters:
-///   - limits: checked on the header, before pixels are allocated.
-///   - subject: what errors call the data, usually its path.
-package func decodeImage(
-  _ bytes: UnsafeRawBufferPointer, limits: ImageLimits = ImageLimits(), subject: String
-) throws(ImageError) -> Image {
+///   - subject: what errors and warnings call the data, usually its path.
+/// - Returns: the picture, and what was wrong with the file where it is shown all the same.
+package func decodeImageWithWarnings(
+  _ bytes: UnsafeRawBufferPointer, options: ImageDecodingOptions = ImageDecodingOptions(), subject: String
+) throws(ImageError) -> DecodedImage {
   do throws(ImageFault) {
     let data = ByteSource(bytes)
-    switch try sniff(data) {
+    let log = DamageLog(strict: options.strict)
+    let image: Image
+    let fullSize: ImageSize
+    switch try ImageFormat(of: data) {
     case .jpeg:
-      var decoder = JPEGDecoder(data, limits: limits)
-      let image = try decoder.decode()
-      return oriented(image, decoder.orientation)
+      var decoder = JPEGDecoder(data, options: options, log: log)
+      image = try decoder.decode()
+      fullSize = orientedSize(decoder.storedSize, decoder.orientation)
     case .png:
-      var decoder = PNGDecoder(data, limits: limits)
-      let image = try decoder.decode()
-      return oriented(image, decoder.orientation)
+      var decoder = PNGDecoder(data, options: options, log: log)
+      image = try decoder.decode()
+      fullSize = image.size
+    case .webP:
+      var decoder = WebPDecoder(data, options: options, log: log)
+      image = try decoder.decode()
+      fullSize = image.size
+    case .gif:
+      image = try GIFDecoder(data: data, options: options, log: log).decode()
+      fullSize = image.size
+    case .bmp:
+      image = try BMPDecoder(data: data, options: options, log: log).decode()
+      fullSize = image.size
+    }
+    return DecodedImage(image: image, fullSize: fullSize, warnings: log.faults.map { $0.about(subject).description })
+  } catch {
+    throw error.about(subject)
+  }
+}
+
+/// The same for a file held in an array.
+package func decodeImageWithWarnings(
+  _ bytes: [UInt8], options: ImageDecodingOptions = ImageDecodingOptions(), subject: String
+) throws(ImageError) -> DecodedImage {
+  try bytes.withUnsafeBufferPointer { buffer throws(ImageError) -> DecodedImage in
+    try decodeImageWithWarnings(UnsafeRawBufferPointer(buffer), options: options, subject: subject)
+  }
+}
+
+/// `decodeImageWithWarnings` for callers that have no use for the warnings.
+package func decodeImage(
+  _ bytes: UnsafeRawBufferPointer, options: ImageDecodingOptions = ImageDecodingOptions(), subject: String
+) throws(ImageError) -> Image {
+  try decodeImageWithWarnings(bytes, options: options, subject: subject).image
+}
+
+/// The same for a file held in an array.
+package func decodeImage(
+  _ bytes: [UInt8], options: ImageDecodingOptions = ImageDecodingOptions(), subject: String
+) throws(ImageError) -> Image {
+  try decodeImageWithWarnings(bytes, options: options, subject: subject).image
+}
+
+/// The size that `decodeImage` would give, after orientation, read from the headers only.
+/// - Throws: where the headers are damaged, or name a picture that `decodeImage` would refuse by its size or kind.
+package func imageSize(
+  of bytes: UnsafeRawBufferPointer, limits: ImageLimits = ImageLimits(), subject: String
+) throws(ImageError) -> ImageSize {
+  do throws(ImageFault) {
+    let data = ByteSource(bytes)
+    let log = DamageLog(strict: false)
+    let options = ImageDecodingOptions(limits: limits)
+    switch try ImageFormat(of: data) {
+    case .jpeg:
+      var decoder = JPEGDecoder(data, options: options, log: log)
+      return try decoder.decodeSize()
+    case .png:
+      var decoder = PNGDecoder(data, options: options, log: log)
+      return try decoder.decodeSize()
+    case .webP:
+      var decoder = WebPDecoder(data, options: options, log: log)
+      return try decoder.decodeSize()
+    case .gif: return try GIFDecoder(data: data, options: options, log: log).decodeSize()
+    case .bmp: return try BMPDecoder(data: data, options: options, log: log).decodeSize()
     }
   } catch {
     throw error.about(subject)
   }
 }
 
-/// Decodes a JPEG or PNG file held in an array.
-package func decodeImage(
-  _ bytes: [UInt8], limits: ImageLimits = ImageLimits(), subject: String
-) throws(ImageError) -> Image {
-  try bytes.withUnsafeBufferPointer { buffer throws(ImageError) -> Image in
-    try decodeImage(UnsafeRawBufferPointer(buffer), limits: limits, subject: subject)
+/// The same for a file held in an array.
+package func imageSize(
+  of bytes: [UInt8], limits: ImageLimits = ImageLimits(), subject: String
+) throws(ImageError) -> ImageSize {
+  try bytes.withUnsafeBufferPointer { buffer throws(ImageError) -> ImageSize in
+    try imageSize(of: UnsafeRawBufferPointer(buffer), limits: limits, subject: subject)
   }
 }
 
 /// Refuses what `decodeImage` would refuse by its first bytes, without decoding anything.
 package func checkSignature(_ bytes: [UInt8], subject: String) throws(ImageError) {
   try bytes.withUnsafeBufferPointer { buffer throws(ImageError) in
-    do throws(ImageFault) { _ = try sniff(ByteSource(UnsafeRawBufferPointer(buffer))) } catch {
+    do throws(ImageFault) { _ = try ImageFormat(of: ByteSource(UnsafeRawBufferPointer(buffer))) } catch {
       throw error.about(subject)
     }
   }
-}
-
-private enum Format { case jpeg, png }
-
-private func sniff(_ data: ByteSource) throws(ImageFault) -> Format {
-  if data.count == 0 { throw .notAnImage("it is empty") }
-  if data.starts(with: [0xFF, 0xD8, 0xFF]) { return .jpeg }
-  if data.starts(with: PNGDecoder.signature) { return .png }
-  // Any beginning of a signature is a file cut very short.
-  for signature in [[0xFF, 0xD8, 0xFF], PNGDecoder.signature] where data.count < signature.count {
-    if (0..<data.count).allSatisfy({ data[$0] == signature[$0] }) { throw .truncated("it ends inside the signature") }
-  }
-  let others: [(name: String, offset: Int, mark: [UInt8])] = [
-    ("GIF", 0, Array("GIF8".utf8)), ("WebP", 8, Array("WEBP".utf8)), ("BMP", 0, Array("BM".utf8)),
-    ("TIFF", 0, [0x49, 0x49, 42, 0]), ("TIFF", 0, [0x4D, 0x4D, 0, 42]), ("HEIF or AVIF", 4, Array("ftyp".utf8)),
-    ("JPEG XL", 0, [0xFF, 0x0A]), ("JPEG 2000", 4, Array("jP  ".utf8)),
-  ]
-  for other in others where data.starts(with: other.mark, at: other.offset) {
-    throw .unsupported("it looks like \(other.name); JPEG and PNG are decoded")
-  }
-  throw .notAnImage("it starts like neither JPEG nor PNG")
 }

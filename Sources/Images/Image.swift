@@ -14,11 +14,17 @@ package struct Image: Sendable, Equatable {
     self.pixels = pixels
   }
 
+  package var size: ImageSize { ImageSize(width: width, height: height) }
+
   /// A picture of one colour.
   package init(width: Int, height: Int, filledWith colour: (red: UInt8, green: UInt8, blue: UInt8)) {
     precondition(width > 0 && height > 0, "Image: no pixels")
     self.width = width
     self.height = height
+    if colour.red == colour.green, colour.green == colour.blue {
+      pixels = [UInt8](repeating: colour.red, count: width * height * 3)
+      return
+    }
     pixels = [UInt8](unsafeUninitializedCapacity: width * height * 3) { buffer, count in
       for pixel in 0..<width * height {
         buffer[pixel * 3] = colour.red
@@ -39,7 +45,8 @@ package struct ImageLimits: Sendable, Equatable {
   /// Scans of one JPEG file. Encoders write about ten; a hostile file can ask for one walk over all blocks per few bytes.
   package var scans: Int
 
-  package init(pixels: Int = 100_000_000, side: Int = 16_384, scans: Int = 100) {
+  /// The defaults admit a phone's 200 megapixels and a screenshot as long as a page; a picture of that size takes 0.8 GB.
+  package init(pixels: Int = 1 << 28, side: Int = 65_535, scans: Int = 100) {
     self.pixels = pixels
     self.side = side
     self.scans = scans
@@ -51,47 +58,5 @@ package struct ImageLimits: Sendable, Equatable {
     guard width <= side, height <= side else { throw .tooLarge(width, height, "\(side) pixels per side") }
     let (area, overflow) = width.multipliedReportingOverflow(by: height)
     guard !overflow, area <= pixels else { throw .tooLarge(width, height, "\(pixels) pixels in all") }
-  }
-}
-
-/// Why bytes are not a picture, named by their subject (a path, or what the caller calls them).
-package enum ImageError: Error, Equatable, Sendable, CustomStringConvertible {
-  case notAnImage(subject: String, reason: String)
-  /// A picture, but of a kind that is not decoded.
-  case unsupported(subject: String, what: String)
-  /// The data ends before the picture does.
-  case truncated(subject: String, what: String)
-  case corrupt(subject: String, what: String)
-  case tooLarge(subject: String, width: Int, height: Int, limit: String)
-
-  package var description: String {
-    switch self {
-    case .notAnImage(let subject, let reason): "'\(subject)' is not an image: \(reason)"
-    case .unsupported(let subject, let what): "'\(subject)' is an image of an unsupported kind: \(what)"
-    case .truncated(let subject, let what): "'\(subject)' is truncated: \(what)"
-    case .corrupt(let subject, let what): "'\(subject)' is corrupt: \(what)"
-    case .tooLarge(let subject, let width, let height, let limit):
-      "'\(subject)' is too large: \(width)x\(height), the limit is \(limit)"
-    }
-  }
-}
-
-/// An `ImageError` whose subject the decoder does not know.
-enum ImageFault: Error {
-  case notAnImage(String)
-  case unsupported(String)
-  case truncated(String)
-  case corrupt(String)
-  case tooLarge(Int, Int, String)
-
-  func about(_ subject: String) -> ImageError {
-    switch self {
-    case .notAnImage(let reason): .notAnImage(subject: subject, reason: reason)
-    case .unsupported(let what): .unsupported(subject: subject, what: what)
-    case .truncated(let what): .truncated(subject: subject, what: what)
-    case .corrupt(let what): .corrupt(subject: subject, what: what)
-    case .tooLarge(let width, let height, let limit):
-      .tooLarge(subject: subject, width: width, height: height, limit: limit)
-    }
   }
 }

@@ -1,66 +1,94 @@
 /// The orientation (1...8) in a TIFF structure, as EXIF keeps it: tag 0x0112 of the first directory.
 ///
 /// Broken metadata must not cost the picture: anything malformed counts as 1, upright.
-func exifOrientation(tiff: ByteSource) -> Int {
+/// - Returns: also whether the tag has the type LONG, which some cameras write in place of SHORT and viewers accept.
+func exifOrientation(tiff: ByteSource) -> (orientation: Int, isLong: Bool) {
+  let upright = (1, false)
   let little: Bool
   if tiff.starts(with: [0x49, 0x49, 42, 0]) {
     little = true
   } else if tiff.starts(with: [0x4D, 0x4D, 0, 42]) {
     little = false
   } else {
-    return 1
+    return upright
   }
-  func word(_ offset: Int) -> Int? {
-    guard let value = tiff.bigEndian16(offset) else { return nil }
-    return little ? (value & 0xFF) << 8 | value >> 8 : value
-  }
-  func long(_ offset: Int) -> Int? {
-    guard let first = word(offset), let second = word(offset + 2) else { return nil }
-    return little ? second << 16 | first : first << 16 | second
-  }
-  guard let directory = long(4), let entries = word(directory) else { return 1 }
+  func word(_ offset: Int) -> Int? { little ? tiff.littleEndian16(offset) : tiff.bigEndian16(offset) }
+  func long(_ offset: Int) -> Int? { little ? tiff.littleEndian32(offset) : tiff.bigEndian32(offset) }
+  guard let directory = long(4), let entries = word(directory) else { return upright }
   for entry in 0..<entries {
     let offset = directory + 2 + entry * 12
-    guard let tag = word(offset) else { return 1 }
-    // Type 3 is SHORT; its value sits at the start of the entry's last four bytes.
-    if tag == 0x0112, word(offset + 2) == 3, let value = word(offset + 8) { return (1...8).contains(value) ? value : 1 }
+    guard let tag = word(offset) else { return upright }
+    guard tag == 0x0112, let type = word(offset + 2) else { continue }
+    // Type 3 is SHORT, 4 is LONG; the value sits at the start of the entry's last four bytes.
+    guard let value = type == 3 ? word(offset + 8) : type == 4 ? long(offset + 8) : nil else { continue }
+    return (1...8).contains(value) ? (value, type == 4) : upright
   }
-  return 1
+  return upright
 }
 
-/// The picture turned and mirrored as EXIF orientation `orientation` asks; 5...8 exchange width and height.
-func oriented(_ image: Image, _ orientation: Int) -> Image {
-  guard (2...8).contains(orientation) else { return image }
-  let (width, height) = (image.width, image.height)
-  let swapped = orientation >= 5
-  let (newWidth, newHeight) = swapped ? (height, width) : (width, height)
-  // Source pixel of new pixel (x, y): start + x * stepX + y * stepY, counted in pixels.
-  let last = width * height - 1
-  let (start, stepX, stepY) =
-    switch orientation {
-    case 2: (width - 1, -1, width)
-    case 3: (last, -1, -width)
-    case 4: (width * (height - 1), 1, -width)
-    case 5: (0, width, 1)
-    case 6: (width * (height - 1), -width, 1)
-    case 7: (last, -width, -1)
-    default: (width - 1, width, -1)
+/// The picture that a decoder fills row by row, already turned and mirrored as EXIF asks: there is no second copy.
+///
+/// Orientations 5...8 exchange width and height.
+final class OrientedCanvas {
+  /// Size as the file stores it.
+  let width: Int
+  let height: Int
+  private let swapped: Bool
+  private var pixels: [UInt8]
+  /// Place of stored pixel (x, y): start + x * stepX + y * stepY, counted in pixels.
+  private let start, stepX, stepY: Int
+
+  init(width: Int, height: Int, orientation: Int, background: RGB) {
+    self.width = width
+    self.height = height
+    swapped = orientation >= 5
+    let last = width * height - 1
+    (start, stepX, stepY) =
+      switch orientation {
+      case 2: (width - 1, -1, width)
+      case 3: (last, -1, -width)
+      case 4: (width * (height - 1), 1, -width)
+      case 5: (0, height, 1)
+      case 6: (height - 1, height, -1)
+      case 7: (last, -height, -1)
+      case 8: (height * (width - 1), -height, 1)
+      default: (0, 1, width)
+      }
+    pixels =
+      Image(width: width, height: height, filledWith: (background.red, background.green, background.blue)).pixels
+  }
+
+  /// Hands out the first byte of stored pixel (x, y) and the distance in bytes of its right neighbour.
+  /// - Precondition: the pixel is inside.
+  func withPixels<Failure: Error>(
+    x: Int, y: Int, _ body: (UnsafeMutablePointer<UInt8>, _ step: Int) throws(Failure) -> Void
+  ) throws(Failure) {
+    precondition(x >= 0 && x < width && y >= 0 && y < height, "OrientedCanvas: pixel outside")
+    try pixels.withUnsafeMutableBufferPointer { buffer throws(Failure) in
+      guard let base = buffer.baseAddress else { return }
+      try body(base + (start + x * stepX + y * stepY) * 3, stepX * 3)
     }
-  let pixels = [UInt8](unsafeUninitializedCapacity: image.pixels.count) { target, count in
-    image.pixels.withUnsafeBufferPointer { source in
-      for y in 0..<newHeight {
-        var from = (start + y * stepY) * 3
-        var to = y * newWidth * 3
-        for _ in 0..<newWidth {
-          target[to] = source[from]
-          target[to + 1] = source[from + 1]
-          target[to + 2] = source[from + 2]
-          to += 3
-          from += stepX * 3
-        }
+  }
+
+  /// Copies one stored row of RGB.
+  func write(row: UnsafePointer<UInt8>, y: Int) {
+    withPixels(x: 0, y: y) { out, step in
+      if step == 3 {
+        out.update(from: row, count: width * 3)
+        return
+      }
+      var target = out
+      for x in 0..<width {
+        target[0] = row[3 &* x]
+        target[1] = row[3 &* x &+ 1]
+        target[2] = row[3 &* x &+ 2]
+        target += step
       }
     }
-    count = image.pixels.count
   }
-  return Image(width: newWidth, height: newHeight, pixels: pixels)
+
+  func image() -> Image {
+    swapped
+      ? Image(width: height, height: width, pixels: pixels) : Image(width: width, height: height, pixels: pixels)
+  }
 }

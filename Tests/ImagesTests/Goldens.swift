@@ -36,9 +36,9 @@ enum Outcome: Equatable {
   case notAnImage, unsupported, truncated, corrupt, tooLarge
 }
 
-func outcome(_ bytes: [UInt8], limits: ImageLimits = ImageLimits()) -> Outcome {
+func outcome(_ bytes: [UInt8], limits: ImageLimits = ImageLimits(), strict: Bool = true) -> Outcome {
   do {
-    let image = try decodeImage(bytes, limits: limits, subject: "test")
+    let image = try decodeImage(bytes, options: ImageDecodingOptions(limits: limits, strict: strict), subject: "test")
     return .image(image.width, image.height)
   } catch {
     switch error {

@@ -9,9 +9,8 @@ struct PreparingTests {
     let source = try Goldens.image("\(line[1]).png")
     let numbers = try line[3..<9].map { try #require(Double($0)) }
     let box = ResizeBox(left: numbers[2], top: numbers[3], right: numbers[4], bottom: numbers[5])
-    let result = resize(
-      source, width: Int(numbers[0]), height: Int(numbers[1]), filter: line[2] == "bicubic" ? .bicubic : .bilinear,
-      box: box)
+    let filter = try #require(ResampleFilter.allCases.first { "\($0)" == line[2] })
+    let result = resize(source, width: Int(numbers[0]), height: Int(numbers[1]), filter: filter, box: box)
     #expect(fingerprint(result.pixels) == line[9])
   }
 

@@ -1,8 +1,11 @@
 /// Bits of an entropy-coded segment, the first in the high end of `bits`. Stuffed zero bytes are taken out.
 ///
-/// At a marker or the end of the data zero bits are made up, and counted: `overrun` tells whether one was used.
+/// At a marker or the end of the data zero bits are made up, and counted: `overrun` tells whether one was used. What means
+/// nothing is read as libjpeg reads it, and `sawBadCode` is set.
 struct JPEGBitReader {
   private let data: ByteSource
+  /// A code that is in no table was met, or a run of zeros longer than its block.
+  var sawBadCode = false
   /// The next byte to load; never beyond the next marker.
   private(set) var position: Int
   private var bits: UInt64 = 0
@@ -91,7 +94,7 @@ struct JPEGBitReader {
   @inline(__always)
   mutating func bit() -> Bool { take(1) != 0 }
 
-  /// The next symbol, or -1 where no code matches. At least 16 bits must be there.
+  /// The next symbol; 0 where no code matches, and 17 bits are gone then as in libjpeg. At least 17 bits must be there.
   @inline(__always)
   mutating func symbol(_ table: JPEGHuffmanTable.Codes) -> Int {
     let shift = UInt64(64 - JPEGHuffmanTable.lookupBits)
@@ -108,31 +111,50 @@ struct JPEGBitReader {
     let next = Int(bits >> 48)
     var length = JPEGHuffmanTable.lookupBits + 1
     while next >= table.limit[length] { length += 1 }
-    guard length <= 16 else { return -1 }
+    guard length <= 16 else {
+      drop(17)
+      sawBadCode = true
+      return 0
+    }
     let index = next >> (16 - length) + table.offset[length]
-    guard index >= 0, index < 256 else { return -1 }
     drop(length)
+    guard index >= 0, index < 256 else {
+      sawBadCode = true
+      return 0
+    }
     return Int(table.symbols[index])
   }
 
-  /// Ends an entropy-coded segment: forgets what was read ahead and finds the next marker.
+  /// Goes on at a byte boundary, as data does behind a restart marker.
+  /// - Returns: whether data is left before the next marker.
+  mutating func alignToByte() -> Bool {
+    if overrun { return false }
+    drop(available & 7)
+    refill()
+    return available > invented
+  }
+
+  /// Forgets what was read ahead and finds the next marker.
   /// - Returns: the offset of the marker's 0xFF, the last of several, or nil at the end of the data.
-  mutating func endSegment() -> Int? {
+  mutating func nextMarker() -> Int? {
     var index = position
+    while index + 1 < data.count {
+      if data.base[index] == 0xFF, data.base[index + 1] != 0, data.base[index + 1] != 0xFF { break }
+      index += 1
+    }
+    let found = index + 1 < data.count
+    move(to: found ? index : data.count)
+    return found ? index : nil
+  }
+
+  mutating func move(to offset: Int) {
+    position = offset
     bits = 0
     available = 0
     invented = 0
     atMarker = false
-    while index + 1 < data.count {
-      if data.base[index] == 0xFF, data.base[index + 1] != 0, data.base[index + 1] != 0xFF {
-        position = index
-        return index
-      }
-      index += 1
-    }
-    position = data.count
-    return nil
   }
 
-  mutating func move(to offset: Int) { position = offset }
+  /// Whether reading stopped at the end of the file and not at a marker.
+  var isAtEnd: Bool { position + 1 >= data.count }
 }

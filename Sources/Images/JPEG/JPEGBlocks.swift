@@ -9,21 +9,18 @@ struct SequentialBlocks: JPEGBlockDecoder {
   @inline(__always)
   mutating func decode(
     _ reader: inout JPEGBitReader, _ part: JPEGScanPart, _ index: Int, _ row: Int, _ column: Int
-  ) -> Bool {
-    guard let dc = part.dc, let ac = part.ac else { return false }
+  ) {
+    guard let dc = part.dc, let ac = part.ac else { return }
     let natural = JPEGZigzag.pointer
-    let target = part.plane + (row &* part.strideBlocks &* 64 &+ column &* 8)
-    return block.withCoefficients { coefficients in
+    block.withCoefficients { coefficients in
       reader.refill()
       let size = reader.symbol(dc)
-      guard size >= 0 else { return false }
       predictions[index] = predictions[index] &+ Int32(truncatingIfNeeded: reader.takeSigned(size))
       coefficients[0] = Int16(truncatingIfNeeded: predictions[index])
       var k = 1
       while k < 64 {
         reader.refill()
         let symbol = reader.symbol(ac)
-        guard symbol >= 0 else { return false }
         let size = symbol & 15
         if size == 0 {
           if symbol != 0xF0 { break }
@@ -31,19 +28,34 @@ struct SequentialBlocks: JPEGBlockDecoder {
           continue
         }
         k &+= symbol &>> 4
-        guard k < 64 else { return false }
-        coefficients[Int(natural[k])] = Int16(truncatingIfNeeded: reader.takeSigned(size))
+        coefficients[reader.place(k, natural)] = Int16(truncatingIfNeeded: reader.takeSigned(size))
         k &+= 1
       }
+      let (target, stride) = (part.samples(row, column), part.stride)
       if k == 1 {
-        inverseDCOnly(coefficients[0], part.quant, into: target, stride: part.strideBlocks &* 8)
+        inverseDCOnly(coefficients[0], part.quant, into: target, stride: stride, size: part.blockSize)
         coefficients[0] = 0
       } else {
-        inverseDCT(coefficients, part.quant, into: target, stride: part.strideBlocks &* 8)
+        inverseDCT(coefficients, part.quant, into: target, stride: stride, size: part.blockSize)
         coefficients.update(repeating: 0, count: 64)
       }
-      return true
     }
+  }
+
+  func skip(_ part: JPEGScanPart, _ row: Int, _ column: Int) {
+    inverseDCOnly(0, part.quant, into: part.samples(row, column), stride: part.stride, size: part.blockSize)
+  }
+}
+
+extension JPEGBitReader {
+  /// Position of coefficient `k` in the block. A run of zeros beyond the block ends at the last one, as in libjpeg.
+  @inline(__always)
+  fileprivate mutating func place(_ k: Int, _ natural: UnsafePointer<UInt8>) -> Int {
+    if k > 63 {
+      sawBadCode = true
+      return 63
+    }
+    return Int(natural[k])
   }
 }
 
@@ -81,67 +93,67 @@ struct ProgressiveBlocks: JPEGBlockDecoder {
   @inline(__always)
   mutating func decode(
     _ reader: inout JPEGBitReader, _ part: JPEGScanPart, _ index: Int, _ row: Int, _ column: Int
-  ) -> Bool {
-    guard let coefficients = part.coefficients else { return false }
+  ) {
+    guard let coefficients = part.coefficients else { return }
     let block = coefficients + (row &* part.strideBlocks &+ column) &* 64
     if first == 0 {
       if refining {
         reader.refill()
         if reader.bit() { block[0] |= 1 &<< Int16(truncatingIfNeeded: low) }
-        return true
+      } else {
+        decodeDC(&reader, part, index, block)
       }
-      return decodeDC(&reader, part, index, block)
+      return
     }
-    guard let ac = part.ac else { return false }
-    return refining ? refineAC(&reader, ac, block) : decodeAC(&reader, ac, block)
+    guard let ac = part.ac else { return }
+    refining ? refineAC(&reader, ac, block) : decodeAC(&reader, ac, block)
   }
+
+  /// A block without data keeps what earlier scans sent.
+  func skip(_ part: JPEGScanPart, _ row: Int, _ column: Int) {}
 
   private mutating func decodeDC(
     _ reader: inout JPEGBitReader, _ part: JPEGScanPart, _ index: Int, _ block: UnsafeMutablePointer<Int16>
-  ) -> Bool {
-    guard let dc = part.dc else { return false }
+  ) {
+    guard let dc = part.dc else { return }
     reader.refill()
     let size = reader.symbol(dc)
-    guard size >= 0 else { return false }
     predictions[index] = predictions[index] &+ Int32(truncatingIfNeeded: reader.takeSigned(size))
     block[0] = Int16(truncatingIfNeeded: predictions[index] &<< Int32(truncatingIfNeeded: low))
-    return true
   }
 
   private mutating func decodeAC(
     _ reader: inout JPEGBitReader, _ ac: JPEGHuffmanTable.Codes, _ block: UnsafeMutablePointer<Int16>
-  ) -> Bool {
+  ) {
     if endOfBandRun > 0 {
       endOfBandRun &-= 1
-      return true
+      return
     }
     let natural = JPEGZigzag.pointer
     var k = first
     while k <= last {
       reader.refill()
       let symbol = reader.symbol(ac)
-      guard symbol >= 0 else { return false }
       let (run, size) = (symbol &>> 4, symbol & 15)
       if size == 0 {
         if run < 15 {
           endOfBandRun = (1 &<< run) &- 1
           if run > 0 { endOfBandRun &+= reader.take(run) }
-          return true
+          return
         }
         k &+= 16
         continue
       }
       k &+= run
-      guard k <= last else { return false }
-      block[Int(natural[k])] = Int16(truncatingIfNeeded: reader.takeSigned(size) &<< low)
+      if k > last { reader.sawBadCode = true }
+      block[reader.place(k, natural)] = Int16(truncatingIfNeeded: reader.takeSigned(size) &<< low)
       k &+= 1
     }
-    return true
   }
 
   private mutating func refineAC(
     _ reader: inout JPEGBitReader, _ ac: JPEGHuffmanTable.Codes, _ block: UnsafeMutablePointer<Int16>
-  ) -> Bool {
+  ) {
     let natural = JPEGZigzag.pointer
     let one = Int16(truncatingIfNeeded: 1 &<< low)
     var k = first
@@ -149,7 +161,6 @@ struct ProgressiveBlocks: JPEGBlockDecoder {
       while k <= last {
         reader.refill()
         let symbol = reader.symbol(ac)
-        guard symbol >= 0 else { return false }
         var run = symbol &>> 4
         var added: Int16 = 0
         switch symbol & 15 {
@@ -158,8 +169,9 @@ struct ProgressiveBlocks: JPEGBlockDecoder {
             endOfBandRun = 1 &<< run
             if run > 0 { endOfBandRun &+= reader.take(run) }
           }
-        case 1: added = reader.bit() ? one : 0 &- one
-        default: return false
+        default:
+          if symbol & 15 != 1 { reader.sawBadCode = true }
+          added = reader.bit() ? one : 0 &- one
         }
         if endOfBandRun > 0 { break }
         // Pass `run` coefficients that are still zero; each one known on the way takes its correction bit.
@@ -168,15 +180,15 @@ struct ProgressiveBlocks: JPEGBlockDecoder {
           if block[position] != 0 {
             correct(&reader, block + position, one)
           } else {
-            if run == 0 {
-              block[position] = added
-              break
-            }
+            if run == 0 { break }
             run &-= 1
           }
           k &+= 1
         }
-        guard k <= last || added == 0 else { return false }
+        if added != 0 {
+          if k > last { reader.sawBadCode = true }
+          block[reader.place(k, natural)] = added
+        }
         k &+= 1
       }
     }
@@ -188,7 +200,6 @@ struct ProgressiveBlocks: JPEGBlockDecoder {
       }
       endOfBandRun &-= 1
     }
-    return true
   }
 
   @inline(__always)

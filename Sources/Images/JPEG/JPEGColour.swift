@@ -1,39 +1,61 @@
-/// The decoded planes as RGB.
-func assembleRGB(_ frame: JPEGFrame, _ space: JPEGColourSpace) -> Image {
-  let upsamplers = frame.components.map { JPEGUpsampler($0, frame) }
-  let (width, height) = (frame.width, frame.height)
-  let pixels = [UInt8](unsafeUninitializedCapacity: width * height * 3) { buffer, count in
-    count = width * height * 3
-    guard let base = buffer.baseAddress else { return }
-    for y in 0..<height {
-      let out = base + y * width * 3
-      let rows = upsamplers.map { $0.row(y, width: width) }
-      switch space {
-      case .grey:
-        for x in 0..<width {
-          let value = rows[0][x]
-          (out[3 &* x], out[3 &* x &+ 1], out[3 &* x &+ 2]) = (value, value, value)
-        }
-      case .rgb:
-        let (red, green, blue) = (rows[0], rows[1], rows[2])
-        for x in 0..<width { (out[3 &* x], out[3 &* x &+ 1], out[3 &* x &+ 2]) = (red[x], green[x], blue[x]) }
-      case .yCbCr:
-        convertYCbCr(rows[0], rows[1], rows[2], out, width)
-      case .cmyk:
-        for channel in 0..<3 {
-          let ink = rows[channel]
-          for x in 0..<width { out[3 * x + channel] = ink[x] }
-        }
-        applyBlack(rows[3], out, width)
-      case .ycck:
-        // YCCK carries 255 - RGB as its inks: convert, then turn round.
-        convertYCbCr(rows[0], rows[1], rows[2], out, width)
-        for index in 0..<3 * width { out[index] = 255 - out[index] }
-        applyBlack(rows[3], out, width)
-      }
+import OccamCore
+
+enum JPEGColourSpace { case grey, yCbCr, rgb, cmyk, ycck }
+
+/// Turns decoded samples into rows of the picture as soon as all that a row needs is there.
+final class JPEGRowWriter {
+  private let canvas: OrientedCanvas
+  private let space: JPEGColourSpace
+  private let upsamplers: [JPEGUpsampler]
+  private let line: AlignedBuffer<UInt8>
+  /// Rows that must be decoded beyond a row before it can be written.
+  private let lookahead: Int
+  private var next = 0
+
+  init(_ frame: JPEGFrame, _ space: JPEGColourSpace, _ canvas: OrientedCanvas) {
+    self.canvas = canvas
+    self.space = space
+    upsamplers = frame.components.map { JPEGUpsampler($0, frame) }
+    lookahead = upsamplers.contains(where: \.looksDown) ? 1 : 0
+    line = AlignedBuffer(count: canvas.width * 3)
+  }
+
+  /// Writes what the first `rows` decoded rows of the picture make possible.
+  func write(decoded rows: Int) {
+    let end = rows >= canvas.height ? canvas.height : rows - lookahead
+    while next < end {
+      let y = next
+      convert(upsamplers.map { $0.row(y, width: canvas.width) }, line.pointer, canvas.width)
+      canvas.write(row: line.pointer, y: y)
+      next += 1
     }
   }
-  return Image(width: width, height: height, pixels: pixels)
+
+  private func convert(_ rows: [UnsafePointer<UInt8>], _ out: UnsafeMutablePointer<UInt8>, _ width: Int) {
+    switch space {
+    case .grey:
+      for x in 0..<width {
+        let value = rows[0][x]
+        (out[3 &* x], out[3 &* x &+ 1], out[3 &* x &+ 2]) = (value, value, value)
+      }
+    case .rgb:
+      let (red, green, blue) = (rows[0], rows[1], rows[2])
+      for x in 0..<width { (out[3 &* x], out[3 &* x &+ 1], out[3 &* x &+ 2]) = (red[x], green[x], blue[x]) }
+    case .yCbCr:
+      convertYCbCr(rows[0], rows[1], rows[2], out, width)
+    case .cmyk:
+      for channel in 0..<3 {
+        let ink = rows[channel]
+        for x in 0..<width { out[3 * x + channel] = ink[x] }
+      }
+      applyBlack(rows[3], out, width)
+    case .ycck:
+      // YCCK carries 255 - RGB as its inks: convert, then turn round.
+      convertYCbCr(rows[0], rows[1], rows[2], out, width)
+      for index in 0..<3 * width { out[index] = 255 - out[index] }
+      applyBlack(rows[3], out, width)
+    }
+  }
 }
 
 /// Y, Cb, Cr to RGB (ITU-R BT.601, full range) with libjpeg's 16-bit fixed-point constants and rounding.

@@ -36,14 +36,23 @@ func inverseDCT(
 }
 
 /// The same for a block whose other 63 coefficients are zero: one level everywhere.
+///
+/// - Parameter size: samples per side, 1, 2, 4 or 8.
 @inline(__always)
 func inverseDCOnly(
-  _ coefficient: Int16, _ quant: UnsafePointer<Int32>, into target: UnsafeMutablePointer<UInt8>, stride: Int
+  _ coefficient: Int16, _ quant: UnsafePointer<Int32>, into target: UnsafeMutablePointer<UInt8>, stride: Int, size: Int
 ) {
-  let level = ((((Int32(coefficient) &* quant[0]) &<< 2) &+ 16) &>> 5) &+ 128
-  let bytes = SIMD8<UInt8>(repeating: UInt8(min(max(level, 0), 255)))
-  for row in 0..<8 {
-    UnsafeMutableRawPointer(target + row &* stride).storeBytes(of: bytes, as: SIMD8<UInt8>.self)
+  let level = (((Int32(coefficient) &* quant[0]) &+ 4) &>> 3) &+ 128
+  let byte = UInt8(truncatingIfNeeded: min(max(level, 0), 255))
+  if size == 8 {
+    let bytes = SIMD8<UInt8>(repeating: byte)
+    for row in 0..<8 {
+      UnsafeMutableRawPointer(target + row &* stride).storeBytes(of: bytes, as: SIMD8<UInt8>.self)
+    }
+    return
+  }
+  for row in 0..<size {
+    for column in 0..<size { target[row &* stride &+ column] = byte }
   }
 }
 

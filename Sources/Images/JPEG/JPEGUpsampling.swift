@@ -7,28 +7,40 @@ struct JPEGUpsampler {
 
   private let component: JPEGComponent
   private let method: Method
+  private let horizontal: Int
+  private let vertical: Int
   private let frameHorizontal: Int
   private let frameVertical: Int
   private let scratch: AlignedBuffer<UInt8>
 
   init(_ component: JPEGComponent, _ frame: JPEGFrame) {
     self.component = component
+    // Decoded samples per sampling unit: a chroma block may be scaled down less than a luma block.
+    horizontal = component.horizontal * component.blockSize / frame.scale
+    vertical = component.vertical * component.blockSize / frame.scale
     frameHorizontal = frame.maxHorizontal
     frameVertical = frame.maxVertical
-    let sameHorizontal = component.horizontal == frame.maxHorizontal
-    let sameVertical = component.vertical == frame.maxVertical
-    let halfHorizontal = component.horizontal * 2 == frame.maxHorizontal
-    let halfVertical = component.vertical * 2 == frame.maxVertical
-    // libjpeg repeats where a row has no inner samples for the horizontal filter.
+    let sameHorizontal = horizontal == frame.maxHorizontal
+    let sameVertical = vertical == frame.maxVertical
+    let halfHorizontal = horizontal * 2 == frame.maxHorizontal
+    let halfVertical = vertical * 2 == frame.maxVertical
+    // libjpeg repeats where a row has no inner samples for the horizontal filter, and at an eighth of the size.
     let wide = component.width > 2
     method =
-      if sameHorizontal && sameVertical { .copy } else if halfHorizontal && sameVertical && wide {
-        .triangleH2V1
-      } else if sameHorizontal && halfVertical { .triangleH1V2 } else if halfHorizontal && halfVertical && wide {
-        .triangleH2V2
-      } else { .repeated }
-    scratch = AlignedBuffer(count: max(2 * component.width, frame.width) + 16)
+      if sameHorizontal && sameVertical { .copy } else if frame.scale == 1 {
+        .repeated
+      } else if halfHorizontal
+        && sameVertical && wide
+      { .triangleH2V1 } else if sameHorizontal && halfVertical {
+        .triangleH1V2
+      } else if halfHorizontal && halfVertical
+        && wide
+      { .triangleH2V2 } else { .repeated }
+    scratch = AlignedBuffer(count: max(2 * component.width, frame.scaledWidth) + 16)
   }
+
+  /// Whether a row needs samples of the row below, which may lie in the next row of MCUs.
+  var looksDown: Bool { method == .triangleH1V2 || method == .triangleH2V2 }
 
   /// At least the picture's width of samples for its row `y`. The pointer is good until the next call.
   func row(_ y: Int, width: Int) -> UnsafePointer<UInt8> {
@@ -48,15 +60,15 @@ struct JPEGUpsampler {
         out[x] = UInt8(truncatingIfNeeded: (Int(near[x]) &* 3 &+ Int(far[x]) &+ bias) &>> 2)
       }
     case .repeated:
-      let near = source(y * component.vertical / frameVertical)
-      for x in 0..<width { out[x] = near[x * component.horizontal / frameHorizontal] }
+      let near = source(y * vertical / frameVertical)
+      for x in 0..<width { out[x] = near[x * horizontal / frameHorizontal] }
     }
     return UnsafePointer(out)
   }
 
   /// Row `y` of the plane; the first and last rows stand for those beyond them.
   private func source(_ y: Int) -> UnsafeMutablePointer<UInt8> {
-    component.plane.pointer + min(max(y, 0), component.height - 1) * component.stride
+    component.samples(row: min(max(y, 0), component.height - 1))
   }
 
   private func spreadH2V1(_ near: UnsafePointer<UInt8>, _ out: UnsafeMutablePointer<UInt8>) {

@@ -39,20 +39,30 @@ enum CRC32 {
 }
 
 /// Adler-32, the check value at the end of a zlib stream (RFC 1950).
-func adler32(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt32 {
-  var a: UInt32 = 1
-  var b: UInt32 = 0
-  var index = 0
-  while index < bytes.count {
-    // 5552 is the longest run whose sums fit in 32 bits.
-    let stop = min(index + 5552, bytes.count)
-    while index < stop {
-      a &+= UInt32(bytes[index])
-      b &+= a
-      index += 1
+struct Adler32 {
+  private var a: UInt32 = 1
+  private var b: UInt32 = 0
+
+  mutating func add(_ bytes: UnsafeBufferPointer<UInt8>) {
+    var index = 0
+    while index < bytes.count {
+      // 5552 is the longest run whose sums fit in 32 bits.
+      let stop = min(index + 5552, bytes.count)
+      while index < stop {
+        a &+= UInt32(bytes[index])
+        b &+= a
+        index += 1
+      }
+      a %= 65521
+      b %= 65521
     }
-    a %= 65521
-    b %= 65521
   }
-  return b << 16 | a
+
+  var value: UInt32 { b << 16 | a }
+}
+
+func adler32(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt32 {
+  var sum = Adler32()
+  sum.add(bytes)
+  return sum.value
 }

@@ -1,56 +1,92 @@
 import OccamCore
 
-/// Decompresses a zlib stream (RFC 1950, RFC 1951) of known size.
+/// Decompresses a zlib stream (RFC 1950, RFC 1951) piece by piece through a window of its own, so that memory does not
+/// depend on the size of what comes out.
 ///
-/// Compressed data that goes on past `expected` bytes is refused at that point, so that a small file cannot ask for more
-/// memory or time than its picture needs.
-/// - Returns: exactly `expected` bytes, their Adler-32 verified.
-func inflateZlib(_ data: ByteSource, expected: Int) throws(ImageFault) -> AlignedBuffer<UInt8> {
-  guard let method = data.byte(0), let flags = data.byte(1) else {
-    throw .truncated("the compressed data has no header")
-  }
-  guard method & 15 == 8, method >> 4 <= 7, (method << 8 | flags) % 31 == 0 else {
-    throw .corrupt("the compressed data has a bad zlib header")
-  }
-  guard flags & 32 == 0 else { throw .corrupt("the compressed data asks for a preset dictionary") }
-  let output = AlignedBuffer<UInt8>(count: expected, zeroed: false)
-  var inflater = Inflater(data, start: 2, output: output)
-  try inflater.run()
-  guard inflater.written == expected else { throw .corrupt("the compressed data ends before the picture does") }
-  guard let stored = data.bigEndian32(inflater.bytePosition) else {
-    throw .truncated("the compressed data has no check value")
-  }
-  guard adler32(UnsafeBufferPointer(output.buffer)) == UInt32(stored) else {
-    throw .corrupt("the decompressed data does not match its Adler-32 check value")
-  }
-  return output
-}
+/// The data may lie in several places (IDAT chunks), which count as one.
+struct ZlibStream {
+  private enum Block { case none, stored(Int), compressed }
 
-private struct Inflater {
-  let data: ByteSource
-  let output: AlignedBuffer<UInt8>
-  var position: Int
+  private var pieces: ArraySlice<ByteSource>
+  fileprivate var data: ByteSource
+  private var position = 0
   /// Bits read ahead, the next one lowest. Above `available` only bits that a later refill would put there again.
-  var bits: UInt64 = 0
-  var available = 0
+  fileprivate var bits: UInt64 = 0
+  private var available = 0
   /// Zero bits made up after the end of the data; using one means that the data is truncated.
-  var invented = 0
-  var written = 0
-  let literals = DeflateTable(primaryBits: 10)
-  let distances = DeflateTable(primaryBits: 8)
+  private var invented = 0
 
-  init(_ data: ByteSource, start: Int, output: AlignedBuffer<UInt8>) {
-    self.data = data
-    self.output = output
-    position = start
+  /// The last 32 KiB given out and what is decompressed beyond.
+  private let window: AlignedBuffer<UInt8>
+  private var written = 0
+  private var given = 0
+  private var block = Block.none
+  private var isLast = false
+  private var ended = false
+  private var checksum = Adler32()
+  /// Damage met behind bytes that have still to be given out.
+  private var fault: ImageFault?
+  private let literals = DeflateTable(primaryBits: 10)
+  private let distances = DeflateTable(primaryBits: 8)
+
+  /// - Parameter expected: about how many bytes will come out; decides about the size of the window only.
+  init(_ pieces: [ByteSource], expected: Int) throws(ImageFault) {
+    self.pieces = pieces[...]
+    data = self.pieces.popFirst() ?? ByteSource(UnsafeRawBufferPointer(start: nil, count: 0))
+    window = AlignedBuffer(count: min(expected, 1 << 17) + (1 << 15) + Self.longestMatch, zeroed: false)
+    refill()
+    let method = take(8)
+    let flags = take(8)
+    guard !overrun else { throw .truncated("the compressed data has no header") }
+    guard method & 15 == 8, method >> 4 <= 7, (method << 8 | flags) % 31 == 0 else {
+      throw .corrupt("the compressed data has a bad zlib header")
+    }
+    guard flags & 32 == 0 else { throw .corrupt("the compressed data asks for a preset dictionary") }
   }
 
-  /// The first byte not touched, once a stream has ended.
-  var bytePosition: Int { position - max(available - invented, 0) / 8 }
+  private static let longestMatch = 258
+  private static let cutShort = ImageFault.truncated("the compressed data ends early")
+
+  /// Decompresses the next `count` bytes.
+  /// - Returns: how many there were.
+  /// - Throws: where the data is damaged, once all that came before was given out.
+  mutating func read(_ target: UnsafeMutablePointer<UInt8>, count: Int) throws(ImageFault) -> Int {
+    var done = 0
+    while done < count {
+      if given == written {
+        try fill()
+        if given == written { break }
+      }
+      let part = min(count - done, written - given)
+      (target + done).update(from: window.pointer + given, count: part)
+      given += part
+      done += part
+    }
+    checksum.add(UnsafeBufferPointer(start: target, count: done))
+    return done
+  }
+
+  /// Whether the stream ends here and its Adler-32 is right.
+  /// - Returns: what is wrong, nil if nothing is.
+  mutating func faultAtEnd() -> ImageFault? {
+    if given == written {
+      do throws(ImageFault) { try fill() } catch { return error }
+    }
+    if given < written { return .corrupt("the compressed data holds more than the picture needs") }
+    drop(available & 7)
+    var stored = 0
+    for _ in 0..<4 {
+      refill()
+      stored = stored << 8 | take(8)
+    }
+    if overrun { return .truncated("the compressed data has no check value") }
+    return UInt32(stored) == checksum.value
+      ? nil : .corrupt("the decompressed data does not match its Adler-32 check value")
+  }
 
   /// Afterwards at least 56 bits are there.
   @inline(__always)
-  mutating func refill() {
+  fileprivate mutating func refill() {
     if position + 8 <= data.count {
       let word = UInt64(littleEndian: UnsafeRawPointer(data.base + position).loadUnaligned(as: UInt64.self))
       bits |= word << UInt64(truncatingIfNeeded: available)
@@ -58,73 +94,119 @@ private struct Inflater {
       position &+= taken
       available &+= taken &* 8
     } else {
-      while available <= 56 {
-        if position < data.count {
-          bits |= UInt64(data.base[position]) << UInt64(truncatingIfNeeded: available)
-          position &+= 1
-        } else {
-          invented &+= 8
-        }
-        available &+= 8
+      refillSlowly()
+    }
+  }
+
+  @inline(never)
+  private mutating func refillSlowly() {
+    // The fast way leaves bits above `available`, which belong to bytes that are read again here.
+    bits &= (1 << UInt64(available)) &- 1
+    while available <= 56 {
+      while position == data.count, let next = pieces.popFirst() {
+        data = next
+        position = 0
       }
+      if position < data.count {
+        bits |= UInt64(data.base[position]) << UInt64(truncatingIfNeeded: available)
+        position &+= 1
+      } else {
+        invented &+= 8
+      }
+      available &+= 8
     }
   }
 
   @inline(__always)
-  mutating func drop(_ count: Int) {
+  fileprivate mutating func drop(_ count: Int) {
     bits >>= UInt64(truncatingIfNeeded: count)
     available &-= count
   }
 
   @inline(__always)
-  mutating func take(_ count: Int) -> Int {
+  private mutating func take(_ count: Int) -> Int {
     let value = Int(truncatingIfNeeded: bits & ((1 << UInt64(truncatingIfNeeded: count)) &- 1))
     drop(count)
     return value
   }
 
-  var overrun: Bool { available < invented }
+  private var overrun: Bool { available < invented }
 
-  mutating func run() throws(ImageFault) {
-    var last = false
-    while !last {
-      refill()
-      last = take(1) == 1
-      switch take(2) {
-      case 0: try stored()
-      case 1:
-        try literals.build(DeflateCodes.fixedLiteralLengths)
-        try distances.build(DeflateCodes.fixedDistanceLengths)
-        try compressed()
-      case 2:
-        try dynamicTables()
-        try compressed()
-      default: throw .corrupt("the compressed data has a block of an unknown type")
+  /// Decompresses until the window is full or the stream ends. Damage is thrown once all before it was given out.
+  private mutating func fill() throws(ImageFault) {
+    if let fault { throw fault }
+    let kept = min(written, 1 << 15)
+    window.pointer.update(from: window.pointer + written - kept, count: kept)
+    written = kept
+    given = kept
+    do throws(ImageFault) { try decompressBlocks(upTo: window.count - Self.longestMatch) } catch {
+      guard written > given else { throw error }
+      fault = error
+    }
+  }
+
+  private mutating func decompressBlocks(upTo room: Int) throws(ImageFault) {
+    while !ended, written < room {
+      switch block {
+      case .none:
+        if isLast {
+          ended = true
+        } else {
+          try startBlock()
+        }
+      case .stored(let left): copyStored(left, room)
+      case .compressed: try decompress(room)
       }
-      if overrun { throw .truncated("the compressed data ends early") }
+      if overrun { throw Self.cutShort }
     }
   }
 
-  private mutating func stored() throws(ImageFault) {
-    drop(available & 7)
+  private mutating func startBlock() throws(ImageFault) {
     refill()
-    let length = take(16)
-    guard take(16) == length ^ 0xFFFF else {
-      throw overrun ? .truncated("the compressed data ends early") : .corrupt("a stored block has a bad length")
+    isLast = take(1) == 1
+    switch take(2) {
+    case 0:
+      drop(available & 7)
+      refill()
+      let length = take(16)
+      guard take(16) == length ^ 0xFFFF else {
+        throw overrun ? Self.cutShort : .corrupt("a stored block has a bad length")
+      }
+      block = .stored(length)
+    case 1:
+      try literals.build(DeflateCodes.fixedLiteralLengths)
+      try distances.build(DeflateCodes.fixedDistanceLengths)
+      block = .compressed
+    case 2:
+      try dynamicTables()
+      block = .compressed
+    default: throw overrun ? Self.cutShort : .corrupt("the compressed data has a block of an unknown type")
     }
-    // Give back what was read ahead and copy bytes.
-    position = bytePosition
-    bits = 0
-    available = 0
-    invented = 0
-    guard length <= data.count - position else { throw .truncated("the compressed data ends early") }
-    guard length <= output.count - written else { throw tooMuch }
-    (output.pointer + written).update(from: data.base + position, count: length)
-    written += length
-    position += length
   }
 
-  private var tooMuch: ImageFault { .corrupt("the compressed data holds more than the picture needs") }
+  private mutating func copyStored(_ left: Int, _ room: Int) {
+    var left = left
+    // Bytes that were read ahead first, then as they lie.
+    while left > 0, written < room, !overrun {
+      if available == 0, position < data.count {
+        let part = min(left, room - written, data.count - position)
+        (window.pointer + written).update(from: data.base + position, count: part)
+        position += part
+        written += part
+        left -= part
+        continue
+      }
+      if available == 0 { refillSlowly() }
+      let byte = UInt8(take(8))
+      if overrun { break }
+      window.pointer[written] = byte
+      written += 1
+      left -= 1
+      // Bits of bytes that the fast refill has seen but not taken.
+      if available == 0 { bits = 0 }
+    }
+    block = left == 0 ? .none : .stored(left)
+  }
 
   private mutating func dynamicTables() throws(ImageFault) {
     refill()
@@ -158,41 +240,40 @@ private struct Inflater {
       guard run <= total - lengths.count else { throw .corrupt("a compressed block has too many code lengths") }
       lengths.append(contentsOf: repeatElement(value, count: run))
     }
+    if overrun { throw Self.cutShort }
     guard lengths[256] != 0 else { throw .corrupt("a compressed block has no end code") }
     try literals.build(Array(lengths[..<literalCount]))
     try distances.build(Array(lengths[literalCount...]))
   }
 
-  private mutating func compressed() throws(ImageFault) {
-    let out = output.pointer
-    let limit = output.count
-    while true {
+  private mutating func decompress(_ room: Int) throws(ImageFault) {
+    let out = window.pointer
+    while written < room {
       refill()
       let symbol = literals.decode(&self)
       if symbol < 256 {
-        guard symbol >= 0 else {
-          throw overrun ? .truncated("the compressed data ends early") : .corrupt("the compressed data has a bad code")
-        }
-        guard written < limit else { throw overrun ? .truncated("the compressed data ends early") : tooMuch }
+        guard symbol >= 0 else { throw overrun ? Self.cutShort : .corrupt("the compressed data has a bad code") }
+        if overrun { throw Self.cutShort }
         out[written] = UInt8(truncatingIfNeeded: symbol)
         written &+= 1
         continue
       }
-      if symbol == 256 { return }
+      if symbol == 256 {
+        block = .none
+        return
+      }
       let (base, extra) = DeflateCodes.length(symbol)
-      guard base > 0 else { throw .corrupt("the compressed data has a bad length code") }
+      guard base > 0 else { throw overrun ? Self.cutShort : .corrupt("the compressed data has a bad length code") }
       let length = base + take(extra)
       // At most 15 + 5 bits are gone of 56, and a distance takes up to 28.
       let distanceSymbol = distances.decode(&self)
       guard distanceSymbol >= 0, distanceSymbol < 30 else {
-        throw overrun
-          ? .truncated("the compressed data ends early") : .corrupt("the compressed data has a bad distance code")
+        throw overrun ? Self.cutShort : .corrupt("the compressed data has a bad distance code")
       }
       let (distanceBase, distanceExtra) = DeflateCodes.distance(distanceSymbol)
       let distance = distanceBase + take(distanceExtra)
-      if overrun { throw .truncated("the compressed data ends early") }
+      if overrun { throw Self.cutShort }
       guard distance <= written else { throw .corrupt("the compressed data refers to bytes before its start") }
-      guard length <= limit - written else { throw tooMuch }
       let target = out + written
       if distance >= length {
         target.update(from: target - distance, count: length)
@@ -251,7 +332,7 @@ private final class DeflateTable {
 
   /// The next symbol, or -1 where no code matches. At least 15 bits must be there.
   @inline(__always)
-  func decode(_ reader: inout Inflater) -> Int {
+  func decode(_ reader: inout ZlibStream) -> Int {
     let entry = primary.pointer[Int(truncatingIfNeeded: reader.bits & ((1 << UInt64(primaryBits)) &- 1))]
     if entry != 0 {
       reader.drop(Int(entry & 15))
@@ -260,7 +341,7 @@ private final class DeflateTable {
     return decodeLong(&reader)
   }
 
-  private func decodeLong(_ reader: inout Inflater) -> Int {
+  private func decodeLong(_ reader: inout ZlibStream) -> Int {
     var code = 0
     var first = 0
     var index = 0

@@ -44,60 +44,87 @@ func paeth(_ left: Int, _ up: Int, _ corner: Int) -> Int {
   return toUp <= toCorner ? up : corner
 }
 
-/// Turns unfiltered rows into RGB.
+/// Turns unfiltered rows into RGB, composed on the background where they are transparent.
 struct PNGRowExpander {
   let header: PNGHeader
-  /// RGB of every index a row can hold. Indices past the end of PLTE are black.
+  private let background: RGB
+  /// RGB of every index a row can hold, composed. Indices past the end of PLTE are black.
   private let palette: [UInt8]
+  /// The one transparent sample value (grey) or three (RGB) of a tRNS chunk, at the file's depth.
+  private let key: [Int]
 
-  init(header: PNGHeader, palette: [UInt8]) {
+  init(header: PNGHeader, palette: [UInt8], transparency: [UInt8], background: RGB) {
     self.header = header
-    self.palette = palette + [UInt8](repeating: 0, count: 768 - palette.count)
+    self.background = background
+    var colours = palette + [UInt8](repeating: 0, count: 768 - palette.count)
+    if header.colour == .palette {
+      for (index, alpha) in transparency.enumerated() {
+        colours.withUnsafeMutableBufferPointer { buffer in
+          guard let entry = buffer.baseAddress.map({ $0 + 3 * index }) else { return }
+          compose((entry[0], entry[1], entry[2]), alpha, background, entry)
+        }
+      }
+    }
+    self.palette = colours
+    let samples = header.colour == .grey ? 1 : header.colour == .rgb ? 3 : 0
+    key =
+      samples > 0 && transparency.count >= 2 * samples
+      ? (0..<samples).map { Int(transparency[2 * $0]) << 8 | Int(transparency[2 * $0 + 1]) } : []
   }
 
   /// Writes `count` pixels `step` bytes apart. The caller guarantees the row's bytes and the room.
   func expand(_ row: UnsafePointer<UInt8>, count: Int, into target: UnsafeMutablePointer<UInt8>, step: Int) {
-    var out = target
     // Of 16-bit samples the high byte is kept, as stb_image and Pillow do.
     let sample = header.depth / 8
+    let pixel = sample * header.channels
     switch header.colour {
-    case .rgb, .rgbAlpha:
-      let pixel = sample * header.channels
+    case .rgb:
       for index in 0..<count {
-        let from = row + index * pixel
-        out[0] = from[0]
-        out[1] = from[sample]
-        out[2] = from[2 * sample]
-        out += step
+        let from = row + index &* pixel
+        let out = target + index &* step
+        (out[0], out[1], out[2]) = (from[0], from[sample], from[2 &* sample])
       }
-    case .grey where header.depth >= 8, .greyAlpha:
-      let pixel = sample * header.channels
+    case .rgbAlpha:
       for index in 0..<count {
-        let value = row[index * pixel]
-        out[0] = value
-        out[1] = value
-        out[2] = value
-        out += step
+        let from = row + index &* pixel
+        compose((from[0], from[sample], from[2 &* sample]), from[3 &* sample], background, target + index &* step)
+      }
+    case .greyAlpha:
+      for index in 0..<count {
+        let from = row + index &* pixel
+        compose((from[0], from[0], from[0]), from[sample], background, target + index &* step)
       }
     case .grey:
-      let scale = 255 / ((1 << header.depth) - 1)
+      let scale = header.depth < 8 ? 255 / ((1 << header.depth) - 1) : 1
       for index in 0..<count {
-        let value = UInt8(packed(row, index) * scale)
-        out[0] = value
-        out[1] = value
-        out[2] = value
-        out += step
+        let value = header.depth < 8 ? UInt8(packed(row, index) &* scale) : row[index &* pixel]
+        let out = target + index &* step
+        (out[0], out[1], out[2]) = (value, value, value)
       }
     case .palette:
       palette.withUnsafeBufferPointer { palette in
         for index in 0..<count {
           let entry = packed(row, index) * 3
-          out[0] = palette[entry]
-          out[1] = palette[entry + 1]
-          out[2] = palette[entry + 2]
-          out += step
+          let out = target + index &* step
+          (out[0], out[1], out[2]) = (palette[entry], palette[entry + 1], palette[entry + 2])
         }
       }
+    }
+    if !key.isEmpty { clear(row, count, target, step) }
+  }
+
+  /// Pixels of the key colour show the background. All 16 bits of a sample are compared, as the standard asks.
+  private func clear(_ row: UnsafePointer<UInt8>, _ count: Int, _ target: UnsafeMutablePointer<UInt8>, _ step: Int) {
+    for index in 0..<count {
+      let isKey = key.indices.allSatisfy { channel in
+        let place = index * header.channels + channel
+        let value =
+          header.depth == 16 ? Int(row[2 * place]) << 8 | Int(row[2 * place + 1]) : packed(row, place)
+        return value == key[channel]
+      }
+      guard isKey else { continue }
+      let out = target + index * step
+      (out[0], out[1], out[2]) = (background.red, background.green, background.blue)
     }
   }
 

@@ -2,16 +2,19 @@ import Glibc
 import OccamCore
 
 /// The filters of Pillow's `Image.resize` that vision models use.
-package enum ResizeFilter: Sendable {
+package enum ResampleFilter: Sendable, CaseIterable {
+  /// The mean of the pixels covered.
+  case box
   case bilinear
   /// Catmull-Rom: cubic convolution with a = -0.5.
   case bicubic
-  /// A sinc windowed by a wider one, three lobes a side.
+  /// Three lobes of the windowed sinc.
   case lanczos
 
   /// Distance from the centre, in source pixels when not shrinking, beyond which the filter is zero.
   fileprivate var support: Double {
     switch self {
+    case .box: 0.5
     case .bilinear: 1
     case .bicubic: 2
     case .lanczos: 3
@@ -21,15 +24,22 @@ package enum ResizeFilter: Sendable {
   fileprivate func weight(_ distance: Double) -> Double {
     let x = abs(distance)
     switch self {
+    // Not even: a pixel on the edge belongs to one side only.
+    case .box: return distance > -0.5 && distance <= 0.5 ? 1 : 0
     case .bilinear: return x < 1 ? 1 - x : 0
     case .bicubic:
       let a = -0.5
       if x < 1 { return ((a + 2) * x - (a + 3)) * x * x + 1 }
       return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0
     case .lanczos:
-      func sinc(_ x: Double) -> Double { x == 0 ? 1 : sin(x * .pi) / (x * .pi) }
-      return x < 3 ? sinc(x) * sinc(x / 3) : 0
+      return distance >= -3 && distance < 3 ? Self.sinc(distance) * Self.sinc(distance / 3) : 0
     }
+  }
+
+  private static func sinc(_ x: Double) -> Double {
+    if x == 0 { return 1 }
+    let angle = x * Double.pi
+    return sin(angle) / angle
   }
 }
 
@@ -58,7 +68,7 @@ package enum ResizeOrder: Sendable {
 /// - Parameter box: the part of the picture to use; the whole when nil.
 /// - Precondition: both sides are 1...65,536 and the box is inside the picture and not empty.
 package func resize(
-  _ image: Image, width: Int, height: Int, filter: ResizeFilter, box: ResizeBox? = nil, order: ResizeOrder = .pillow13
+  _ image: Image, width: Int, height: Int, filter: ResampleFilter, box: ResizeBox? = nil, order: ResizeOrder = .pillow13
 ) -> Image {
   let box = box ?? ResizeBox(left: 0, top: 0, right: Double(image.width), bottom: Double(image.height))
   precondition((1...65_536).contains(width) && (1...65_536).contains(height), "resize: target size out of range")
@@ -93,7 +103,7 @@ private struct ResampleWeights {
   let weights: AlignedBuffer<Int32>
   let stride: Int
 
-  init(_ filter: ResizeFilter, source: Int, from: Double, to: Double, target: Int) {
+  init(_ filter: ResampleFilter, source: Int, from: Double, to: Double, target: Int) {
     let scale = (to - from) / Double(target)
     let widened = max(scale, 1)
     let support = filter.support * widened

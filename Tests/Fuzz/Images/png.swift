@@ -16,9 +16,13 @@ public func fuzzPNG(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
 
 /// The small pixel limit keeps the inputs per second high.
 func attempt(_ bytes: [UInt8]) {
-  if let image = try? decodeImage(bytes, limits: ImageLimits(pixels: 1 << 16), subject: "fuzz") {
-    precondition(image.pixels.count == image.width * image.height * 3)
-  }
+  var options = ImageDecodingOptions(limits: ImageLimits(pixels: 1 << 16))
+  guard let result = try? decodeImageWithWarnings(bytes, options: options, subject: "fuzz") else { return }
+  precondition(result.image.pixels.count == result.image.width * result.image.height * 3)
+  precondition((try? imageSize(of: bytes, limits: options.limits, subject: "fuzz")) == result.image.size)
+  options.strict = true
+  let strict = try? decodeImageWithWarnings(bytes, options: options, subject: "fuzz")
+  precondition(strict == (result.warnings.isEmpty ? result : nil))
 }
 
 let crcTable: [UInt32] = (0..<256).map { index in

@@ -5,9 +5,13 @@ Run with Pillow and numpy: python3 make.py. Versions and seed are noted in manif
     png NAME WIDTH HEIGHT HASH   FNV-1a (64 bits) of the expected RGB bytes
     resize NAME FILTER WIDTH HEIGHT LEFT TOP RIGHT BOTTOM HASH    of picture.png
     canvas SOURCE SIZE HASH      llama.cpp's padding for LLaVA-1.5 (see below)
+    file NAME WIDTH HEIGHT HASH  WebP, GIF and BMP (formats.py)
+    background NAME COLOUR HASH  composed on another colour than white
+    draft NAME DIVISOR WIDTH HEIGHT HASH   a JPEG golden scaled while decoding (Image.draft)
+    damaged, flipped NAME WIDTH HEIGHT HASH   see damage.py
 The canvas lines were also compared with llama.cpp's own code (img_tool::resize of tools/mtmd/mtmd-image.cpp, as in
 llama-cpp-python 0.3.36, compiled on its own): all equal.
-Expected pictures are upright: ImageOps.exif_transpose, then convert("RGB").
+Expected pictures are upright (ImageOps.exif_transpose) and composed on white where they are transparent.
 """
 import io
 import os
@@ -17,6 +21,8 @@ import numpy as np
 import PIL
 from PIL import Image, ImageOps, features
 
+import damage
+import formats
 import jpegwriter
 import pngwriter
 
@@ -49,8 +55,15 @@ def fnv(data):
     return f"{value:016x}"
 
 
-def expected(data):
-    return ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+def expected(data, background=(255, 255, 255)):
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    # A mask is mixed in with rounding to the nearest level.
+    image = image.convert("RGBA")
+    out = Image.new("RGB", image.size, background)
+    out.paste(image, mask=image.getchannel("A"))
+    return out
 
 
 def save(name, data):
@@ -203,7 +216,8 @@ def resizes():
              (200, 150, whole), (33, 97, whole), (24, 24, whole), (50, 50, (10, 5, 60, 55)),
              (31, 29, (3.25, 7.5, 80.125, 66.75)), (97, 71, (0.5, 0, 96.5, 71)), (600, 3, whole), (98, 70, whole), (80, 36, whole), (80, 37, whole),
              (80, 38, whole), (600, 72, whole), (90, 20, (10, 20, 90, 60))]
-    for label, kind in [("bilinear", Image.Resampling.BILINEAR), ("bicubic", Image.Resampling.BICUBIC)]:
+    for label, kind in [("bilinear", Image.Resampling.BILINEAR), ("bicubic", Image.Resampling.BICUBIC),
+                        ("lanczos", Image.Resampling.LANCZOS), ("box", Image.Resampling.BOX)]:
         for width, height, box in cases:
             result = source.resize((width, height), kind, box=box)
             manifest.append(f"resize picture {label} {width} {height} {' '.join(map(str, box))} {fnv(result.tobytes())}")
@@ -213,7 +227,47 @@ def resizes():
             manifest.append(f"canvas {box[0]} {box[1]} {size} {fnv(canvas(cut, size).tobytes())}")
 
 
+def files():
+    def put(name, data, rgb=None):
+        save(name, data)
+        rgb = rgb or expected(data)
+        manifest.append(f"file {name} {rgb.width} {rgb.height} {fnv(rgb.tobytes())}")
+    formats.webp(picture, put, exif)
+    formats.gif(picture, put)
+    formats.bmp(picture, put)
+    for name in ["palette-trns.png", "type-rgba-8.png", "alpha-odd.webp", "lossless-alpha-odd.webp", "transparent.gif",
+                 "32-alpha.bmp"]:
+        with open(os.path.join(HERE, name), "rb") as file:
+            rgb = expected(file.read(), (10, 200, 90))
+        manifest.append(f"background {name} #0ac85a {fnv(rgb.tobytes())}")
+
+
+def drafts():
+    """Every JPEG golden at 1/2, 1/4 and 1/8, if two pixels are left of each side."""
+    for name in [line.split()[1] for line in manifest if line.startswith("jpeg ")]:
+        for divisor in [2, 4, 8]:
+            image = Image.open(os.path.join(HERE, name + ".jpg"))
+            width, height = image.size
+            if min(width, height) < 2 * divisor:
+                continue
+            image.draft(image.mode, (width // divisor, height // divisor))
+            assert image.size == (-(-width // divisor), -(-height // divisor)), name
+            rgb = ImageOps.exif_transpose(image).convert("RGB")
+            manifest.append(f"draft {name} {divisor} {rgb.width} {rgb.height} {fnv(rgb.tobytes())}")
+
+
+def damages():
+    def put(name, data, rgb, kind="damaged"):
+        save(name, data)
+        manifest.append(f"{kind} {name} {rgb.width} {rgb.height} {fnv(rgb.tobytes())}")
+    damage.jpegs(picture, put, jpegwriter, exif, expected)
+    damage.pngs(picture, put)
+
+
 jpegs()
 pngs()
 resizes()
+files()
+drafts()
+damages()
 save("manifest.txt", ("\n".join(manifest) + "\n").encode())
