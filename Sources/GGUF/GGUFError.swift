@@ -40,6 +40,13 @@ package struct GGUFError: Error, CustomStringConvertible, Equatable {
     case badOffset(found: UInt64, expected: UInt64)
     case dataOutsideFile(end: UInt64, size: Int)
     case wrongByteCount(expected: Int, found: Int)
+    /// A part of a split model, where no other part can be found.
+    case splitPart(number: Int, count: Int)
+    /// A part whose name does not say which it is.
+    case splitName(number: Int, count: Int)
+    case missingPart(FileError)
+    /// A part that says something else than this.
+    case splitMismatch(expected: Int, found: Int)
   }
 
   package let subject: String
@@ -90,6 +97,11 @@ extension GGUFError.Problem: CustomStringConvertible {
     case .badOffset(let found, let expected): "data offset \(found), expected \(expected)"
     case .dataOutsideFile(let end, let size): "data ends at byte \(end), the file has \(size)"
     case .wrongByteCount(let expected, let found): "\(expected) bytes of data expected, \(found) given"
+    case .splitPart(let number, let count): "is part \(number) of \(count) of a model: open it by its path"
+    case .splitName(let number, let count):
+      "is part \(number) of \(count) of a model, but its name does not end in '\(GGUFSplit.suffix(number, count))'"
+    case .missingPart(let error): "a part of the model is missing: \(error)"
+    case .splitMismatch(let expected, let found): "\(found), where the model's parts make it \(expected)"
     }
   }
 }

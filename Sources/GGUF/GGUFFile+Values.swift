@@ -4,19 +4,9 @@ extension GGUFFile {
   /// Any of the eight integer types, as long as the value fits.
   package func integer(_ key: String) throws(GGUFError) -> Int? {
     guard let value = metadata[key] else { return nil }
-    switch value {
-    case .uint8(let v): return Int(v)
-    case .int8(let v): return Int(v)
-    case .uint16(let v): return Int(v)
-    case .int16(let v): return Int(v)
-    case .uint32(let v): return Int(v)
-    case .int32(let v): return Int(v)
-    case .int64(let v): return Int(v)
-    case .uint64(let v):
-      guard let number = Int(exactly: v) else { throw GGUFError(subject, .key(key), .outOfRange("\(v)")) }
-      return number
-    default: throw wrongType(key, value, "integer")
-    }
+    if let number = value.integer { return number }
+    if case .uint64(let large) = value { throw GGUFError(subject, .key(key), .outOfRange("\(large)")) }
+    throw wrongType(key, value, "integer")
   }
 
   /// float32, or float64 rounded.

@@ -6,8 +6,18 @@ package struct GGUFTensorInfo: Sendable, Equatable {
   /// ggml's `ne`: fastest first, every one at least 1. A weight matrix is [columns, rows].
   package let dimensions: [Int]
   package let type: GGMLType
-  /// Bytes from the start of the file; the start is a multiple of the file's alignment.
+  /// Bytes from the start of the part; the start is a multiple of the part's alignment.
   package let byteRange: Range<Int>
+  /// Which part of a model in several files holds the data, from 0.
+  package let part: Int
+
+  init(name: String, dimensions: [Int], type: GGMLType, byteRange: Range<Int>, part: Int = 0) {
+    self.name = name
+    self.dimensions = dimensions
+    self.type = type
+    self.byteRange = byteRange
+    self.part = part
+  }
 
   package var elementCount: Int { dimensions.reduce(1, *) }
 }
@@ -26,7 +36,8 @@ package struct GGUFMetadata: Sendable {
   }
 }
 
-/// A GGUF file of version 2 or 3, mapped read-only, its metadata and tensor table checked.
+/// A GGUF file of version 2 or 3, mapped read-only, its metadata and tensor table checked. A model split over several
+/// files is one of these, too (`GGUFSplit`).
 ///
 /// Tensor data is not touched by opening. Format: ggml/docs/gguf.md; where the document leaves room, what ggml's own
 /// reader demands is demanded here (data without holes in table order, at most 4 dimensions, no arrays of arrays), and
@@ -35,7 +46,7 @@ package final class GGUFFile: Sendable {
   package static let defaultAlignment = 32
   package static let alignmentKey = "general.alignment"
 
-  private enum Storage: Sendable {
+  enum Storage: Sendable {
     case mapped(MappedFile)
     case memory(AlignedBuffer<UInt8>)
     /// No file: the tensors' bytes are made when they are asked for.
@@ -58,9 +69,10 @@ package final class GGUFFile: Sendable {
   /// In file order.
   package let tensors: [GGUFTensorInfo]
   private let indices: [String: Int]
-  private let storage: Storage
+  private let parts: [Storage]
 
-  /// Maps the file and checks everything but the content of the tensors.
+  /// Maps the file and checks everything but the content of the tensors. Of a split model, any part may be given: the
+  /// others are found beside it.
   package convenience init(path: String, limits: GGUFLimits = .default) throws(GGUFError) {
     let mapped: MappedFile
     do {
@@ -68,28 +80,46 @@ package final class GGUFFile: Sendable {
     } catch {
       throw GGUFError(path, .file, .inaccessible(error))
     }
-    try self.init(.mapped(mapped), path, limits)
+    var parser = GGUFParser(subject: path, bytes: mapped.bytes, limits: limits)
+    try parser.parse()
+    guard let split = try GGUFSplit(parser) else {
+      self.init(path, parser.parsedHeader, parser.tensors, [.mapped(mapped)])
+      return
+    }
+    let model = try split.assemble(path, mapped, parser, limits)
+    self.init(path, model.header, model.tensors, model.parts.map { .mapped($0) })
   }
 
-  /// Reads a file that is already in memory; the bytes are copied.
+  /// Reads a file that is already in memory; the bytes are copied. A part of a split model cannot be read so.
   package convenience init(
     bytes: [UInt8], subject: String = "memory", limits: GGUFLimits = .default
   ) throws(GGUFError) {
-    try self.init(.memory(AlignedBuffer(copying: bytes)), subject, limits)
-  }
-
-  private init(_ storage: Storage, _ subject: String, _ limits: GGUFLimits) throws(GGUFError) {
+    let storage = Storage.memory(AlignedBuffer(copying: bytes))
     var parser = GGUFParser(subject: subject, bytes: storage.bytes, limits: limits)
     try parser.parse()
-    self.storage = storage
+    if let split = try GGUFSplit(parser) {
+      throw GGUFError(subject, .file, .splitPart(number: split.number + 1, count: split.count))
+    }
+    self.init(subject, parser.parsedHeader, parser.tensors, [storage])
+  }
+
+  /// What the first bytes of a file say.
+  struct Header {
+    let version: Int
+    let alignment: Int
+    var metadata: GGUFMetadata
+  }
+
+  private init(_ subject: String, _ header: Header, _ tensors: [GGUFTensorInfo], _ parts: [Storage]) {
+    self.parts = parts
     self.subject = subject
-    version = parser.version
-    alignment = parser.alignment
-    metadata = parser.metadata
-    tensors = parser.tensors
+    version = header.version
+    alignment = header.alignment
+    metadata = header.metadata
+    self.tensors = tensors
     var indices: [String: Int] = [:]
-    indices.reserveCapacity(parser.tensors.count)
-    for (index, tensor) in parser.tensors.enumerated() { indices[tensor.name] = index }
+    indices.reserveCapacity(tensors.count)
+    for (index, tensor) in tensors.enumerated() { indices[tensor.name] = index }
     self.indices = indices
   }
 
@@ -117,7 +147,7 @@ package final class GGUFFile: Sendable {
       table.append(GGUFTensorInfo(name: name, dimensions: dimensions, type: type, byteRange: offset..<end))
       offset = (end + GGUFFile.defaultAlignment - 1) & ~(GGUFFile.defaultAlignment - 1)
     }
-    storage = .generated(generator)
+    parts = [.generated(generator)]
     self.subject = subject
     version = 3
     alignment = GGUFFile.defaultAlignment
@@ -128,24 +158,25 @@ package final class GGUFFile: Sendable {
 
   /// What makes the tensors' bytes, when they stand in no file; `bytes` must then not be asked.
   package var generator: (any TensorGenerator)? {
-    if case .generated(let generator) = storage { generator } else { nil }
+    if case .generated(let generator)? = parts.first { generator } else { nil }
   }
 
   package var path: String { subject }
 
-  /// Bytes of the whole file.
-  package var byteCount: Int { storage.bytes.count }
+  /// Bytes of the whole file, or of all parts.
+  package var byteCount: Int { parts.reduce(0) { $0 + $1.bytes.count } }
 
   package func tensor(_ name: String) -> GGUFTensorInfo? { indices[name].map { tensors[$0] } }
 
   /// The stored bytes of one of this file's tensors, valid as long as the file object.
   package func bytes(_ tensor: GGUFTensorInfo) -> UnsafeRawBufferPointer {
-    precondition(tensor.byteRange.upperBound <= byteCount, "GGUFFile: tensor of another file")
-    return UnsafeRawBufferPointer(rebasing: storage.bytes[tensor.byteRange])
+    let bytes = parts[tensor.part].bytes
+    precondition(tensor.byteRange.upperBound <= bytes.count, "GGUFFile: tensor of another file")
+    return UnsafeRawBufferPointer(rebasing: bytes[tensor.byteRange])
   }
 
   /// Gives the tensor's pages back to the system once its content was packed; it stays readable.
   package func release(_ tensor: GGUFTensorInfo) {
-    if case .mapped(let file) = storage { file.release(tensor.byteRange) }
+    if case .mapped(let file) = parts[tensor.part] { file.release(tensor.byteRange) }
   }
 }

@@ -15,6 +15,9 @@ package struct GGUFLimits: Sendable {
   /// The largest `general.alignment`.
   package var alignment = 1 << 16
 
+  /// Files of a split model.
+  package var parts = 1 << 10
+
   package init() {}
 
   package static let `default` = GGUFLimits()

@@ -30,6 +30,8 @@ struct GGUFParser {
 
   private func failure(_ problem: GGUFError.Problem) -> GGUFError { GGUFError(subject, place, problem) }
 
+  var parsedHeader: GGUFFile.Header { GGUFFile.Header(version: version, alignment: alignment, metadata: metadata) }
+
   mutating func parse() throws(GGUFError) {
     let (tensorCount, keyCount) = try header()
     for index in 0..<keyCount { try readKey(index) }

@@ -43,6 +43,21 @@ package enum GGUFValue: Sendable, Equatable {
     }
   }
 
+  /// The number of any of the eight integer types, as long as it fits.
+  var integer: Int? {
+    switch self {
+    case .uint8(let value): Int(value)
+    case .int8(let value): Int(value)
+    case .uint16(let value): Int(value)
+    case .int16(let value): Int(value)
+    case .uint32(let value): Int(value)
+    case .int32(let value): Int(value)
+    case .int64(let value): Int(value)
+    case .uint64(let value): Int(exactly: value)
+    default: nil
+    }
+  }
+
   /// For messages: `uint32`, `string`, `array of float32`.
   package var typeName: String {
     if case .array(let array) = self { return "array of \(array.kind)" }
