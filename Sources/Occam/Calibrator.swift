@@ -128,7 +128,8 @@ public final class Calibrator {
   /// A photo as its tiles.
   private func prepare(_ path: String) throws(OccamError) -> PreparedPicture {
     let bytes = try ImagePipeline.read(.file(path))
-    return vision.plan.processor.prepare(try translating(path) { try decodeImage(bytes, subject: path) })
+    let photo = try ImagePipeline.decode(path, bytes, ImageReading(), for: vision.plan.processor).image
+    return vision.plan.processor.prepare(photo)
   }
 
   /// A tile of a photo, and which of its tokens count.

@@ -61,7 +61,7 @@ public enum Number {
 
 /// A photo's file.
 public enum PhotoFile {
-  /// Reads a file and refuses at once what is neither JPEG nor PNG; the pixels are decoded when they are needed.
+  /// Reads a file and refuses at once what is no picture of a known kind; the pixels are decoded when they are needed.
   /// - Parameter path: `-` reads standard input.
   public static func read(_ path: String) throws(OccamError) -> ImageSource {
     let source = ImageSource.file(path)
@@ -73,12 +73,12 @@ public enum PhotoFile {
 
 /// The photos of a folder.
 public enum PhotoFolder {
-  /// Paths of the JPEG and PNG files, sorted by name.
+  /// Paths of the pictures, sorted by name.
   public static func list(_ folder: String) throws(OccamError) -> [String] {
     let names = Files.list(folder).filter { name in
-      [".jpg", ".jpeg", ".png"].contains { name.lowercased().hasSuffix($0) }
+      [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"].contains { name.lowercased().hasSuffix($0) }
     }
-    guard !names.isEmpty else { throw OccamError(.file, folder, "holds no JPEG or PNG file, or cannot be read") }
+    guard !names.isEmpty else { throw OccamError(.file, folder, "holds no picture (JPEG, PNG, WebP, GIF, BMP), or cannot be read") }
     return names.map { "\(folder)/\($0)" }
   }
 }

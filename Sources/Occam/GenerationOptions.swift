@@ -1,3 +1,4 @@
+import OccamImages
 import OccamPruning
 import OccamTensors
 
@@ -74,7 +75,26 @@ public struct GenerationOptions: Sendable {
   public enum KVCellPolicy: String, Sendable, CaseIterable { case compact, keep }
 }
 
-/// How a session stores keys and values.
+/// How a session reads pictures' files.
+public struct ImageReading: Sendable, Equatable {
+  /// Refuses files that are damaged though browsers show them; otherwise they are shown, with a warning on standard error.
+  public var isStrict = false
+  /// What transparent pixels are composed on: red, green, blue.
+  public var background = SIMD3<UInt8>(repeating: 255)
+
+  public init() {}
+
+  /// - Parameter colour: "white", "black", "grey", "#rrggbb", "#rgb" or "red,green,blue"; nil for anything else.
+  public static func background(named colour: String) -> SIMD3<UInt8>? {
+    RGB(parsing: colour).map { SIMD3($0.red, $0.green, $0.blue) }
+  }
+
+  var options: ImageDecodingOptions {
+    ImageDecodingOptions(strict: isStrict, background: RGB(background.x, background.y, background.z))
+  }
+}
+
+/// How a session stores keys and values, and reads pictures.
 public struct SessionOptions: Sendable {
   public enum CellFormat: String, Sendable, CaseIterable {
     case f32, f16, q8_0
@@ -90,6 +110,7 @@ public struct SessionOptions: Sendable {
   /// The most positions of a conversation; nil: what the model was trained for. A ceiling, not an allocation.
   public var contextLength: Int?
   public var cells: CellFormat = .f16
+  public var images = ImageReading()
 
   public init(contextLength: Int? = nil, cells: CellFormat = .f16) {
     self.contextLength = contextLength
@@ -101,7 +122,7 @@ public struct SessionOptions: Sendable {
 public enum ImageSource: Sendable {
   /// A path; `-` reads standard input.
   case file(String)
-  /// JPEG or PNG bytes and the name for error messages.
+  /// A JPEG, PNG, WebP, GIF or BMP file's bytes and the name for error messages.
   case bytes([UInt8], name: String)
 
   var name: String {

@@ -9,6 +9,7 @@ struct ImagePipeline {
   let vision: VisionModel
   let tokenizer: Tokenizer
   let compute: Compute
+  var reading = ImageReading()
 
   struct Timings {
     var decode = 0.0
@@ -19,6 +20,30 @@ struct ImagePipeline {
     switch source {
     case .bytes(let bytes, _): return bytes
     case .file(let path): return try translating(path) { try Files.read(path) }
+    }
+  }
+
+  /// Image tokens of a picture before anything is dropped, from its header.
+  static func tokens(of source: ImageSource, _ processor: any ImageProcessor) throws(OccamError) -> Int {
+    let bytes = try read(source)
+    let size = try translating(source.name) { try imageSize(of: bytes, subject: source.name) }
+    return processor.layout(width: size.width, height: size.height).imageTokens
+  }
+
+  /// Above this many pixels a photo is scaled down while it is decoded, where its format can: below, the reference
+  /// processors' pixels count for more than memory.
+  private static let scaledPixels = 32_000_000
+
+  static func decode(
+    _ name: String, _ bytes: [UInt8], _ reading: ImageReading, for processor: any ImageProcessor
+  ) throws(OccamError) -> DecodedImage {
+    try translating(name) {
+      var options = reading.options
+      let size = try imageSize(of: bytes, limits: options.limits, subject: name)
+      if size.width * size.height > scaledPixels {
+        options.wantedSize = processor.canvas(width: size.width, height: size.height)
+      }
+      return try decodeImageWithWarnings(bytes, options: options, subject: name)
     }
   }
 
@@ -43,7 +68,9 @@ struct ImagePipeline {
     name: String, bytes: [UInt8], wantsScores: Bool, register: RegisterPlan?
   ) throws(OccamError) -> EncodedPhoto {
     let start = Clock.nanoseconds()
-    let picture = vision.plan.processor.prepare(try translating(name) { try decodeImage(bytes, subject: name) })
+    let decoded = try ImagePipeline.decode(name, bytes, reading, for: vision.plan.processor)
+    for warning in decoded.warnings { Log.warning(warning) }
+    let picture = vision.plan.processor.prepare(decoded.image)
     let decodeTime = Clock.milliseconds(since: start)
     let request = EncoderRequest(wantsScores: wantsScores, register: register)
     let tiles = try translating(name) { try encode(picture, request) }

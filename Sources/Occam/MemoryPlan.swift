@@ -21,11 +21,19 @@ public struct MemoryPlan: Sendable {
   private let text: TextShape
   private let format: LayerKVCache.CellFormat
 
+  /// - Parameter images: planned for; their headers are read. Empty: one large square photo.
   public init(
     path: String, projector: String? = nil, session: SessionOptions = SessionOptions(),
-    encoderType: ModelOptions.EncoderType = .auto
+    encoderType: ModelOptions.EncoderType = .auto, images: [ImageSource] = []
   ) throws(OccamError) {
-    try self.init(ModelFiles(path: path, projector: projector), session, encoderType)
+    let files = try ModelFiles(path: path, projector: projector)
+    var tokens: Int?
+    if !images.isEmpty, let file = files.projector {
+      let processor = try translating(path) { try ModelRegistry.visionPlan(file).processor }
+      tokens = 0
+      for image in images { tokens = (tokens ?? 0) + (try ImagePipeline.tokens(of: image, processor)) }
+    }
+    try self.init(files, session, encoderType, visualTokens: tokens)
   }
 
   /// - Parameter visualTokens: of the images planned for; nil: of one large square photo.

@@ -1,4 +1,5 @@
 import OccamImages
+import OccamModels
 import OccamPruning
 
 // What a session shows its model, and what pruning left of it.
@@ -21,7 +22,7 @@ extension SessionCore {
   var pipeline: ImagePipeline {
     get throws(OccamError) {
       guard let vision = model.vision else { throw OccamError.cannotSee(model.path) }
-      return ImagePipeline(vision: vision, tokenizer: model.tokenizer, compute: compute)
+      return ImagePipeline(vision: vision, tokenizer: model.tokenizer, compute: compute, reading: imageReading)
     }
   }
 
@@ -32,6 +33,7 @@ extension SessionCore {
     guard !shown.isEmpty || !images.isEmpty else { return }
     let pipeline = try pipeline
     for note in selector?.settings.notes ?? [] { model.notesSaid.warnOnce(note) }
+    try checkLength(shown, pipeline.vision.plan.processor)
     let stageOne = StageOneSettings(selector)
     var timings = ImagePipeline.Timings()
     let total = images.filter { $0.settings != stageOne }.count + shown.count
@@ -58,6 +60,16 @@ extension SessionCore {
     metrics.timings.imageEncode = timings.encode
   }
 
+  /// Refuses, before anything is encoded, pictures that the context cannot hold.
+  private func checkLength(_ shown: [Shown], _ processor: any ImageProcessor) throws(OccamError) {
+    var tokens = images.reduce(0) { $0 + $1.extent }
+    for case .source(let source) in shown { tokens += try ImagePipeline.tokens(of: source, processor) }
+    guard tokens < contextLength else {
+      throw OccamError(
+        .promptTooLong, "prompt", "needs \(tokens) positions for its images alone; the context holds \(contextLength)")
+    }
+  }
+
   /// Hands the share done between layers to `report` while `body` runs.
   func withProgress<R>(
     _ report: (Double) -> Void, _ body: () throws(OccamError) -> R
@@ -75,7 +87,8 @@ extension SessionCore {
       throw OccamError(.invalidOption, "keep map", "the conversation has no image \(index + 1)")
     }
     let image = images[index]
-    let photo = try translating(image.name) { try decodeImage(image.bytes, subject: image.name) }
+    guard let vision = model.vision else { throw OccamError.cannotSee(model.path) }
+    let photo = try ImagePipeline.decode(image.name, image.bytes, imageReading, for: vision.plan.processor).image
     let stageOne = KeepList.joined(image.tiles.map(\.stageOne))
     let stage1 = Set(stageOne.kept)
     let kept = Set(image.report?.keptIndices ?? stageOne.kept)

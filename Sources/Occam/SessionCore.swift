@@ -10,6 +10,7 @@ final class SessionCore {
   let model: VisionLanguageModel
   let compute: Compute
   let contextLength: Int
+  let imageReading: ImageReading
   let caches: [LayerKVCache]
   var images: [SessionImage] = []
   var systemPrompt: String?
@@ -32,6 +33,7 @@ final class SessionCore {
     if wanted > limit { Log.warning("the model was trained for \(limit) positions; the context is limited to that") }
     compute = Compute(kernels: model.kernels, team: model.team)
     caches = model.decoder.makeCaches(options.cells.stored)
+    imageReading = options.images
   }
 
   /// An image that did not come from a file.

@@ -14,9 +14,17 @@ enum Flags {
   static let encoderType = Flag<ModelOptions.EncoderType>.choice(
     "--encoder-type", default: .auto, help: "format of the vision encoder's float weights in memory")
 
-  static let image = Flag<String>.file("--image", help: "JPEG or PNG photo, - for standard input; may be repeated")
+  static let image = Flag<String>.file(
+    "--image", help: "JPEG, PNG, WebP, GIF or BMP file, - for standard input; may be repeated")
+  static let strictImages = Flag<Bool>.toggle(
+    "--strict-images", help: "refuse damaged pictures that browsers show, instead of warning")
+  static let background = Flag<String>.text(
+    "--background", value: "COLOUR", default: "white", help: "behind transparent pixels: a name, #rrggbb or r,g,b")
   static let prompt = Flag<String>.text("-p", "--prompt", help: "the question, - for standard input")
   static let promptFile = Flag<String>.file("-f", "--file", help: "read the question from a file")
+  static let escape = Flag<Bool>.toggle(
+    "-e", "--escape", help: "process \\n, \\t, \\xHH and the like in -p and -r (the default)")
+  static let noEscape = Flag<Bool>.toggle("--no-escape", help: "take -p and -r as they are")
   static let system = Flag<String>.text("-sys", "--system-prompt", help: "system prompt")
   static let raw = Flag<Bool>.toggle(
     "--raw", help: "prompt verbatim, without the chat template; <__media__> marks an image")
@@ -81,7 +89,10 @@ enum Flags {
     tool: "occam-run", summary: "Answers questions about photos with GGUF vision-language models, on the CPU.",
     groups: [
       .init("Model", [model.spec, projector.spec, sidecar.spec, encoderType.spec]),
-      .init("Prompt", [image.spec, prompt.spec, promptFile.spec, system.spec, raw.spec]),
+      .init("Prompt", [
+          image.spec, strictImages.spec, background.spec, prompt.spec, promptFile.spec, escape.spec, noEscape.spec,
+          system.spec, raw.spec,
+        ]),
       .init(
         "Generation",
         [
@@ -124,8 +135,19 @@ extension Arguments {
       throw .invalid("-ctk \(cells.rawValue) and -ctv \(values.rawValue) differ; keys and values share a format")
     }
     let context = self[Flags.context] ?? 0
-    return SessionOptions(contextLength: context == 0 ? nil : context, cells: cells)
+    var options = SessionOptions(contextLength: context == 0 ? nil : context, cells: cells)
+    options.images.isStrict = self[Flags.strictImages]
+    if let name = self[Flags.background] {
+      guard let colour = ImageReading.background(named: name) else {
+        throw .invalid("--background \(name): expected white, black, grey, #rrggbb or r,g,b")
+      }
+      options.images.background = colour
+    }
+    return options
   }
+
+  /// A text of the command line, its escapes processed unless that is turned off.
+  func escaped(_ text: String) -> String { self[Flags.noEscape] ? text : unescape(text) }
 
   func generationOptions() -> GenerationOptions {
     var options = GenerationOptions()
@@ -138,7 +160,7 @@ extension Arguments {
     options.repeatLastN = self[Flags.repeatLastN] ?? options.repeatLastN
     let seed = self[Flags.seed] ?? -1
     options.seed = seed < 0 ? UInt64.random(in: 0..<(1 << 53)) : UInt64(seed)
-    options.stop = all(Flags.stop)
+    options.stop = all(Flags.stop).map(escaped)
     options.ignoresEndOfText = self[Flags.ignoreEOS]
     options.logprobs = self[Flags.json] ? self[Flags.logprobs] ?? 0 : nil
     options.raw = self[Flags.raw]

@@ -71,7 +71,7 @@ struct Run {
   private func readPrompt() throws -> String? {
     if let file = arguments[Flags.promptFile] { return try TextFile.read(file) }
     let text = arguments[Flags.prompt]
-    return text == "-" ? try TextFile.read("-") : text
+    return text == "-" ? try TextFile.read("-") : text.map(arguments.escaped)
   }
 
   /// Streams one reply. Ctrl-C ends it between two layers; what was said until then stands.

@@ -128,7 +128,7 @@ import Testing
     try refused(["--images", folder, "--questions", pairs], 1, "names its images itself")
     try refused(["--questions", pairs], 1, "pairs.jsonl: sample 1: \"question\" is missing")
     try refused(["--image", folder], 2, "did you mean '--images'?")
-    try refused(["--images", "\(folder)/none", "--questions", questions], 1, "holds no JPEG or PNG file")
+    try refused(["--images", "\(folder)/none", "--questions", questions], 1, "holds no picture")
     try refused(["--images", folder, "--questions", "\(folder)/none"], 1, "none")
     let blank = try DemoModel.file("blank.txt", " \n\n".utf8)
     try refused(["--images", folder, "--questions", blank], 1, "blank.txt: holds no question")

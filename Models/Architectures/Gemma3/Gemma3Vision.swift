@@ -43,6 +43,8 @@ struct StretchProcessor: ImageProcessor {
     .single(side: tokensPerSide, before: [.text("<start_of_image>")], after: [.text("<end_of_image>")])
   }
 
+  func canvas(width: Int, height: Int) -> ImageSize { ImageSize(width: shape.imageSize, height: shape.imageSize) }
+
   func prepare(_ image: Image) -> PreparedPicture {
     let (shape, side) = (shape, shape.imageSize)
     return PreparedPicture(layout: layout(width: image.width, height: image.height)) { _ in

@@ -95,6 +95,11 @@ struct Idefics3Processor: ImageProcessor {
     return PictureLayout(tiles: Array(repeating: window, count: tiles + 1), frame: frame)
   }
 
+  func canvas(width: Int, height: Int) -> ImageSize {
+    let canvas = sizes(width, height).canvas
+    return ImageSize(width: canvas.width, height: canvas.height)
+  }
+
   func prepare(_ image: Image) -> PreparedPicture {
     let sizes = sizes(image.width, image.height)
     let (shape, tile) = (shape, shape.imageSize)

@@ -30,6 +30,8 @@ struct CanvasProcessor: ImageProcessor {
 
   func layout(width: Int, height: Int) -> PictureLayout { .single(side: shape.patchesPerSide) }
 
+  func canvas(width: Int, height: Int) -> ImageSize { ImageSize(width: shape.imageSize, height: shape.imageSize) }
+
   func prepare(_ image: Image) -> PreparedPicture {
     let (shape, layout) = (shape, layout(width: image.width, height: image.height))
     return PreparedPicture(layout: layout) { _ in

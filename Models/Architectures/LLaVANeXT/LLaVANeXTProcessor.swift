@@ -83,6 +83,11 @@ struct LLaVANeXTProcessor: ImageProcessor {
     return PictureLayout(tiles: [whole] + tiles, frame: frame)
   }
 
+  func canvas(width: Int, height: Int) -> ImageSize {
+    let size = bestSize(width: width, height: height)
+    return ImageSize(width: size.width, height: size.height)
+  }
+
   func prepare(_ image: Image) -> PreparedPicture {
     let size = bestSize(width: image.width, height: image.height)
     let inner = scaled(image.width, image.height, into: size)
@@ -97,9 +102,7 @@ struct LLaVANeXTProcessor: ImageProcessor {
       }
       let across = size.width / tile
       let (x, y) = ((index - 1) % across * tile, (index - 1) / across * tile)
-      // Padding is black.
-      var canvas = Image(width: tile, height: tile, filledWith: (0, 0, 0))
-      canvas.draw(picture, x: left - x, y: top - y)
+      let canvas = picture.padded(width: tile, height: tile, x: left - x, y: top - y, colour: .black)
       return PreparedImage(
         normalizing: canvas, mean: shape.mean, deviation: shape.deviation,
         placement: .whole(original, on: (inner.width, inner.height), x: left - x, y: top - y))

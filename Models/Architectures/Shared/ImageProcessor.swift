@@ -5,6 +5,8 @@ import OccamImages
 package protocol ImageProcessor: Sendable {
   /// From the size alone (after orientation): for planning memory and for refusing early.
   func layout(width: Int, height: Int) -> PictureLayout
+  /// The size that a picture is resampled to before it is cut. A decoder may give a much larger one smaller.
+  func canvas(width: Int, height: Int) -> ImageSize
   func prepare(_ image: Image) -> PreparedPicture
 }
 
