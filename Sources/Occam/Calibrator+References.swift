@@ -1,7 +1,7 @@
 import OccamImages
 import OccamPruning
 
-// Which reference a model's scores are held against: the register, or their mean.
+// Which scores a model is pruned by, and what they are held against: the register, or their mean.
 
 extension Calibrator {
   struct Candidate {
@@ -12,19 +12,20 @@ extension Calibrator {
   }
 
   func candidate(
-    _ reference: ReferenceKind, _ plan: RegisterPlan, _ after: Sinks, _ prepared: [CalibrationTile],
+    _ reference: ReferenceKind, _ score: StageOneScore, _ plan: RegisterPlan, _ after: Sinks,
+    _ prepared: [CalibrationTile],
     _ samples: [CalibrationSample], _ options: Options, _ progress: (String) -> Void
   ) throws(OccamError) -> Candidate {
-    progress("\(reference.rawValue): thresholds")
+    progress("\(reference.rawValue), \(score.rawValue): thresholds")
     let register = reference == .register ? plan : nil
     let lambda1: Float
     if let given = options.lambda1 {
       lambda1 = given
     } else {
-      lambda1 = try stageOneLambda(prepared, register, options)
+      lambda1 = try stageOneLambda(prepared, register, score, options)
     }
     return Candidate(
-      sidecar: try curve(samples, reference, plan, lambda1, options, progress), after: after, loss: nil)
+      sidecar: try curve(samples, reference, score, plan, lambda1, options, progress), after: after, loss: nil)
   }
 
   /// How much less likely each candidate makes the answers that the unpruned model gives. Register neurons are moved in the

@@ -19,6 +19,8 @@ public final class Calibrator {
     public var visualBudget: Int?
     /// What scores are held against.
     public var reference = Reference.auto
+    /// What stage I reads of the encoder.
+    public var score = Score.auto
     /// Samples that answer by both references, where that is to be found.
     public var comparedSamples = 24
     public init() {}
@@ -28,6 +30,14 @@ public final class Calibrator {
     /// The one with which the model's own unpruned answers stay the more likely.
     case auto
     case register, mean
+  }
+
+  public enum Score: String, Sendable, CaseIterable {
+    /// Attention; for encoders without a class token the one with which the model's own unpruned answers stay the more
+    /// likely.
+    case auto
+    case attention
+    case keyNorm = "key-norm"
   }
 
   /// What was found, for people.
@@ -42,9 +52,12 @@ public final class Calibrator {
     public let effectivePatchesBefore: Double
     public let effectivePatchesAfter: Double
     public let reference: Reference
+    public let score: Score
     /// Nats a token of the unpruned answers loses by pruning, for each reference that was tried; nil where not measured.
     public let registerLoss: Double?
     public let meanLoss: Double?
+    /// The same for the best reference with the lengths of keys as scores.
+    public let keyNormLoss: Double?
     public let lambda1: Float
     public let lambda2: Float
     public let curve: [(lambda2: Float, kept: Double)]
@@ -99,27 +112,36 @@ public final class Calibrator {
     meanTokens = Double(pictures.reduce(0) { $0 + $1.layout.imageTokens }) / Double(images.count)
     let before = try sinks(prepared, nil)
     var candidates: [Candidate] = []
+    let scores = wantedScores(options)
     if options.reference != .mean {
       progress("register neurons: \(prepared.count) images")
       let (plan, after) = try registerPlan(prepared, before, options, progress)
-      candidates.append(try candidate(.register, plan, after, prepared, samples, options, progress))
+      for score in scores {
+        candidates.append(try candidate(.register, score, plan, after, prepared, samples, options, progress))
+      }
     }
     if options.reference != .register {
-      candidates.append(try candidate(.mean, RegisterPlan([]), before, prepared, samples, options, progress))
+      for score in scores {
+        candidates.append(try candidate(.mean, score, RegisterPlan([]), before, prepared, samples, options, progress))
+      }
     }
     if candidates.count > 1 {
       try measureLosses(&candidates, samples, options, progress)
     }
-    // The first, the register, where they are equal.
+    // The first, the register and attention, where they are equal.
     var best = candidates[0]
     for other in candidates.dropFirst() where other.loss ?? 0 < best.loss ?? 0 { best = other }
-    func loss(_ kind: ReferenceKind) -> Double? { candidates.first { $0.sidecar.reference == kind }?.loss }
+    func loss(_ kind: ReferenceKind) -> Double? {
+      candidates.first { $0.sidecar.reference == kind && $0.sidecar.score == .attention }?.loss
+    }
+    let keyNormLoss = candidates.filter { $0.sidecar.score == .keyNorm }.compactMap(\.loss).min()
     let sidecar = best.sidecar
     return Report(
       images: images.count, samples: samples.count, registerNeurons: sidecar.plan.neurons.count,
       outliersBefore: before.outliers, outliersAfter: best.after.outliers, effectivePatchesBefore: before.effective,
       effectivePatchesAfter: best.after.effective, reference: sidecar.reference == .register ? .register : .mean,
-      registerLoss: loss(.register), meanLoss: loss(.mean), lambda1: sidecar.lambda1 ?? 0,
+      score: sidecar.score == .attention ? .attention : .keyNorm, registerLoss: loss(.register), meanLoss: loss(.mean),
+      keyNormLoss: keyNormLoss, lambda1: sidecar.lambda1 ?? 0,
       lambda2: sidecar.lambda2 ?? 0,
       curve: sidecar.curve?.points.map { ($0.lambda, $0.kept) } ?? [],
       json: sidecar.json.text(indented: true) + "\n")
@@ -136,6 +158,14 @@ public final class Calibrator {
   struct CalibrationTile {
     let image: PreparedImage
     let window: TokenWindow
+  }
+
+  private func wantedScores(_ options: Options) -> [StageOneScore] {
+    switch options.score {
+    case .attention: [.attention]
+    case .keyNorm: [.keyNorm]
+    case .auto: vision.plan.shape.hasClassToken ? [.attention] : [.attention, .keyNorm]
+    }
   }
 
   // MARK: Register neurons
@@ -189,12 +219,13 @@ public final class Calibrator {
   }
 
   private func encode(
-    _ tile: CalibrationTile, _ plan: RegisterPlan?, _ observer: EncoderObserver
+    _ tile: CalibrationTile, _ plan: RegisterPlan?, _ observer: EncoderObserver, score: StageOneScore = .attention
   ) throws(OccamError) -> EncodedPatches {
     try translating("calibration") {
       try compute.team.pass {
         try vision.encoder.encode(
-          tile.image, request: EncoderRequest(wantsScores: true, register: plan), compute: compute, observer: observer)
+          tile.image, request: EncoderRequest(wantsScores: true, score: score, register: plan), compute: compute,
+          observer: observer)
       }
     }
   }
@@ -203,11 +234,11 @@ public final class Calibrator {
 
   /// The lambda1 that keeps the wanted share on average: the quantile of all s1(v) / s1(reference).
   func stageOneLambda(
-    _ images: [CalibrationTile], _ register: RegisterPlan?, _ options: Options
+    _ images: [CalibrationTile], _ register: RegisterPlan?, _ score: StageOneScore, _ options: Options
   ) throws(OccamError) -> Float {
     var relative: [Float] = []
     for image in images {
-      let encoded = try encode(image, register, NormObserver())
+      let encoded = try encode(image, register, NormObserver(), score: score)
       guard let tokens = vision.tokens(encoded, of: image.image, window: image.window).scores else { continue }
       relative += tokens.scores.indices.map { tokens.relative($0) }.filter(\.isFinite)
     }
@@ -220,7 +251,8 @@ public final class Calibrator {
   }
 
   func curve(
-    _ asked: [CalibrationSample], _ reference: ReferenceKind, _ plan: RegisterPlan, _ lambda1: Float,
+    _ asked: [CalibrationSample], _ reference: ReferenceKind, _ score: StageOneScore, _ plan: RegisterPlan,
+    _ lambda1: Float,
     _ options: Options,
     _ progress: (String) -> Void
   ) throws(OccamError) -> Sidecar {
@@ -228,7 +260,7 @@ public final class Calibrator {
     wishes.lambda1 = lambda1
     wishes.layer = options.layer
     var sidecar = Sidecar(
-      model: try fingerprint(), plan: plan, reference: reference, lambda1: lambda1)
+      model: try fingerprint(), plan: plan, reference: reference, score: score, lambda1: lambda1)
     let text = model.decoder.shape
     guard
       let settings = try translating(

@@ -78,7 +78,9 @@ public enum PhotoFolder {
     let names = Files.list(folder).filter { name in
       [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp"].contains { name.lowercased().hasSuffix($0) }
     }
-    guard !names.isEmpty else { throw OccamError(.file, folder, "holds no picture (JPEG, PNG, WebP, GIF, BMP), or cannot be read") }
+    guard !names.isEmpty else {
+      throw OccamError(.file, folder, "holds no picture (JPEG, PNG, WebP, GIF, BMP), or cannot be read")
+    }
     return names.map { "\(folder)/\($0)" }
   }
 }

@@ -50,7 +50,7 @@ struct ImagePipeline {
   func encode(
     name: String, bytes: [UInt8], selector: (any VisualTokenSelector)?, timings: inout Timings
   ) throws(OccamError) -> SessionImage {
-    let photo = try encode(name: name, bytes: bytes, wantsScores: selector != nil, register: selector?.register)
+    let photo = try encode(name: name, bytes: bytes, score: selector?.settings.score, register: selector?.register)
     timings.decode += photo.decodeTime
     timings.encode += photo.encodeTime
     return project(photo, selector: selector, timings: &timings)
@@ -65,14 +65,15 @@ struct ImagePipeline {
   }
 
   func encode(
-    name: String, bytes: [UInt8], wantsScores: Bool, register: RegisterPlan?
+    name: String, bytes: [UInt8], score: StageOneScore?, register: RegisterPlan?
   ) throws(OccamError) -> EncodedPhoto {
     let start = Clock.nanoseconds()
     let decoded = try ImagePipeline.decode(name, bytes, reading, for: vision.plan.processor)
     for warning in decoded.warnings { Log.warning(warning) }
     let picture = vision.plan.processor.prepare(decoded.image)
     let decodeTime = Clock.milliseconds(since: start)
-    let request = EncoderRequest(wantsScores: wantsScores, register: register)
+    let request = EncoderRequest(
+      wantsScores: score != nil, score: score ?? .attention, register: register)
     let tiles = try translating(name) { try encode(picture, request) }
     return EncodedPhoto(
       name: name, bytes: bytes, frame: picture.layout.frame, tiles: tiles, decodeTime: decodeTime,

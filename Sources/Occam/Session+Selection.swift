@@ -16,7 +16,8 @@ extension Session {
   package func encode(_ source: ImageSource, register: RegisterPlan?) throws(OccamError) -> EncodedPhoto {
     try measured { core throws(OccamError) in
       try core.pipeline.encode(
-        name: source.name, bytes: try ImagePipeline.read(source), wantsScores: true, register: register)
+        name: source.name, bytes: try ImagePipeline.read(source), score: core.model.sidecar?.score ?? .attention,
+        register: register)
     }
   }
 

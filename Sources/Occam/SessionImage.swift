@@ -54,12 +54,14 @@ struct StageOneSettings: Equatable {
   let method: String?
   let lambda1: Float
   let cap: Int?
+  let score: StageOneScore
   let plan: RegisterPlan?
 
   init(_ selector: (any VisualTokenSelector)?) {
     method = selector?.name
     lambda1 = selector?.settings.lambda1 ?? 0
     cap = selector?.settings.stageOneCap
+    score = selector?.settings.score ?? .attention
     plan = selector?.register
   }
 }

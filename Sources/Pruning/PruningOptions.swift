@@ -69,6 +69,7 @@ package struct PruningSettings: Sendable, Equatable {
   /// The most visual tokens per image behind Stage I.
   package var stageOneCap: Int?
   package var reference: ReferenceKind
+  package var score = StageOneScore.attention
   /// Register neurons of the encoder; empty with the mean as reference.
   package var plan: RegisterPlan
   package var kvPolicy: KVPolicy
@@ -77,7 +78,7 @@ package struct PruningSettings: Sendable, Equatable {
 
   package init(
     lambda1: Float, lambda2: Float, layer: Int, cap: Int? = nil, stageOneCap: Int? = nil,
-    reference: ReferenceKind,
+    reference: ReferenceKind, score: StageOneScore = .attention,
     plan: RegisterPlan = RegisterPlan([]), kvPolicy: KVPolicy = .compact, notes: [String] = []
   ) {
     self.lambda1 = lambda1
@@ -86,6 +87,7 @@ package struct PruningSettings: Sendable, Equatable {
     self.cap = cap
     self.stageOneCap = stageOneCap
     self.reference = reference
+    self.score = score
     self.plan = plan
     self.kvPolicy = kvPolicy
     self.notes = notes
@@ -130,7 +132,8 @@ extension PruningOptions {
       lambda1: first, lambda2: second,
       layer: layer ?? calibratedLayer(sidecar, layers: layers) ?? defaultLayer
         ?? PruningOptions.defaultLayer(layers: layers),
-      cap: cap, stageOneCap: maxStageOneTokens, reference: kind, plan: sidecar?.plan ?? RegisterPlan([]),
+      cap: cap, stageOneCap: maxStageOneTokens, reference: kind, score: sidecar?.score ?? .attention,
+      plan: sidecar?.plan ?? RegisterPlan([]),
       kvPolicy: kvPolicy, notes: notes)
   }
 

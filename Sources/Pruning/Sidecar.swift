@@ -38,6 +38,8 @@ package struct Sidecar: Sendable, Equatable {
   /// What lambdas and curve of this file are held against. A register works without register neurons too: in an encoder
   /// without outlier patches it is a neutral token of the same softmax.
   package var reference: ReferenceKind
+  /// What stage I's part of them was measured with.
+  package var score: StageOneScore
   package var lambda1: Float?
   package var lambda2: Float?
   /// Text layer of Stage II, from 1.
@@ -47,13 +49,14 @@ package struct Sidecar: Sendable, Equatable {
   package var calibration: String
 
   package init(
-    model: ModelFingerprint, plan: RegisterPlan, reference: ReferenceKind? = nil, lambda1: Float? = nil,
-    lambda2: Float? = nil, textLayer: Int? = nil,
+    model: ModelFingerprint, plan: RegisterPlan, reference: ReferenceKind? = nil,
+    score: StageOneScore = .attention, lambda1: Float? = nil, lambda2: Float? = nil, textLayer: Int? = nil,
     curve: BudgetCurve? = nil, calibration: String = ""
   ) {
     self.model = model
     self.plan = plan
     self.reference = reference ?? Sidecar.usualReference(plan)
+    self.score = score
     self.lambda1 = lambda1
     self.lambda2 = lambda2
     self.textLayer = textLayer

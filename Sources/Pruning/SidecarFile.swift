@@ -20,6 +20,7 @@ extension Sidecar {
         "register_neurons",
         .array(plan.neurons.map { ["layer": .integer($0.layer), "channel": .integer($0.channel)] })),
     ]
+    if score != .attention { members.append(JSONMember("stage1_score", .string(score.rawValue))) }
     if let lambda1 { members.append(JSONMember("lambda1", .float(lambda1))) }
     if let lambda2 { members.append(JSONMember("lambda2", .float(lambda2))) }
     if let textLayer { members.append(JSONMember("text_layer", .integer(textLayer))) }
@@ -93,6 +94,14 @@ extension Sidecar {
         throw reader.wrong("reference", ReferenceKind.allCases.map(\.rawValue).joined(separator: " or "))
       }
       reference = known
+    }
+    if root["stage1_score"] == nil {
+      score = .attention
+    } else {
+      guard let known = StageOneScore(rawValue: try reader.string(root, "stage1_score")) else {
+        throw reader.wrong("stage1_score", StageOneScore.allCases.map(\.rawValue).joined(separator: " or "))
+      }
+      score = known
     }
     if root["curve"] != nil {
       var points: [BudgetCurve.Point] = []

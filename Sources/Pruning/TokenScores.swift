@@ -8,6 +8,14 @@ package enum ReferenceKind: String, Sendable, Equatable, CaseIterable {
   case mean
 }
 
+/// What stage I reads of an encoder's last layer.
+package enum StageOneScore: String, Sendable, Equatable, CaseIterable {
+  /// The class token's attention, or without one the mean over all patches' attention (paper, eqs. 4 and 5).
+  case attention
+  /// The length of a patch's key, mean over heads: in some encoders without a class token it tells more.
+  case keyNorm = "key-norm"
+}
+
 /// The scores of one set of visual tokens that compete in one softmax, and the reference of their threshold.
 package struct TokenScores: Sendable, Equatable {
   /// One score per visual token, in token order; attention probabilities or means of them.

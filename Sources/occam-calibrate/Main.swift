@@ -5,7 +5,7 @@ import OccamCommandLine
 @main enum Main {
   static let model = Flag<String>.file("-m", "--model", help: "GGUF text model, or one file with both sets of tensors")
   static let projector = Flag<String>.file("-mm", "--mmproj", help: "GGUF vision projector")
-  static let images = Flag<String>.text("--images", value: "FOLDER", help: "folder of JPEG and PNG photos, 50 to 100")
+  static let images = Flag<String>.text("--images", value: "FOLDER", help: "folder of photos, 50 to 100")
   static let questions = Flag<String>.file(
     "--questions", help: "one question a line; or .jsonl with image and question, then no --images")
   static let output = Flag<String>.file("-o", "--output", help: "sidecar to write (default: <projector>.occam.json)")
@@ -18,6 +18,8 @@ import OccamCommandLine
   static let reference = Flag<Calibrator.Reference>.choice(
     "--reference", default: .auto,
     help: "what scores are held against; auto: what keeps the unpruned answers the more likely")
+  static let score = Flag<Calibrator.Score>.choice(
+    "--stage1-score", default: .auto, help: "what stage I reads of the encoder; auto: as for --reference")
   static let limit = Flag<Int>.integer(
     "--limit", in: 1...100_000, default: 100, help: "photos, or pairs of a .jsonl, used at most")
   static let threads = Flag<Int>.integer(
@@ -30,7 +32,7 @@ import OccamCommandLine
     groups: [
       .init("Model", [model.spec, projector.spec]),
       .init("Calibration set", [images.spec, questions.spec, limit.spec]),
-      .init("Result", [output.spec, lambda1.spec, share.spec, layer.spec, budget.spec, reference.spec]),
+      .init("Result", [output.spec, lambda1.spec, share.spec, layer.spec, budget.spec, reference.spec, score.spec]),
       .init("Machine", [threads.spec, help.spec]),
     ],
     examples: [
@@ -68,6 +70,7 @@ import OccamCommandLine
     options.layer = arguments[layer]
     options.visualBudget = arguments[budget]
     options.reference = arguments[reference] ?? .auto
+    options.score = arguments[score] ?? .auto
     let report = try calibrator.run(samples, options: options) { Terminal.error("\($0)\n") }
     try TextFile.write(Array(report.json.utf8), to: path)
     try Terminal.output(text(report, path))
@@ -97,6 +100,7 @@ import OccamCommandLine
     var text = """
       images                \(report.images), \(report.samples) questions asked
       reference             \(report.reference.rawValue) (register: \(loss(report.registerLoss)); mean: \(loss(report.meanLoss)))
+      stage I score         \(report.score.rawValue) (key norm: \(loss(report.keyNormLoss)))
       register neurons      \(report.registerNeurons)
       outlier patches       \(number(report.outliersBefore)) -> \(number(report.outliersAfter)) an image
       effective patches     \(number(report.effectivePatchesBefore)) -> \(number(report.effectivePatchesAfter))

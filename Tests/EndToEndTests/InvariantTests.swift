@@ -148,6 +148,26 @@ import Testing
     #expect(compact[1] != keep[1])
   }
 
+  /// Prompts longer than a chunk: both layer groups run in pieces, windows give up their past between them, and nothing
+  /// of that shows.
+  @Test(arguments: PrunedCase.all.filter { $0.fixture != "g1" && $0.fixture != "g3" })
+  func longPromptsRunInChunks(item: PrunedCase) throws {
+    let words = String(repeating: "and so on, ", count: 160)
+    let prompt = "\(words)<__media__>\(words)<__media__>\(words)Which one? ASSISTANT:"
+    for prunes in [true, false] {
+      let session = try item.session()
+      let found = try session.logits(
+        raw: prompt, images: PrunedCase.images, continuation: InvariantTests.continuation,
+        pruning: prunes ? item.pruning() : .off)
+      var settings = item.reference()
+      settings.prunes = prunes
+      let expected = try ReferenceRun(item.files())
+        .run(prompt, photos: PrunedCase.photos, continuation: InvariantTests.continuation, settings)
+      #expect(expected.positions.count > 2 * 1024, "the prompt is no longer than a chunk")
+      #expect(found == expected.logits)
+    }
+  }
+
   /// 8. The same tokens for any number of threads, in every run.
   @Test(arguments: PrunedCase.all) func keepSetsAreDeterministic(item: PrunedCase) throws {
     let prompt = PrunedCase.prompt(photos: 2)

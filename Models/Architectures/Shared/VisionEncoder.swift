@@ -31,7 +31,7 @@ package struct EncodedPatches: Sendable {
   package let hasRegister: Bool
   /// Stage I scores s1: one a patch, then the register's if there is one; nil when not asked for.
   /// With a class token: its attention to them in the last layer run, mean over heads. Without: the column mean of that
-  /// layer's attention over all patches and the register (mutual scoring).
+  /// layer's attention over all patches and the register (mutual scoring). Or the lengths of that layer's keys.
   package let scores: [Float]?
 
   /// - Parameters: features and scores: of the patches, then of the register if there is one.
@@ -51,11 +51,13 @@ package struct EncodedPatches: Sendable {
 /// How stage I is to be prepared inside the encoder.
 package struct EncoderRequest: Sendable {
   package var wantsScores: Bool
+  package var score: StageOneScore
   /// Register neurons; nil runs without a register token.
   package var register: RegisterPlan?
 
-  package init(wantsScores: Bool = false, register: RegisterPlan? = nil) {
+  package init(wantsScores: Bool = false, score: StageOneScore = .attention, register: RegisterPlan? = nil) {
     self.wantsScores = wantsScores
+    self.score = score
     self.register = register
   }
 }

@@ -52,9 +52,9 @@ package final class ViTEncoder: VisionEncoder {
     for (index, layer) in layers.enumerated() {
       try compute.beginLayer(index, of: layers.count)
       let isLast = index == layers.count - 1
-      let wanted = request.wantsScores && isLast
-      let attention = attention(layer, x, rows, compute, wantsScores: wanted)
-      if wanted { scores = attention }
+      let wanted = request.wantsScores && isLast ? request.score : nil
+      let found = attention(layer, x, rows, compute, score: wanted)
+      if wanted != nil { scores = found }
       feedForward(layer, index, x, rows, request.register, compute, observer)
       observer?.output(layer: index, x.slice(rows: rows.patches))
       Probe.tensor("vision.layer-\(index)", x)
@@ -84,7 +84,7 @@ package final class ViTEncoder: VisionEncoder {
   /// x += Wo attention(Wq n, Wk n, Wv n), n = LayerNorm(x), bidirectional over all rows.
   /// - Returns: stage I scores if wanted.
   private func attention(
-    _ layer: ViTLayer, _ x: MatrixView<Float>, _ rows: EncoderSequence, _ compute: Compute, wantsScores: Bool
+    _ layer: ViTLayer, _ x: MatrixView<Float>, _ rows: EncoderSequence, _ compute: Compute, score: StageOneScore?
   ) -> [Float]? {
     let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
     let q = compute.view(.query, rows: x.rows, columns: shape.hidden)
@@ -97,7 +97,7 @@ package final class ViTEncoder: VisionEncoder {
       compute.matmul.multiply([layer.query.product(into: q), layer.key.product(into: k), layer.value.product(into: v)])
     }
     var request: ScoreRequest?
-    if wantsScores {
+    if score == .attention {
       let wanted = rows.classToken.map { [$0] } ?? Array(rows.patches) + (rows.register.map { [$0] } ?? [])
       request = ScoreRequest(
         rows: wanted, reduction: .mean, output: compute.view(.scores, rows: 1, columns: x.rows))
@@ -113,7 +113,20 @@ package final class ViTEncoder: VisionEncoder {
       compute.matmul.load(mixed)
       layer.output.multiply(into: x, accumulate: true, compute)
     }
+    if score == .keyNorm { return rows.stageOneScores(keyNorms(k)) }
     return request.map { rows.stageOneScores($0.output.row(0)) }
+  }
+
+  /// Lengths of the keys [rows x hidden], mean over heads.
+  private func keyNorms(_ keys: MatrixView<Float>) -> [Float] {
+    let width = shape.hidden / shape.heads
+    return (0..<keys.rows).map { row in
+      let lengths = (0..<shape.heads).map { head -> Float in
+        let key = UnsafeBufferPointer(start: keys.row(row) + head * width, count: width)
+        return key.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      }
+      return lengths.reduce(0, +) / Float(shape.heads)
+    }
   }
 
   /// x += Wdown f(Wup n), n = LayerNorm(x); register neurons move their largest patch activation to the register.
