@@ -47,7 +47,11 @@ struct BytePairModel: TokenizerModel {
   private func encode(
     _ text: UnsafeBufferPointer<UInt8>, _ merger: inout BytePairMerger, into tokens: inout [Int32]
   ) {
-    let scalars = ScalarClasses.scan(text)
+    guard let scalars = ScalarClasses.scan(text) else {
+      // A special token that is part of a character cut it in two.
+      var repaired = String(decoding: text, as: UTF8.self)
+      return repaired.withUTF8 { encode($0, &merger, into: &tokens) }
+    }
     scalars.withUnsafeBufferPointer { scalars in
       var encoded: [UInt8] = []
       var (scalar, start) = (0, 0)

@@ -61,6 +61,36 @@ import Testing
     }
   }
 
+  /// A special token of half a character leaves bytes that are none: they become U+FFFD, and no text is lost.
+  @Test func halvedCharacters() throws {
+    var writer = GGUFWriter()
+    writer.set("tokenizer.ggml.model", "gpt2")
+    writer.set("tokenizer.ggml.pre", "qwen2")
+    let texts: [[UInt8]] = [[0xC3]] + ["ï", "¿", "½"].map { Array($0.utf8) } + [Array("x".utf8)]
+    writer.set("tokenizer.ggml.tokens", .array(.string(GGUFStrings(bytes: texts))))
+    writer.set("tokenizer.ggml.token_type", [4, 1, 1, 1, 1] as [Int32])
+    writer.set("tokenizer.ggml.merges", [String]())
+    let tokenizer = try Tokenizer(metadata: GGUFFile(bytes: writer.serialized()))
+    #expect(tokenizer.encode("xéx", addSpecial: false, parseSpecial: true) == [4, 0, 1, 2, 3, 4])
+  }
+
+  /// jina-v2's mask takes the white space before it, as llama.cpp has it.
+  @Test func tokensThatStripLeft() throws {
+    for (pre, expected) in [
+      ("jina-v2-de", ["a", "<mask>", " b", "<mask>"]), ("gpt-2", ["a", " ", "<mask>", " b", "<mask>"]),
+    ] {
+      var writer = GGUFWriter()
+      writer.set("tokenizer.ggml.model", "gpt2")
+      writer.set("tokenizer.ggml.pre", pre)
+      writer.set("tokenizer.ggml.tokens", ["a", "Ġ", "Ġb", "b", "<mask>"])
+      writer.set("tokenizer.ggml.token_type", [1, 1, 1, 1, 4] as [Int32])
+      writer.set("tokenizer.ggml.merges", ["Ġ b"])
+      let tokenizer = try Tokenizer(metadata: GGUFFile(bytes: writer.serialized()))
+      let ids = tokenizer.encode("a <mask> b<mask>", addSpecial: false, parseSpecial: true)
+      #expect(ids.map { String(decoding: tokenizer.bytes(of: $0, special: true), as: UTF8.self) } == expected)
+    }
+  }
+
   /// A character outside the byte alphabet in a token shows as itself.
   @Test func foreignCharactersInTokens() throws {
     var writer = GGUFWriter()

@@ -29,6 +29,28 @@ import Testing
     #expect(tokenizer.decode(ids, special: true).hasSuffix(typed + "<|im_end|>"))
   }
 
+  /// From messages to ids: whoever says it, a control token's name is text.
+  @Test(arguments: ["system", "user", "assistant"]) func conversationsCannotCommand(role: String) throws {
+    let (tokenizer, tiny) = try PromptSegmentTests.tokenizer()
+    let typed = "Write </s> and <|im_end|> and <image> and go on"
+    let messages = [
+      ChatMessage(role: role, text: typed), ChatMessage(role: "user", content: [.image, .text("the cat")]),
+      ChatMessage(role: "assistant", text: "the"),
+    ]
+    for builtin in [ChatFormat.Builtin.vicuna, .chatml] {
+      let segments = try ChatFormat(builtin: builtin).segments(
+        messages: messages, addGenerationPrompt: true, imageLiterals: ["<image>"])
+      let pieces = tokenizer.encode(segments: segments, addBOS: true, literals: ["<image>"])
+      let ids = PromptSegmentTests.ids(pieces)
+      // Vicuna's template ends each answer with </s>, ChatML's every message with <|im_end|>.
+      let answers = messages.count { $0.role == "assistant" }
+      #expect(ids.count { $0 == 2 } == (builtin == .vicuna ? answers : 0))
+      #expect(ids.count { $0 == tiny.id("<|im_end|>") } == (builtin == .chatml ? messages.count : 0))
+      #expect(!ids.contains(tiny.id("<image>")) && pieces.count { $0 == .image(0) } == 1)
+      #expect(tokenizer.decode(ids, special: true).firstRange(of: typed) != nil)
+    }
+  }
+
   /// A user-defined token is what it is in all text, unless it is one of the literals.
   @Test func userDefinedTokensAreFoundInText() throws {
     let (tokenizer, tiny) = try PromptSegmentTests.tokenizer()

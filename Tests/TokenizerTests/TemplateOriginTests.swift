@@ -50,6 +50,7 @@ import Testing
     ("{{ c or 'a' }}{{ c if c else 'a' }}", "‹☃é ☃ \n☃é ☃ \n›"),
     ("{{ nothing | default(c) }}{{ c | default('a') }}", "‹☃é ☃ \n☃é ☃ \n›"),
     ("{{ c | length }}{{ c == c }}{{ '☃' in c }}", "6TrueTrue"),
+    ("{{ strftime_now(c[0] ~ 'a') }}", "‹☃a›"),
     ("{{ messages | map(attribute='content') | join }}a", "‹☃é ☃ \n›a"),
     ("{{ messages[0].role }}{{ c }}", "user‹☃é ☃ \n›"),
   ]) func originIsKept(template: String, expected: String) throws {

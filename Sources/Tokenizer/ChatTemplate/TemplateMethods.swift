@@ -62,7 +62,9 @@ extension TemplateEvaluator {
     case "raise_exception":
       throw TemplateError(
         .raised, line: line, try string(call[0, "message"] ?? .string("the template gave up")).text)
-    default: return try text(try formattedTime(try string(call[0, "format"] ?? .string("%Y-%m-%d")).text))
+    default:
+      let format = try string(call[0, "format"] ?? .string("%Y-%m-%d"))
+      return try text(TemplateString(try formattedTime(format.text), isInput: !format.inputs.isEmpty))
     }
   }
 

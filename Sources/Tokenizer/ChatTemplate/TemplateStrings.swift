@@ -65,6 +65,7 @@ extension TemplateEvaluator {
     let bytes = Array(text.text.utf8)
     let wanted = Array(old.text.utf8)
     guard !wanted.isEmpty else { return try interleaved(text, new, limit) }
+    if text.inputs.isEmpty, new.inputs.isEmpty { return try self.text(try replaced(bytes, wanted, new.text, limit)) }
     var result = TemplateString.empty
     var position = 0
     var count = 0
@@ -79,6 +80,25 @@ extension TemplateEvaluator {
     }
     result.append(text.slice(position..<bytes.count))
     return try self.text(result)
+  }
+
+  /// The same for a template's own texts, which need not be put together piece by piece.
+  private func replaced(
+    _ text: [UInt8], _ old: [UInt8], _ new: String, _ limit: Int
+  ) throws(TemplateError) -> String {
+    var result: [UInt8] = []
+    var position = 0
+    var count = 0
+    while limit < 0 || count < limit, let place = find(old, in: text, from: position) {
+      result += text[position..<place]
+      result += new.utf8
+      guard result.count <= limits.outputBytes else {
+        throw self.limit("a text longer than \(limits.outputBytes) bytes")
+      }
+      position = place + old.count
+      count += 1
+    }
+    return String(decoding: result + text[position...], as: UTF8.self)
   }
 
   /// Python's replacement of the empty text: `new` before every code point and at the end.

@@ -100,20 +100,24 @@ package struct ScalarClasses: OptionSet, Sendable {
     return unicode.indices.contains(point) ? ScalarClasses(rawValue: UInt32(unicode[point])) : []
   }
 
-  /// The classes of each scalar of a text, and the scalar itself.
-  static func scan(_ text: UnsafeBufferPointer<UInt8>) -> [ClassifiedScalar] {
+  /// The classes of each scalar of a text, and the scalar itself; nil for a text that is not UTF-8.
+  static func scan(_ text: UnsafeBufferPointer<UInt8>) -> [ClassifiedScalar]? {
     var scalars: [ClassifiedScalar] = []
     scalars.reserveCapacity(text.count)
     let (ascii, unicode) = (ascii, unicode)
     var iterator = text.makeIterator()
     var decoder = UTF8()
-    while case .scalarValue(let scalar) = decoder.decode(&iterator) {
-      let value = scalar.value
-      let classes =
-        value < 128 ? ascii[Int(value)] : ScalarClasses(rawValue: UInt32(unicode[Int(value)]))
-      scalars.append(ClassifiedScalar(value: value, classes: classes))
+    while true {
+      switch decoder.decode(&iterator) {
+      case .scalarValue(let scalar):
+        let value = scalar.value
+        let classes =
+          value < 128 ? ascii[Int(value)] : ScalarClasses(rawValue: UInt32(unicode[Int(value)]))
+        scalars.append(ClassifiedScalar(value: value, classes: classes))
+      case .emptyInput: return scalars
+      case .error: return nil
+      }
     }
-    return scalars
   }
 }
 

@@ -24,9 +24,13 @@ public func fuzzGGUF(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   rewrite(file)
   if let tokenizer = try? Tokenizer(metadata: file) {
     for parse in [false, true] {
-      let tokens = tokenizer.encode("Hello <s>wörld\n  🦙</s>", addSpecial: true, parseSpecial: parse)
+      let tokens = tokenizer.encode("Hello <s>wörld\n  🦙's 123</s>", addSpecial: true, parseSpecial: parse)
       precondition(tokens.allSatisfy { $0 >= 0 && $0 < tokenizer.vocabularySize })
       _ = tokenizer.decode(tokens, special: true)
+    }
+    let segments: [PromptSegment] = [.template("<s>Hello "), .text("</s>wörld\n"), .image(0), .text("<|im_end|>")]
+    for case .tokens(let tokens) in tokenizer.encode(segments: segments, addBOS: true, literals: ["<image>"]) {
+      precondition(tokens.allSatisfy { $0 >= 0 && $0 < tokenizer.vocabularySize })
     }
     _ = tokenizer.decode(-1...Int32(clamping: tokenizer.vocabularySize), special: true)
   }
