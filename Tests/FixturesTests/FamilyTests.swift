@@ -84,6 +84,20 @@ import Testing
     }
   }
 
+  @Test("the goldens of a published model hang together") func realModel() throws {
+    let goldens = try RealModelGoldens.load("gemma3-270m")
+    #expect(goldens.tokens.count == 15 && goldens.tokens.allSatisfy { $0.ids.first == 2 })
+    #expect(goldens.prompts.count == 5 && goldens.prompts.map(\.answer.count).max() == 32)
+    for prompt in goldens.prompts {
+      #expect(prompt.top.ids.count == 20 && prompt.sample.count == 256, "\(prompt)")
+      #expect(prompt.top.logits == prompt.top.logits.sorted(by: >), "\(prompt)")
+      if let first = prompt.answer.first {
+        #expect(first.id == prompt.top.ids[0] && first.logit == prompt.top.logits[0], "\(prompt)")
+      }
+    }
+    if let file = goldens.file { #expect(crc32(try Files.read(file)) == goldens.checksum) }
+  }
+
   @Test("a drawn picture is the script's") func drawnPicture() throws {
     let picture = try #require(DrawnPicture(name: "192x128-6"))
     #expect(picture.pixels.count == 3 * 192 * 128)

@@ -18,7 +18,7 @@ package enum Gemma3: FixtureFamily {
     FixtureSpec(
       name: "gemma3-b", seed: 32, family: Gemma3.self,
       text: .init(
-        layers: 7, width: 160, heads: 3, kvHeads: 1, headSize: 80, feedForward: 352, ropeBase: 1_000_000,
+        layers: 7, width: 160, heads: 4, kvHeads: 1, headSize: 80, feedForward: 352, ropeBase: 1_000_000,
         contextLength: 4096, epsilon: 1e-6, isTied: true, slidingWindow: 20),
       vision: .init(
         imageSize: 112, width: 72, heads: 3, feedForward: 176, layers: 2, hasClassToken: false, activation: .gelu,

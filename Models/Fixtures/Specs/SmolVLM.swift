@@ -18,7 +18,7 @@ package enum SmolVLM: FixtureFamily {
     FixtureSpec(
       name: "smolvlm-b", seed: 22, family: SmolVLM.self,
       text: .init(
-        layers: 3, width: 160, heads: 6, kvHeads: 3, headSize: 40, feedForward: 416, ropeBase: 130_000,
+        layers: 3, width: 160, heads: 4, kvHeads: 2, headSize: 40, feedForward: 416, ropeBase: 130_000,
         contextLength: 4096, isTied: true),
       vision: .init(
         imageSize: 84, patchSize: 14, width: 96, heads: 4, feedForward: 160, layers: 2, hasClassToken: false,

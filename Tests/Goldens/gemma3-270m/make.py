@@ -9,13 +9,12 @@ import zlib
 from importlib.metadata import version
 from pathlib import Path
 
-import llama_cpp as lib
-import numpy as np
-
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "peer"))
 
 from mtmd import Pair  # noqa: E402
+import llama_cpp as lib  # noqa: E402
+import numpy as np  # noqa: E402
 from weights import dequantized  # noqa: E402
 
 NAME = "gemma-3-270m-q4_k_m.gguf"

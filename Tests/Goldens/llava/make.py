@@ -13,16 +13,15 @@ import zlib
 from importlib.metadata import version
 from pathlib import Path
 
-import llama_cpp as lib
-import numpy as np
-from PIL import Image
-
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "peer"))
 
-import variants  # noqa: E402
 from mtmd import Pair  # noqa: E402
+import variants  # noqa: E402
 from weights import dequantized  # noqa: E402
+import llama_cpp as lib  # noqa: E402
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
 
 PHOTOS = HERE.parent.parent / "Photos"
 DATA = HERE / "data"

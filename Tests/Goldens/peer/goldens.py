@@ -9,11 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Callable
 
+from mtmd import Pair  # sets up llama_cpp: first
+
 import llama_cpp as lib
 import numpy as np
 
-from mtmd import Pair
 from pictures import picture
+from text_reference import TextReference
 from weights import dequantized
 
 STEPS, TOP = 16, 8
@@ -108,7 +110,7 @@ class Run:
             last = self.pair.step(int(best[0]))
         rows = np.concatenate(blocks) if blocks else None
         return {
-            "chunks": described, "positions": position, "rows": rows, "logits": logits, "ids": ids, "tops": tops,
+            "chunks": described, "positions": position, "rows": rows, "blocks": blocks, "logits": logits, "ids": ids, "tops": tops,
             "pictures": pictures,
         }
 
@@ -180,6 +182,7 @@ def make_model(family: Family, tool: str, model: Model, folder: Path) -> dict:
             exact = found
             made["cases"] = [common(model, index, case, run) for index, (case, run) in enumerate(zip(model.cases, found))]
             place_rows(made["cases"])
+        text_reference = TextReference(text) if kind == "F32" else None
         for index, run in enumerate(found):
             assert run["chunks"] == exact[index]["chunks"], "chunks depend on the weights"
             entry = {
@@ -187,6 +190,8 @@ def make_model(family: Family, tool: str, model: Model, folder: Path) -> dict:
                 "logits_from_f32": error(run["logits"], exact[index]["logits"]),
                 "logits_from_dequantized": error(run["logits"], plain[index]["logits"]),
             }
+            if kind == "F32":
+                entry["logits_from_reference"] = error(run["logits"], text_reference.logits(run["chunks"], run["blocks"]))
             if run["rows"] is not None:
                 entry["embeddings_from_f32"] = error(run["rows"], exact[index]["rows"])
                 entry["embeddings_from_dequantized"] = error(run["rows"], plain[index]["rows"])
@@ -223,9 +228,10 @@ def place_rows(cases: list[dict]):
 
 def report(model: Model, kind: str, results: list[dict]):
     print(model.name, kind, [f'{e["logits_from_f32"]:.4f}/{e["logits_from_dequantized"]:.4f}' for e in results])
-    distances = [f'{e["embeddings_from_reference"]:.5f}' for e in results if "embeddings_from_reference" in e]
-    if distances:
-        print("   embeddings from the reference:", distances)
+    for key in ("logits_from_reference", "embeddings_from_reference"):
+        distances = [f"{e[key]:.5f}" for e in results if key in e]
+        if distances:
+            print(f"   {key}:", distances)
     sys.stdout.flush()
 
 
@@ -275,9 +281,7 @@ def main(family: Family):
         for model in family.models:
             for key, entries in make_model(family, tool, model, Path(folder)).items():
                 made[key] += entries
-    packages = ["llama_cpp_python", "numpy", "pillow", "gguf"]
-    if family.reference or family.pixels:
-        packages += ["transformers", "torch"]
+    packages = ["llama_cpp_python", "numpy", "pillow", "gguf", "transformers", "torch"]
     manifest = {
         "versions": {name: version(name) for name in packages},
         "system": lib.llama_print_system_info().decode().strip(),

@@ -1,10 +1,13 @@
 """llama.cpp through llama-cpp-python's ctypes layer: one text model, with its mmproj if there is one."""
 import ctypes
+import os
 from pathlib import Path
 
-import llama_cpp as lib
-import numpy as np
-from llama_cpp import mtmd_cpp as mtmd
+# On a busy machine two spinning threads keep each other waiting. Read when the OpenMP library is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+import llama_cpp as lib  # noqa: E402
+import numpy as np  # noqa: E402
+from llama_cpp import mtmd_cpp as mtmd  # noqa: E402
 
 FLOATS = ctypes.POINTER(ctypes.c_float)
 quiet = lib.llama_log_callback(lambda level, text, data: None)

@@ -1,0 +1,115 @@
+"""Transformers' text models with a fixture's weights, eager attention, F32: what the fixture's text model was meant to be."""
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import (
+    Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
+    Qwen3ForCausalLM)
+
+from weights import Tensors
+
+NAMES = {
+    "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
+    "ffn_norm": "post_attention_layernorm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+}
+# Gemma 3 has four norms a layer, and calls the one behind attention what others call the one before the feed-forward.
+GEMMA_NAMES = NAMES | {
+    "post_attention_norm": "post_attention_layernorm", "ffn_norm": "pre_feedforward_layernorm",
+    "post_ffw_norm": "post_feedforward_layernorm",
+}
+GLOBAL_EVERY = 6
+CLASSES = {
+    "llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM),
+    "qwen3": (Qwen3Config, Qwen3ForCausalLM), "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
+}
+
+
+class TextReference:
+    def __init__(self, path: Path):
+        tensors = Tensors(path)
+        self.architecture = tensors.key("general.architecture")
+        heads, head = (int(self.key(tensors, name)) for name in ("attention.head_count", "attention.key_length"))
+        layers = int(self.key(tensors, "block_count"))
+        base = float(self.key(tensors, "rope.freq_base"))
+        vocabulary, width = tensors.values["token_embd.weight"].shape
+        settings = {
+            "vocab_size": vocabulary, "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads,
+            "num_key_value_heads": int(self.key(tensors, "attention.head_count_kv")), "head_dim": head,
+            "intermediate_size": int(self.key(tensors, "feed_forward_length")),
+            "rms_norm_eps": float(self.key(tensors, "attention.layer_norm_rms_epsilon")),
+            "tie_word_embeddings": "output.weight" not in tensors.values, "max_position_embeddings": 4096,
+            "pad_token_id": 0, "bos_token_id": None, "eos_token_id": None,
+        }
+        self.window = self.key(tensors, "attention.sliding_window")
+        if self.architecture == "gemma3":
+            scale = self.key(tensors, "rope.scaling.factor")
+            whole = {"rope_type": "linear", "factor": float(scale)} if scale else {"rope_type": "default"}
+            settings |= {
+                "query_pre_attn_scalar": head, "sliding_window": int(self.window),
+                "layer_types": [
+                    "full_attention" if (i + 1) % GLOBAL_EVERY == 0 else "sliding_attention" for i in range(layers)],
+                "rope_parameters": {
+                    "full_attention": whole | {"rope_theta": base},
+                    "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0}},
+            }
+        else:
+            settings["rope_parameters"] = {"rope_type": "default", "rope_theta": base}
+        configuration, model = CLASSES[self.architecture]
+        config = configuration(**settings)
+        config._attn_implementation = "eager"
+        self.model = model(config).eval()
+        self.load(tensors, head)
+
+    def key(self, tensors: Tensors, name: str):
+        return tensors.key(f"{self.architecture}.{name}")
+
+    def load(self, tensors: Tensors, head: int):
+        names = GEMMA_NAMES if self.architecture == "gemma3" else NAMES
+        state = {}
+        for name, value in tensors.values.items():
+            if self.architecture == "gemma3" and "norm" in name:
+                value = value - 1
+            if self.architecture == "llama" and ("attn_q." in name or "attn_k." in name):
+                # The file holds pairs side by side; transformers rotates halves.
+                pairs = value.reshape(-1, head // 2, 2, value.shape[-1])
+                value = pairs.swapaxes(1, 2).reshape(value.shape)
+            if name.startswith("blk."):
+                _, index, kind, what = name.split(".")
+                state[f"model.layers.{index}.{names[kind]}.{what}"] = value
+            else:
+                whole = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
+                         "output.weight": "lm_head.weight"}[name]
+                state[whole] = value
+                if name == "token_embd.weight" and "output.weight" not in tensors.values:
+                    state["lm_head.weight"] = value
+        self.model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()}, strict=True)
+
+    def logits(self, chunks: list[dict], blocks: list[np.ndarray]) -> np.ndarray:
+        """Logits behind a prompt's chunks (as manifests have them), pictures' rows given."""
+        remaining, rows, block = iter(blocks), [], []
+        with torch.no_grad():
+            for index, chunk in enumerate(chunks):
+                if "text" in chunk:
+                    rows.append(self.model.model.embed_tokens(torch.tensor(chunk["text"])))
+                    block += [-1] * len(chunk["text"])
+                else:
+                    rows.append(torch.from_numpy(np.array(next(remaining), np.float32)))
+                    block += [-1 if chunk["image"]["causal"] else index] * chunk["image"]["tokens"]
+            whole = torch.cat(rows)[None]
+            place = torch.arange(whole.shape[1])
+            block = torch.tensor(block)
+            seen = place[None, :] <= place[:, None]
+            seen |= (block[:, None] == block[None, :]) & (block[:, None] >= 0)
+
+            def mask(allowed):
+                return torch.where(allowed, 0.0, torch.finfo(torch.float32).min)[None, None]
+
+            masks = mask(seen)
+            if self.window:
+                local = seen & (place[:, None] - place[None, :] < int(self.window))
+                masks = {"full_attention": masks, "sliding_attention": mask(local)}
+            hidden = self.model.model(
+                inputs_embeds=whole, attention_mask=masks, position_ids=place[None], use_cache=False).last_hidden_state
+            return self.model.lm_head(hidden[0, -1]).numpy()
