@@ -1,23 +1,15 @@
-import OccamQuantFormats
-
-/// What a weight format multiplies with.
+/// What a weight format multiplies with (`PanelFormat.activations`).
 package enum ActivationKind: Int, Sendable, CaseIterable {
   /// Floats, unrounded: F32, F16, BF16.
   case floats
-  /// Signed bytes, one float scale for each 32: Q4_0, Q8_0.
+  /// Signed bytes, one float scale for each 32: `Activation32`.
   case blocks32
-  /// Signed bytes, one float scale for each 256: Q4_K, Q5_K, Q6_K.
+  /// The same with sums for weights that have an offset of their own.
+  case affine32
+  /// Signed bytes, one float scale for each 256: `Activation256`.
   case blocks256
   /// As `blocks32`, but of -104...104, stored as 0...208: Q8_0 with limited sums.
   case limited32
-
-  package init(_ format: QuantFormat) {
-    switch format {
-    case .f32, .f16, .bf16: self = .floats
-    case .q4_0, .q8_0: self = .blocks32
-    case .q4_K, .q5_K, .q6_K: self = .blocks256
-    }
-  }
 }
 
 /// How activations lie in memory for the kernels: the same for every kernel set.
@@ -36,7 +28,7 @@ package enum ActivationLayout {
     let (blocks, bytes) =
       switch kind {
       case .floats: (columns / 16 + 2, 64)
-      case .blocks32, .limited32: (columns / 32, Activation32.bytes)
+      case .blocks32, .affine32, .limited32: (columns / 32, Activation32.bytes)
       case .blocks256: (columns / 256, Activation256.bytes)
       }
     let (product, overflow) = blocks.multipliedReportingOverflow(by: bytes * tokens)
@@ -55,8 +47,10 @@ package enum ActivationLayout {
 package enum Activation32 {
   /// Float, amax / 127, or amax / 104 (`limited32`).
   @inlinable package static var scale: Int { 0 }
-  /// Int16, -4 * sum, twice: `minus8` for sums in two 16-bit lanes.
+  /// Int16, -4 * sum, twice: `minus8` for sums in two 16-bit lanes. Not in `affine32`.
   @inlinable package static var minus4: Int { 4 }
+  /// Float, scale * sum, in the same place: only in `affine32`.
+  @inlinable package static var scaledSum: Int { 4 }
   /// Int32, -8 * sum of q: what the zero point of 4-bit weights takes away.
   @inlinable package static var minus8: Int { 8 }
   /// Int32, -128 * sum: for signed 8-bit weights offset to unsigned ones.
@@ -71,6 +65,8 @@ package enum Activation32 {
 package enum Activation256 {
   /// Float, amax / 127.
   @inlinable package static var scale: Int { 0 }
+  /// Int32, -127 * sum of all.
+  @inlinable package static var minus127: Int { 4 }
   /// [8] Int16, sums of 32.
   @inlinable package static var sums32: Int { 16 }
   /// [16] Int16, sums of 16.
