@@ -10,8 +10,7 @@ package enum AVX2Kernels {
       pack: { kind in
         switch kind {
         case .floats: packFloatActivations
-        case .blocks32: { quantizeActivations32($0, $1, $2, $3, $4) }
-        case .affine32: { quantizeActivations32($0, $1, $2, $3, $4, isAffine: true) }
+        case .blocks32: { quantizeActivations32($0, $1, $2, $3, $4, hasLanes: true) }
         case .blocks256: { quantizeActivations256($0, $1, $2, $3, $4) }
         case .limited32:
           {

@@ -2,13 +2,14 @@ import OccamKernelContract
 import OccamQuantFormats
 import _Builtin_intrinsics.intel
 
-/// Blocks of 32 columns of at most five bits.
+/// Blocks of 32 columns of at most five bits, unsigned. 16-bit lanes begin with what takes the zero point of their own
+/// columns away, so that they end within the sums of the signed weights, whatever wrapped on the way.
 protocol BlockKernel: TileKernel {
   static var zeroPoint: BlockZeroPoint { get }
+  /// Whether blocks have an offset, which multiplies the activations' sum.
+  static var hasOffsets: Bool { get }
   /// Lines of a block.
   static var lines: Int { get }
-  /// Quads whose products fit 16-bit lanes: 8 or 4.
-  static var quadsAtOnce: Int { get }
 
   /// Eight scales.
   static func floatScales(_ scales: UnsafeRawPointer) -> __m256
@@ -17,18 +18,13 @@ protocol BlockKernel: TileKernel {
   static func quads(_ lines: UnsafeRawPointer, _ j: Int, _ fifths: Quad) -> (even: Quad, odd: Quad)
 }
 
-enum BlockZeroPoint {
-  case eight, twelve, sixteen
-  /// The weights have an offset of their own, which multiplies the activations' sum.
-  case offset
-}
+enum BlockZeroPoint { case zero, eight, twelve, sixteen }
 
-/// Lanes hold a block: 15 * 127 * 2 * 8 = 30,480; with -4 times the activations' sum, which takes the zero point away,
-/// 8 * 127 * 16 + 4 * 127 * 32 = 32,512 at most, whatever wrapped on the way.
+/// Lanes hold a block: 8 * 127 * 2 * 8 = 16,256.
 enum TileQ4_0: BlockKernel {
   @inline(__always) static var zeroPoint: BlockZeroPoint { .eight }
+  @inline(__always) static var hasOffsets: Bool { false }
   @inline(__always) static var lines: Int { 4 }
-  @inline(__always) static var quadsAtOnce: Int { 8 }
 
   @inline(__always)
   static func quads(_ lines: UnsafeRawPointer, _ j: Int, _ fifths: Quad) -> (even: Quad, odd: Quad) {
@@ -38,9 +34,9 @@ enum TileQ4_0: BlockKernel {
 
 /// Lanes hold a block: 15 * 127 * 2 * 8 = 30,480.
 enum TileQ4_1: BlockKernel {
-  @inline(__always) static var zeroPoint: BlockZeroPoint { .offset }
+  @inline(__always) static var zeroPoint: BlockZeroPoint { .zero }
+  @inline(__always) static var hasOffsets: Bool { true }
   @inline(__always) static var lines: Int { 4 }
-  @inline(__always) static var quadsAtOnce: Int { 8 }
 
   @inline(__always)
   static func quads(_ lines: UnsafeRawPointer, _ j: Int, _ fifths: Quad) -> (even: Quad, odd: Quad) {
@@ -48,11 +44,11 @@ enum TileQ4_1: BlockKernel {
   }
 }
 
-/// Lanes hold half a block: 31 * 127 * 2 * 4 = 31,496.
+/// Lanes hold a block: 16 * 127 * 2 * 8 = 32,512.
 enum TileQ5_0: BlockKernel {
   @inline(__always) static var zeroPoint: BlockZeroPoint { .sixteen }
+  @inline(__always) static var hasOffsets: Bool { false }
   @inline(__always) static var lines: Int { 5 }
-  @inline(__always) static var quadsAtOnce: Int { 4 }
 
   @inline(__always)
   static func quads(_ lines: UnsafeRawPointer, _ j: Int, _ fifths: Quad) -> (even: Quad, odd: Quad) {
@@ -60,11 +56,11 @@ enum TileQ5_0: BlockKernel {
   }
 }
 
-/// Lanes hold half a block: 31 * 127 * 2 * 4 = 31,496.
+/// d * q + m as d * (q - 16) + (m + 16 * d), which fits lanes as Q5_0 does.
 enum TileQ5_1: BlockKernel {
-  @inline(__always) static var zeroPoint: BlockZeroPoint { .offset }
+  @inline(__always) static var zeroPoint: BlockZeroPoint { .sixteen }
+  @inline(__always) static var hasOffsets: Bool { true }
   @inline(__always) static var lines: Int { 5 }
-  @inline(__always) static var quadsAtOnce: Int { 4 }
 
   @inline(__always)
   static func quads(_ lines: UnsafeRawPointer, _ j: Int, _ fifths: Quad) -> (even: Quad, odd: Quad) {
@@ -72,11 +68,11 @@ enum TileQ5_1: BlockKernel {
   }
 }
 
-/// The values plus 12 are 0...24; lanes hold half a block: 24 * 127 * 2 * 4 = 24,384.
+/// Lanes hold a block of values plus 12: 12 * 127 * 2 * 8 = 24,384.
 enum TileMXFP4: BlockKernel {
   @inline(__always) static var zeroPoint: BlockZeroPoint { .twelve }
+  @inline(__always) static var hasOffsets: Bool { false }
   @inline(__always) static var lines: Int { 4 }
-  @inline(__always) static var quadsAtOnce: Int { 4 }
 
   @inline(__always)
   static func floatScales(_ scales: UnsafeRawPointer) -> __m256 { floats(brains: scales) }
@@ -98,7 +94,7 @@ private enum UnpackedBlock {
 extension BlockKernel {
   @inline(__always) static var columns: Int { 32 }
   @inline(__always) static var recordBytes: Int { Activation32.bytes }
-  @inline(__always) static var heads: Int { zeroPoint == .offset ? 2 : 1 }
+  @inline(__always) static var heads: Int { hasOffsets ? 2 : 1 }
   @inline(__always) static var blockBytes: Int { BlockPanel.bytes(heads: heads, lines: lines) }
   @inline(__always) static var pieceBlocks: Int { 8 }
   @inline(__always) static var unpackedBytes: Int { (8 &+ heads) &* PanelLayout.line }
@@ -109,7 +105,6 @@ extension BlockKernel {
   @inline(__always)
   static func single(_ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ blocks: Int, _ out: UnsafeMutableRawPointer) {
     var sums = FloatLanes<1>()
-    let ones = Quad(_mm256_set1_epi16(1), _mm256_set1_epi16(1))
     for b in 0..<blocks {
       let block = panel + b &* blockBytes
       let x = x + b &* (Activation32.bytes &* ActivationLayout.tokens)
@@ -117,28 +112,21 @@ extension BlockKernel {
       // The line of fifth bits is read out of turn, which the processor's own prefetching does not follow.
       if lines > 4 { prefetchWeights(block, lines: 6) }
       let fifths = lines > 4 ? Quad(line: place + 4 &* PanelLayout.line) : Quad.zero
-      var totals = offsets(Lanes<1>.self, x)
-      var lanes = Lanes<1>()
+      var lanes = zeroPoints(Lanes<1>.self, x)
       for j in 0..<4 {
         let (even, odd) = quads(place, j, fifths)
         let quants = x + (Activation32.quants &+ 8 &* j)
         lanes.add(even, times: quants, record: Activation32.bytes)
         lanes.add(odd, times: quants + 4, record: Activation32.bytes)
-        if quadsAtOnce == 4 && j == 1 {
-          totals.add(lanes, times: ones)
-          lanes = Lanes()
-        }
       }
-      totals.add(lanes, times: ones)
+      sum(&lanes)
       let scales = block + BlockPanel.scales
       sums.add(
-        totals, floatScales(scales), floatScales(scales + 16), scale: x + Activation32.scale,
+        lanes, floatScales(scales), floatScales(scales + 16), scale: x + Activation32.scale,
         record: Activation32.bytes)
-      if zeroPoint == .offset {
-        let mins = block + BlockPanel.mins
+      if hasOffsets {
         sums.add(
-          floats(halves: mins), floats(halves: mins + 16), times: x + Activation32.scaledSum,
-          record: Activation32.bytes)
+          offsets(block, 0), offsets(block, 1), times: x + Activation32.scaledSum, record: Activation32.bytes)
       }
     }
     sums.store(out)
@@ -149,7 +137,10 @@ extension BlockKernel {
     let scales = block + BlockPanel.scales
     target.storeBytes(of: floatScales(scales), as: __m256.self)
     target.storeBytes(of: floatScales(scales + 16), toByteOffset: 32, as: __m256.self)
-    if zeroPoint == .offset { storeScales(block + BlockPanel.mins, target + UnpackedBlock.offsets) }
+    if hasOffsets {
+      target.storeBytes(of: offsets(block, 0), toByteOffset: UnpackedBlock.offsets, as: __m256.self)
+      target.storeBytes(of: offsets(block, 1), toByteOffset: UnpackedBlock.offsets &+ 32, as: __m256.self)
+    }
     let place = block + BlockPanel.quants(heads: heads)
     let fifths = lines > 4 ? Quad(line: place + 4 &* PanelLayout.line) : Quad.zero
     for j in 0..<4 {
@@ -164,39 +155,18 @@ extension BlockKernel {
     _ weights: UnsafeRawPointer, _ x: UnsafeRawPointer, _ prepared: UnsafeRawPointer, _ blocks: Int,
     _ out: UnsafeMutableRawPointer
   ) {
-    let ones = _mm256_set1_epi16(1)
     var sums = FloatLanes<4>(out)
     for b in 0..<blocks {
       let block = weights + b &* unpackedBytes
       let x = x + b &* (Activation32.bytes &* ActivationLayout.tokens)
-      let quads = block + UnpackedBlock.quads
-      var lanes = Lanes<4>()
-      if quadsAtOnce == 8 {
-        if zeroPoint == .eight {
-          for t in 0..<4 {
-            lanes.low[t] = broadcast(x, t &* Activation32.bytes &+ Activation32.minus4)
-            lanes.high[t] = lanes.low[t]
-          }
-        }
-        addQuads(&lanes, quads, x + Activation32.quants, count: 8, record: Activation32.bytes)
-        for t in 0..<4 {
-          lanes.low[t] = _mm256_madd_epi16(lanes.low[t], ones)
-          lanes.high[t] = _mm256_madd_epi16(lanes.high[t], ones)
-        }
-      } else {
-        lanes = offsets(Lanes<4>.self, x)
-        for half in 0..<2 {
-          var part = Lanes<4>()
-          addQuads(
-            &part, quads + 4 &* half &* PanelLayout.line, x + (Activation32.quants &+ 16 &* half), count: 4,
-            record: Activation32.bytes)
-          lanes.add(part, times: Quad(ones, ones))
-        }
-      }
+      var lanes = zeroPoints(Lanes<4>.self, x)
+      addQuads(
+        &lanes, block + UnpackedBlock.quads, x + Activation32.quants, count: 8, record: Activation32.bytes)
+      sum(&lanes)
       sums.add(
         lanes, block.load(as: __m256.self), block.load(fromByteOffset: 32, as: __m256.self),
         scale: x + Activation32.scale, record: Activation32.bytes)
-      if zeroPoint == .offset {
+      if hasOffsets {
         let offsets = block + UnpackedBlock.offsets
         sums.add(
           offsets.load(as: __m256.self), offsets.load(fromByteOffset: 32, as: __m256.self),
@@ -206,16 +176,35 @@ extension BlockKernel {
     sums.store(out)
   }
 
-  /// What takes the zero point away from 32-bit sums.
+  /// What multiplies the activations' sum, rows 0..<8 or 8..<16.
   @inline(__always)
-  private static func offsets<let n: Int>(_: Lanes<n>.Type, _ x: UnsafeRawPointer) -> Lanes<n> {
-    var lanes = Lanes<n>()
-    guard zeroPoint != .offset else { return lanes }
+  private static func offsets(_ block: UnsafeRawPointer, _ eight: Int) -> __m256 {
+    let place = block + 16 &* eight
+    let mins = floats(halves: place + BlockPanel.mins)
+    guard zeroPoint == .sixteen else { return mins }
+    return _mm256_fmadd_ps(floats(halves: place + BlockPanel.scales), _mm256_set1_ps(16), mins)
+  }
+
+  /// Both 16-bit lanes of a row -> 32 bits.
+  @inline(__always)
+  private static func sum<let n: Int>(_ lanes: inout Lanes<n>) {
+    let ones = _mm256_set1_epi16(1)
     for t in 0..<n {
-      let eight = broadcast(x, t &* Activation32.bytes &+ Activation32.minus8)
+      lanes.low[t] = _mm256_madd_epi16(lanes.low[t], ones)
+      lanes.high[t] = _mm256_madd_epi16(lanes.high[t], ones)
+    }
+  }
+
+  /// What takes the zero point away, in 16-bit lanes.
+  @inline(__always)
+  private static func zeroPoints<let n: Int>(_: Lanes<n>.Type, _ x: UnsafeRawPointer) -> Lanes<n> {
+    var lanes = Lanes<n>()
+    guard zeroPoint != .zero else { return lanes }
+    for t in 0..<n {
+      let eight = broadcast(x, t &* Activation32.bytes &+ Activation32.minus8Lanes)
       switch zeroPoint {
-      case .twelve: lanes.low[t] = _mm256_add_epi32(eight, _mm256_srai_epi32(eight, 1))
-      case .sixteen: lanes.low[t] = _mm256_add_epi32(eight, eight)
+      case .twelve: lanes.low[t] = _mm256_add_epi16(eight, _mm256_srai_epi16(eight, 1))
+      case .sixteen: lanes.low[t] = _mm256_add_epi16(eight, eight)
       default: lanes.low[t] = eight
       }
       lanes.high[t] = lanes.low[t]

@@ -108,10 +108,8 @@ enum TileIQ4_XS: TileKernel {
   @inline(__always)
   static func run<let n: Int>(_ a: TileArguments, _ tokens: Tokens<n>.Type, groups: Int) {
     let values = table(Codebook.iq4)
-    // Sub-blocks one by one: pairs would be unrolled, and read out of order.
-    signedBlocks(
-      a, groups, pairs: 4, lines: 8, from: Tile<n, __m512i>(repeating: _mm512_setzero_si512()), steps: 8
-    ) { totals, block, x, s, place in
+    signedBlocks(a, groups, pairs: 4, lines: 4, from: Tile<n, __m512i>(repeating: _mm512_setzero_si512())) {
+      totals, block, x, s, place in
       let both = pairs(signed: block + (SignedPanel.scales &+ 32 &* (s >> 1)))
       let left = _mm_cvtsi32_si128(Int32(truncatingIfNeeded: 16 &- 16 &* (s & 1)))
       let scales = _mm512_srai_epi32(_mm512_sll_epi32(both, left), 16)
@@ -138,36 +136,40 @@ enum TileIQ4_XS: TileKernel {
   }
 }
 
-/// Super-blocks without mins: scales are applied to integers, floats touched once in 256 columns.
+/// Super-blocks without mins: scales are applied to integers, floats touched once in 256 columns. Each has eight steps of
+/// 32 columns.
 /// - Parameters:
-///   - pairs, lines: of sub-blocks, and the lines of a pair.
+///   - pairs: of sub-blocks.
+///   - lines: of a step.
 ///   - zero: no sums.
 ///   - zeroPoint: the activation field that sums begin with, if any.
-///   - steps: calls of `add` in a super-block, each for as many lines; nil: pairs.
-///   - add: adds a pair of sub-blocks, or a step, to the sums: (sums, block, activations, pair, lines).
+///   - add: adds a step to the sums: (sums, block, activations, step, lines).
 ///   - finish: called with the sums of a super-block: (sums, block, activations).
 @inline(__always)
 private func signedBlocks<let n: Int>(
   _ a: TileArguments, _ groups: Int, pairs: Int, lines: Int, from zero: Tile<n, __m512i>, zeroPoint: Int? = nil,
-  steps: Int? = nil,
   _ add: (inout Tile<n, __m512i>, UnsafeRawPointer, UnsafeRawPointer, Int, UnsafeRawPointer) -> Void,
   finish: (inout Tile<n, __m512i>, UnsafeRawPointer, UnsafeRawPointer) -> Void = { _, _, _ in }
 ) {
-  let steps = steps ?? pairs
-  let stepLines = pairs &* lines / steps
   Tile<n, __m512>(repeating: _mm512_setzero_ps()).forEach(groups) { store($0, a.out, $1) }
-  for b in 0..<a.columns / 256 {
-    let block = a.panel + b &* SignedPanel.bytes(pairs: pairs, lines: lines)
+  let quants = SignedPanel.quants(pairs: pairs)
+  let bytes = quants &+ 8 &* lines &* PanelLayout.line
+  var totals = zero
+  // One loop over all steps: nested ones would be unrolled, and lines read out of their order.
+  for index in 0..<a.columns / 32 {
+    let (b, step) = (index >> 3, index & 7)
+    let block = a.panel + b &* bytes
     let x = a.x + b &* (Activation256.bytes &* ActivationLayout.tokens)
-    var totals = zero
-    if let zeroPoint {
-      totals.update(groups, x, a.groupStride, record: Activation256.bytes) { _, x, _ in broadcast(x, zeroPoint) }
+    if step == 0 {
+      totals = zero
+      if let zeroPoint {
+        totals.update(groups, x, a.groupStride, record: Activation256.bytes) { _, x, _ in broadcast(x, zeroPoint) }
+      }
     }
-    for step in 0..<steps {
-      let place = block + (SignedPanel.quants(pairs: pairs) &+ step &* stepLines &* PanelLayout.line)
-      if n > 1 { prefetchWeights(place, lines: stepLines) }
-      add(&totals, block, x, step, place)
-    }
+    let place = block + (quants &+ step &* lines &* PanelLayout.line)
+    if n > 1 { prefetchWeights(place, lines: lines) }
+    add(&totals, block, x, step, place)
+    guard step == 7 else { continue }
     finish(&totals, block, x)
     let d = (block + SignedPanel.d).load(as: __m512.self)
     totals.update(groups, x, a.groupStride, record: Activation256.bytes) { total, x, token in

@@ -4,8 +4,6 @@ package enum ActivationKind: Int, Sendable, CaseIterable {
   case floats
   /// Signed bytes, one float scale for each 32: `Activation32`.
   case blocks32
-  /// The same with sums for weights that have an offset of their own.
-  case affine32
   /// Signed bytes, one float scale for each 256: `Activation256`.
   case blocks256
   /// As `blocks32`, but of -104...104, stored as 0...208: Q8_0 with limited sums.
@@ -28,7 +26,7 @@ package enum ActivationLayout {
     let (blocks, bytes) =
       switch kind {
       case .floats: (columns / 16 + 2, 64)
-      case .blocks32, .affine32, .limited32: (columns / 32, Activation32.bytes)
+      case .blocks32, .limited32: (columns / 32, Activation32.bytes)
       case .blocks256: (columns / 256, Activation256.bytes)
       }
     let (product, overflow) = blocks.multipliedReportingOverflow(by: bytes * tokens)
@@ -47,14 +45,15 @@ package enum ActivationLayout {
 package enum Activation32 {
   /// Float, amax / 127, or amax / 104 (`limited32`).
   @inlinable package static var scale: Int { 0 }
-  /// Int16, -4 * sum, twice: `minus8` for sums in two 16-bit lanes. Not in `affine32`.
-  @inlinable package static var minus4: Int { 4 }
-  /// Float, scale * sum, in the same place: only in `affine32`.
+  /// Float, scale * sum of q: for weights that have an offset of their own.
   @inlinable package static var scaledSum: Int { 4 }
   /// Int32, -8 * sum of q: what the zero point of 4-bit weights takes away.
   @inlinable package static var minus8: Int { 8 }
   /// Int32, -128 * sum: for signed 8-bit weights offset to unsigned ones.
   @inlinable package static var minus128: Int { 12 }
+  /// In its place for kernels that sum quads in two 16-bit lanes: [2] Int16, -8 * sum of the columns 4 j and 4 j + 1, and
+  /// of the others.
+  @inlinable package static var minus8Lanes: Int { 12 }
   /// [32] Int8.
   @inlinable package static var quants: Int { 16 }
   @inlinable package static var bytes: Int { 48 }

@@ -15,9 +15,9 @@ package struct PanelFormat {
       case .f32: PanelFormat(.floats, 4 * PanelLayout.rows, packWords)
       case .f16, .bf16: PanelFormat(.floats, 2 * PanelLayout.rows, packHalves)
       case .q4_0: PanelFormat(.blocks32, BlockPanel.bytes(lines: 4), packQ4_0)
-      case .q4_1: PanelFormat(.affine32, BlockPanel.bytes(heads: 2, lines: 4), packQ4_1)
+      case .q4_1: PanelFormat(.blocks32, BlockPanel.bytes(heads: 2, lines: 4), packQ4_1)
       case .q5_0: PanelFormat(.blocks32, BlockPanel.bytes(lines: 5), packQ5_0)
-      case .q5_1: PanelFormat(.affine32, BlockPanel.bytes(heads: 2, lines: 5), packQ5_1)
+      case .q5_1: PanelFormat(.blocks32, BlockPanel.bytes(heads: 2, lines: 5), packQ5_1)
       case .q8_0: PanelFormat(.blocks32, BlockPanel.bytes(lines: 8), packQ8_0)
       // The blocks of IQ4_NL are those of Q4_0 but for what a nibble means.
       case .iq4_nl: PanelFormat(.blocks32, BlockPanel.bytes(lines: 4), packQ4_0)

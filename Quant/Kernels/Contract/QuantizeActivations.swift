@@ -35,7 +35,8 @@ package struct BlockScale {
     return UInt32(truncatingIfNeeded: largest.max())
   }
 
-  /// Quantizes 16 floats, stores the quants plus `offset` and returns the sum of the quants, in four parts.
+  /// Quantizes 16 floats, stores the quants plus `offset` and returns the sum of the quants, in four parts: of the
+  /// columns 4 j, 4 j + 1, and so on.
   @inlinable
   @inline(__always)
   func sixteen(_ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, offset: Int32 = 0) -> SIMD4<Int32> {
@@ -55,12 +56,12 @@ package struct BlockScale {
 /// - Parameters:
 ///   - top: what the largest magnitude of a block becomes.
 ///   - offset: what is added to the stored numbers.
-///   - isAffine: `ActivationKind.affine32`.
+///   - hasLanes: `Activation32.minus8Lanes` instead of `minus128`.
 @inlinable
 @inline(__always)
 package func quantizeActivations32(
   _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer,
-  top: Float = 127, offset: Int32 = 0, isAffine: Bool = false
+  top: Float = 127, offset: Int32 = 0, hasLanes: Bool = false
 ) {
   for token in 0..<tokens {
     var source = UnsafeRawPointer(x + token &* stride)
@@ -72,14 +73,15 @@ package func quantizeActivations32(
         scale.sixteen(source, quants, offset: offset) &+ scale.sixteen(source + 64, quants + 16, offset: offset)
       let sum = sums.wrappedSum()
       record.storeBytes(of: scale.scale, toByteOffset: Activation32.scale, as: Float.self)
-      if isAffine {
-        record.storeBytes(of: scale.scale * Float(sum), toByteOffset: Activation32.scaledSum, as: Float.self)
-      } else {
-        let minus4 = Int16(truncatingIfNeeded: sum &* -4)
-        record.storeBytes(of: SIMD2(minus4, minus4), toByteOffset: Activation32.minus4, as: SIMD2<Int16>.self)
-      }
+      record.storeBytes(of: scale.scale * Float(sum), toByteOffset: Activation32.scaledSum, as: Float.self)
       record.storeBytes(of: sum &* -8, toByteOffset: Activation32.minus8, as: Int32.self)
-      record.storeBytes(of: sum &* -128, toByteOffset: Activation32.minus128, as: Int32.self)
+      if hasLanes {
+        let lanes = SIMD2(
+          Int16(truncatingIfNeeded: (sums.x &+ sums.y) &* -8), Int16(truncatingIfNeeded: (sums.z &+ sums.w) &* -8))
+        record.storeBytes(of: lanes, toByteOffset: Activation32.minus8Lanes, as: SIMD2<Int16>.self)
+      } else {
+        record.storeBytes(of: sum &* -128, toByteOffset: Activation32.minus128, as: Int32.self)
+      }
       source += 128
       record += Activation32.bytes &* ActivationLayout.tokens
     }

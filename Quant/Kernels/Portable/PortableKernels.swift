@@ -10,7 +10,6 @@ package enum PortableKernels {
         switch kind {
         case .floats: packFloatActivations
         case .blocks32, .limited32: { quantizeActivations32($0, $1, $2, $3, $4) }
-        case .affine32: { quantizeActivations32($0, $1, $2, $3, $4, isAffine: true) }
         case .blocks256: { quantizeActivations256($0, $1, $2, $3, $4) }
         }
       },
