@@ -1,7 +1,7 @@
 import OccamKernelContract
 import _Builtin_intrinsics.intel
 
-/// A single token takes weights as magnitudes, their signs given to the activations; a lane holds one pair:
+/// A single token takes activations as magnitudes, their signs given to the weights; a lane holds one pair:
 /// 127 * 127 * 2 = 32,258.
 ///
 /// Several tokens: both sides are widened to 16 bits, the weights with their scale: 127 * 32 = 4,064.
@@ -36,9 +36,10 @@ enum TileIQ4_XS: TileKernel {
       for j in 0..<8 {
         let quad = chosenQuad(place, j)
         let four = broadcast(x, Activation256.quants &+ 32 &* s &+ 4 &* j)
+        let magnitudes = _mm256_abs_epi8(four)
         var lanes = Lanes<1>()
-        lanes.low[0] = _mm256_maddubs_epi16(_mm256_abs_epi8(quad.low), _mm256_sign_epi8(four, quad.low))
-        lanes.high[0] = _mm256_maddubs_epi16(_mm256_abs_epi8(quad.high), _mm256_sign_epi8(four, quad.high))
+        lanes.low[0] = pairs(magnitudes, quad.low, four)
+        lanes.high[0] = pairs(magnitudes, quad.high, four)
         totals.add(lanes, times: scales)
       }
       guard s == 7 else { continue }

@@ -4,6 +4,7 @@ import _Builtin_intrinsics.intel
 
 enum TileQ8_0: ByteKernel {
   @inline(__always) static var lines: Int { 8 }
+  @inline(__always) static var hasLowest: Bool { true }
 
   @inline(__always)
   static func quad(_ lines: UnsafeRawPointer, _ j: Int) -> Quad { Quad(line: lines + j &* PanelLayout.line) }
@@ -11,6 +12,7 @@ enum TileQ8_0: ByteKernel {
 
 enum TileIQ4_NL: ByteKernel {
   @inline(__always) static var lines: Int { 4 }
+  @inline(__always) static var hasLowest: Bool { false }
 
   @inline(__always)
   static func quad(_ lines: UnsafeRawPointer, _ j: Int) -> Quad { chosenQuad(lines, j) }
@@ -25,13 +27,15 @@ func chosenQuad(_ lines: UnsafeRawPointer, _ j: Int) -> Quad {
 
 /// Blocks of 32 columns of signed bytes, stored or chosen by nibbles.
 ///
-/// A single token takes weights as magnitudes, their signs given to the activations; a lane holds one pair:
-/// 128 * 127 * 2 = 32,512.
+/// A single token takes one side as magnitudes, its signs given to the other one; a lane holds one pair:
+/// 128 * 127 * 2 = 32,512. The activations' magnitudes serve all rows, but a weight of -128 has no negative.
 ///
 /// Several tokens: both sides are widened to 16 bits.
 protocol ByteKernel: TileKernel {
   /// Lines of a block.
   static var lines: Int { get }
+  /// Whether a weight may be -128.
+  static var hasLowest: Bool { get }
 
   /// Quad `j` of a block.
   static func quad(_ lines: UnsafeRawPointer, _ j: Int) -> Quad
@@ -65,10 +69,11 @@ extension ByteKernel {
       var sums = Lanes<1>()
       for j in 0..<8 {
         let quad = Self.quad(block + BlockPanel.quants(heads: 1), j)
-        let (low, high) = (_mm256_abs_epi8(quad.low), _mm256_abs_epi8(quad.high))
         let four = signed(broadcast(x, Activation32.quants &+ 4 &* j))
-        let first = _mm256_maddubs_epi16(low, _mm256_sign_epi8(four, quad.low))
-        let second = _mm256_maddubs_epi16(high, _mm256_sign_epi8(four, quad.high))
+        let (first, second) =
+          hasLowest
+          ? (pairs(_mm256_abs_epi8(quad.low), four, quad.low), pairs(_mm256_abs_epi8(quad.high), four, quad.high))
+          : (pairs(_mm256_abs_epi8(four), quad.low, four), pairs(_mm256_abs_epi8(four), quad.high, four))
         sums.low[0] = _mm256_add_epi32(sums.low[0], _mm256_madd_epi16(first, ones))
         sums.high[0] = _mm256_add_epi32(sums.high[0], _mm256_madd_epi16(second, ones))
       }
@@ -131,6 +136,12 @@ extension ByteKernel {
     }
     return sums
   }
+}
+
+/// Magnitudes times bytes that get the signs of `signs`, pairs of products in 16-bit lanes.
+@inline(__always)
+func pairs(_ magnitudes: __m256i, _ bytes: __m256i, _ signs: __m256i) -> __m256i {
+  _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(bytes, signs))
 }
 
 /// 32 signed bytes -> 16-bit lanes: of each quad columns 0 and 2, then 1 and 3.

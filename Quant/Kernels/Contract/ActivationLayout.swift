@@ -10,7 +10,8 @@ package enum ActivationKind: Int, Sendable, CaseIterable {
   case limited32
 }
 
-/// How activations lie in memory for the kernels: the same for every kernel set.
+/// How activations lie in memory for the kernels: the same for every kernel set but for one field
+/// (`Activation32.minus8Lanes`).
 ///
 /// Four tokens form a group. Blocks lie as [block][4 tokens] records, so that a tile reads one contiguous stream per
 /// group. Floats lie as [token][column], `floatStride` bytes from token to token: a single token then reads no line for

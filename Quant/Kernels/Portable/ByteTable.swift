@@ -1,6 +1,6 @@
 import OccamKernelContract
 
-/// What two nibbles of a byte choose: both values plus 128, in the low and the high half of a word.
+/// What two nibbles of a byte choose: both values plus an offset, in the low and the high half of a word.
 struct ByteTable {
   /// [256] words.
   let words: UnsafeMutablePointer<UInt16>
@@ -8,12 +8,12 @@ struct ByteTable {
   static var bytes: Int { 512 }
 
   @inline(__always)
-  init(_ memory: UnsafeMutableRawPointer, _ values: SIMD16<Int8>) {
+  init(_ memory: UnsafeMutableRawPointer, _ values: SIMD16<Int8>, offset: UInt16) {
     words = memory.assumingMemoryBound(to: UInt16.self)
     for high in 0..<16 {
-      let upper = UInt16(truncatingIfNeeded: values[high]) &+ 128
+      let upper = UInt16(truncatingIfNeeded: values[high]) &+ offset
       for low in 0..<16 {
-        let lower = UInt16(truncatingIfNeeded: values[low]) &+ 128
+        let lower = UInt16(truncatingIfNeeded: values[low]) &+ offset
         words[16 &* high &+ low] = lower & 0xff | upper &<< 8
       }
     }
@@ -40,6 +40,13 @@ struct ByteTable {
 struct ChosenBytes {
   var even: InlineArray<4, Bytes>
   var odd: InlineArray<4, Bytes>
+
+  /// Quad j.
+  @inline(__always)
+  func bytes(_ j: Int) -> Lanes {
+    let shift = UInt16(truncatingIfNeeded: 8 &* (j & 1))
+    return Lanes(even: (even[j >> 1] &>> shift) & 255, odd: (odd[j >> 1] &>> shift) & 255)
+  }
 
   /// Bits `shift`..<`shift` + 4 of quad j.
   @inline(__always)

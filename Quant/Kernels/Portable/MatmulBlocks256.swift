@@ -125,7 +125,7 @@ enum TileIQ4_XS: TileKernel {
   static func run<let n: Int>(_ a: TileArguments, _ zero: InlineArray<n, Lanes>) {
     withUnsafeTemporaryAllocation(byteCount: ByteTable.bytes, alignment: 16) { memory in
       guard let base = memory.baseAddress else { return }
-      let table = ByteTable(base, Codebook.iq4)
+      let table = ByteTable(base, Codebook.iq4, offset: 128)
       signedBlocks(a, zero, pairs: 4, lines: 8, zeroPoint: 7, sums: Activation256.sums32) {
         lines, record, x, pair, half, quarter in
         if quarter == 0 {

@@ -47,17 +47,25 @@ enum TileQ8_0: TileKernel {
   }
 }
 
+/// Values plus 128 are taken apart into nibbles.
 enum TileIQ4_NL: TileKernel {
   @inline(__always)
   static func run<let n: Int>(_ a: TileArguments, _ zero: InlineArray<n, Lanes>) {
-    chosenBlocks(a, zero, Codebook.iq4) { floats(halves: $0) }
+    chosenBlocks(a, zero, Codebook.iq4, zeroPoint: 128, { floats(halves: $0) }) { chosen, x in
+      accumulateBytes(zero, x) { j, shift in chosen.nibbles(j, shift) }
+    }
   }
 }
 
+/// Lanes hold a block of values plus 12: 24 * 127 * 8 = 24,384.
 enum TileMXFP4: TileKernel {
   @inline(__always)
   static func run<let n: Int>(_ a: TileArguments, _ zero: InlineArray<n, Lanes>) {
-    chosenBlocks(a, zero, Codebook.fp4) { floats(brains: $0) }
+    chosenBlocks(a, zero, Codebook.fp4, zeroPoint: 12, { floats(brains: $0) }) { chosen, x in
+      var lanes = zero
+      accumulate(&lanes, x, first: 0, count: 8) { j in chosen.bytes(j) }
+      return rows(lanes)
+    }
   }
 }
 
@@ -74,16 +82,14 @@ private func fiveBitRows<let n: Int>(
 
 @inline(__always)
 private func chosenBlocks<let n: Int>(
-  _ a: TileArguments, _ zero: InlineArray<n, Lanes>, _ values: SIMD16<Int8>,
-  _ scales: (SIMD4<UInt16>) -> SIMD4<Float>
+  _ a: TileArguments, _ zero: InlineArray<n, Lanes>, _ values: SIMD16<Int8>, zeroPoint: Int32,
+  _ scales: (SIMD4<UInt16>) -> SIMD4<Float>,
+  _ sums: (ChosenBytes, WideActivations) -> InlineArray<n, SIMD4<Int32>>
 ) {
   withUnsafeTemporaryAllocation(byteCount: ByteTable.bytes, alignment: 16) { memory in
     guard let base = memory.baseAddress else { return }
-    let table = ByteTable(base, values)
-    blocks32(a, zero, lines: 4, zeroPoint: 128, scales) { lines, x in
-      let chosen = table.chosen(lines)
-      return accumulateBytes(zero, x) { j, shift in chosen.nibbles(j, shift) }
-    }
+    let table = ByteTable(base, values, offset: UInt16(truncatingIfNeeded: zeroPoint))
+    blocks32(a, zero, lines: 4, zeroPoint: zeroPoint, scales) { lines, x in sums(table.chosen(lines), x) }
   }
 }
 
@@ -116,7 +122,7 @@ private func blocks32<let n: Int>(
           let out = a.out + (token &* PanelLayout.rows &+ quarter &* 4)
           if let zeroPoint {
             let eight = record.load(fromByteOffset: Activation32.minus8, as: Int32.self)
-            addScaled(sums[token] &+ eight &* (zeroPoint / 8), scales, scale, out)
+            addScaled(sums[token] &+ (eight &* zeroPoint) &>> 3, scales, scale, out)
           } else {
             let mins = weights.load(fromByteOffset: BlockPanel.mins &+ quarter &* 8, as: SIMD4<UInt16>.self)
             let sum = record.load(fromByteOffset: Activation32.scaledSum, as: Float.self)
