@@ -15,6 +15,7 @@ import Testing
   private static var register: Calibrator.Options {
     var options = Calibrator.Options()
     options.reference = .register
+    options.score = .attention
     return options
   }
 
@@ -147,6 +148,7 @@ import Testing
     func run(_ reference: Calibrator.Reference, samples: Int = 24) throws -> Calibrator.Report {
       var options = Calibrator.Options()
       options.reference = reference
+      options.score = .attention
       options.comparedSamples = samples
       return try calibrator.run(images: CalibratorTests.photos, questions: CalibratorTests.questions, options: options)
     }
@@ -157,6 +159,34 @@ import Testing
     #expect(report.json == (try run(report.reference)).json)
     // One sample is another measurement.
     #expect(try run(.auto, samples: 1).meanLoss != mean)
+  }
+
+  /// Without a class token the lengths of keys are tried as scores too; what a sidecar says is what stage I reads.
+  @Test func keyNormsAreAScore() throws {
+    let files = try pair("g3")
+    let calibrator = try Calibrator(model: try load(files))
+    var options = Calibrator.Options()
+    options.reference = .mean
+    let report = try calibrator.run(
+      images: CalibratorTests.photos, questions: CalibratorTests.questions, options: options)
+    let (attention, keys) = (try #require(report.meanLoss), try #require(report.keyNormLoss))
+    #expect(report.score == (keys < attention ? .keyNorm : .attention))
+    var stageOne: [Calibrator.Score: [[Int]]] = [:]
+    for score in [Calibrator.Score.attention, .keyNorm] {
+      options.score = score
+      let report = try calibrator.run(
+        images: CalibratorTests.photos, questions: CalibratorTests.questions, options: options)
+      #expect(report.score == score)
+      try TextFile.write(Array(report.json.utf8), to: calibrator.sidecarPath)
+      #expect(try Sidecar(path: calibrator.sidecarPath).score == (score == .keyNorm ? .keyNorm : .attention))
+      stageOne[score] = try kept(try load(files), GenerationOptions.Pruning()).map(\.stage1Indices)
+    }
+    #expect(stageOne[.attention] != stageOne[.keyNorm])
+    // With a class token there is nothing to try.
+    let other = try Calibrator(model: try load(try pair("g1")))
+    options.score = .auto
+    let plain = try other.run(images: CalibratorTests.photos, questions: CalibratorTests.questions, options: options)
+    #expect(plain.keyNormLoss == nil && plain.score == .attention)
   }
 
   /// A question set's pairs, photo and question belonging together.

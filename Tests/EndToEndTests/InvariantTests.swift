@@ -149,10 +149,10 @@ import Testing
   }
 
   /// Prompts longer than a chunk: both layer groups run in pieces, windows give up their past between them, and nothing
-  /// of that shows.
+  /// of that shows but in the last bits: how attention splits its sums follows from the rows of a pass.
   @Test(arguments: PrunedCase.all.filter { $0.fixture != "g1" && $0.fixture != "g3" })
   func longPromptsRunInChunks(item: PrunedCase) throws {
-    let words = String(repeating: "and so on, ", count: 160)
+    let words = String(repeating: "and so on, ", count: 200)
     let prompt = "\(words)<__media__>\(words)<__media__>\(words)Which one? ASSISTANT:"
     for prunes in [true, false] {
       let session = try item.session()
@@ -163,8 +163,22 @@ import Testing
       settings.prunes = prunes
       let expected = try ReferenceRun(item.files())
         .run(prompt, photos: PrunedCase.photos, continuation: InvariantTests.continuation, settings)
-      #expect(expected.positions.count > 2 * 1024, "the prompt is no longer than a chunk")
-      #expect(found == expected.logits)
+      #expect(expected.positions.count > 2 * 1024, "the prompt is no longer than two chunks")
+      guard prunes else {
+        for (row, other) in zip(found, expected.logits) { #expect(error(of: row, from: other) < 1e-4) }
+        continue
+      }
+      // A token whose score is the threshold but for such bits may fall on either side.
+      let kept = try session.prefill(prompt, PrunedCase.images, item.pruning()).pruning.map(\.keptIndices)
+      for (image, tokens) in kept.enumerated() {
+        for token in Set(tokens).symmetricDifference(expected.kept[image]) {
+          let place = try #require(expected.stage1[image].firstIndex(of: token))
+          #expect(abs(expected.relative[image][place] / settings.lambda2 - 1) < 1e-3)
+        }
+      }
+      if kept == expected.kept {
+        for (row, other) in zip(found, expected.logits) { #expect(error(of: row, from: other) < 1e-4) }
+      }
     }
   }
 

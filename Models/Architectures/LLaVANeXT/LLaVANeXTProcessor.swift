@@ -1,4 +1,3 @@
-import Glibc
 import OccamImages
 
 /// LLaVA-NeXT's pictures: an overview stretched to one tile, then the picture scaled into the size that loses least of it,
@@ -40,7 +39,7 @@ struct LLaVANeXTProcessor: ImageProcessor {
   /// computes it anew, in tokens.
   private func window(_ width: Int, _ height: Int, rows: Int, columns: Int) -> TokenWindow {
     // To seven decimals first, as the reference does.
-    func whole(_ value: Double) -> Int { Int(rint(value * 1e7) / 1e7) }
+    func whole(_ value: Double) -> Int { Int((value * 1e7).rounded(.toNearestOrEven) / 1e7) }
     let window: TokenWindow
     if Double(width) / Double(height) > Double(columns) / Double(rows) {
       let shown = whole(Double(height) * (Double(columns) / Double(width)))
