@@ -8,7 +8,7 @@ struct DecodingTests {
   func complete() {
     #expect(Goldens.lines("jpeg").count == 93)
     #expect(Goldens.lines("png").count == 61)
-    #expect(Goldens.lines("file").count == 97)
+    #expect(Goldens.lines("file").count == 106)
     #expect(Goldens.lines("background").count == 6)
     #expect(Goldens.lines("draft").count == 207)
     #expect(Goldens.lines("damaged").count == 23)

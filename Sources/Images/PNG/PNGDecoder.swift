@@ -100,7 +100,7 @@ struct PNGDecoder {
     var isAncillary: Bool { type >> 24 & 0x20 != 0 }
   }
 
-  /// - Returns: nil, reported, where the file ends before IEND although there is image data.
+  /// - Returns: nil, reported, where no further chunk can be read but image data has been.
   private func readChunk(at position: inout Int) throws(ImageFault) -> ChunkView? {
     guard let length = data.bigEndian32(position), let type = data.bigEndian32(position + 4) else {
       let fault = ImageFault.truncated("it ends before the IEND chunk")
@@ -108,12 +108,16 @@ struct PNGDecoder {
       try log.report(fault)
       return nil
     }
-    guard length <= 0x7FFF_FFFF else { throw .corrupt("a chunk has a bad length") }
     let letters = [24, 16, 8, 0].allSatisfy { shift in
       let letter = type >> shift & 0xDF
       return letter >= 0x41 && letter <= 0x5A
     }
-    guard letters else { throw .corrupt("a chunk has a name that is not four letters") }
+    guard letters, length <= 0x7FFF_FFFF else {
+      let fault = ImageFault.corrupt("a chunk has a name that is not four letters, or a bad length")
+      guard !compressed.isEmpty else { throw fault }
+      try log.report(fault)
+      return nil
+    }
     let start = position + 8
     var chunk = ChunkView(type: type, content: data.slice(start..<start + length))
     position = start + length + 4
@@ -121,8 +125,7 @@ struct PNGDecoder {
       let fault = ImageFault.truncated("it ends inside chunk \(chunk.name)")
       guard type == Chunk.imageData || !compressed.isEmpty else { throw fault }
       try log.report(fault)
-      if type == Chunk.end { chunk.isSound = true } else if type != Chunk.imageData { return nil }
-      return chunk
+      return type == Chunk.imageData ? chunk : nil
     }
     let covered = data.slice(start - 4..<start + length)
     if CRC32.of(UnsafeBufferPointer(start: covered.base, count: covered.count)) != UInt32(stored) {
@@ -160,8 +163,9 @@ struct PNGDecoder {
             throw .corrupt("the compressed data ends before the picture does")
           }
           let row = current.pointer + 1
-          let above = y == 0 ? nil : previous.pointer + 1
-          guard unfilter(row, above, type: current.pointer[0], count: bytes, step: header.filterStep) else {
+          if y == 0 { previous.buffer.update(repeating: 0) }
+          guard unfilter(row, previous.pointer + 1, type: current.pointer[0], count: bytes, step: header.filterStep)
+          else {
             throw .corrupt("row \(y) has the unknown filter type \(current.pointer[0])")
           }
           canvas.withPixels(x: pass.x, y: pass.y + y * pass.stepY) { target, step in

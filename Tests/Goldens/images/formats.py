@@ -5,6 +5,8 @@ import struct
 import numpy as np
 from PIL import Image
 
+import webpwriter
+
 
 def encoded(image, kind, **options):
     buffer = io.BytesIO()
@@ -28,6 +30,13 @@ def webp(picture, put, exif):
     for colours in [2, 4, 16, 100]:
         few = Image.fromarray(picture(61, 43)).quantize(colours).convert("RGB")
         put(f"lossless-{colours}-colours.webp", encoded(few, "WEBP", lossless=True))
+    for label, settings in [
+            ("simple", {"filter_type": 0, "filter_strength": 80}), ("simple-sharp", {"filter_type": 0, "filter_sharpness": 6}),
+            ("unfiltered", {"filter_strength": 0}), ("strong", {"filter_strength": 100, "filter_sharpness": 3}),
+            ("partitions", {"partitions": 3, "low_memory": 1}), ("one-segment", {"segments": 1}), ("sns", {"sns_strength": 100}),
+            ("auto", {"autofilter": 1, "method": 6}), ("coarse", {"filter_strength": 60, "quality": 0, "method": 0})]:
+        settings = dict(settings)
+        put(f"lossy-{label}.webp", webpwriter.write(large, settings.pop("quality", 60), **settings))
     soft = np.dstack([picture(61, 43), np.add.outer(np.arange(43) * 3, np.arange(61) * 2).astype(np.uint8)])
     for quality in [0, 40, 80]:
         put(f"alpha-quality{quality}.webp", encoded(Image.fromarray(soft), "WEBP", quality=50, alpha_quality=quality))
