@@ -19,6 +19,7 @@ struct PNGDecoder {
   private var palette: [UInt8] = []
   private var transparency: [UInt8] = []
   private var compressed: [ByteSource] = []
+  private var readsSizeOnly = false
 
   init(_ data: ByteSource, options: ImageDecodingOptions, log: DamageLog) {
     self.data = data
@@ -32,8 +33,9 @@ struct PNGDecoder {
     return try assemble(header)
   }
 
-  /// The upright size, without decompressing anything.
+  /// The upright size. EXIF data may stand behind the pixels, which are passed over.
   mutating func decodeSize() throws(ImageFault) -> ImageSize {
+    readsSizeOnly = true
     try readChunks()
     return orientedSize(storedSize, orientation)
   }
@@ -127,6 +129,7 @@ struct PNGDecoder {
       try log.report(fault)
       return type == Chunk.imageData ? chunk : nil
     }
+    if readsSizeOnly, type == Chunk.imageData { return chunk }
     let covered = data.slice(start - 4..<start + length)
     if CRC32.of(UnsafeBufferPointer(start: covered.base, count: covered.count)) != UInt32(stored) {
       try log.report(.corrupt("the CRC of chunk \(chunk.name) does not match"))
