@@ -40,28 +40,23 @@ struct JPEGDecoder {
 
   mutating func decode() throws(ImageFault) -> Image {
     var position = 2
-    try readMarkers(&position, untilFrame: false)
+    try readMarkers(&position, untilScan: false)
     guard let canvas, let frame else { throw .corrupt("it ends without a picture") }
     if !isWritten { try finish(frame, canvas) }
     return canvas.image()
   }
 
-  /// Reads up to the frame header only.
+  /// Reads up to the first scan only; a frame header in the beginning of a file is enough.
   /// - Returns: the upright size.
   mutating func decodeSize() throws(ImageFault) -> ImageSize {
     var position = 2
-    try readMarkers(&position, untilFrame: true)
-    // EXIF data usually comes before the frame; a little more is read for files where it does not.
-    while let marker = try? nextMarker(&position), marker != 0xDA, marker != 0xD9,
-      let length = data.bigEndian16(position), length >= 2, length <= data.count - position
-    {
-      if marker == 0xE1 { try readEXIF(data.slice(position + 2..<position + length)) }
-      position += length
+    do throws(ImageFault) { try readMarkers(&position, untilScan: true) } catch {
+      guard frame != nil else { throw error }
     }
     return orientedSize(storedSize, orientation)
   }
 
-  private mutating func readMarkers(_ position: inout Int, untilFrame: Bool) throws(ImageFault) {
+  private mutating func readMarkers(_ position: inout Int, untilScan: Bool) throws(ImageFault) {
     while true {
       let marker: Int
       if scans == 0 {
@@ -82,8 +77,8 @@ struct JPEGDecoder {
       guard length <= data.count - position else { throw .truncated("it ends inside a header segment") }
       let segment = data.slice(position + 2..<position + length)
       position += length
+      if untilScan, marker == 0xDA, frame != nil { return }
       if try !readSegment(marker, segment, &position) { return }
-      if untilFrame, frame != nil { return }
     }
   }
 
