@@ -4,8 +4,8 @@ import OccamCore
 ///
 /// The arithmetic is that of libjpeg-turbo's defaults (accurate integer IDCT and its reduced forms, triangle chroma
 /// upsampling, 16-bit fixed-point colour conversion), so that its pixels come out. Damage that libjpeg shows through is
-/// shown the same way and reported: what is missing is grey. Only its smoothing of block edges, in progressive files that
-/// lack their last scans, is left out.
+/// shown the same way and reported: what is missing is grey. Only its smoothing of block edges, in progressive files
+/// that lack their last scans, is left out.
 ///
 /// Memory beside the picture (3 bytes a pixel as decoded): two rows of MCUs where one scan sends all components; the
 /// planes, up to 3 more bytes a pixel, where each has a scan of its own; the coefficients of a progressive file.
@@ -197,7 +197,8 @@ struct JPEGDecoder {
     return nil
   }
 
-  /// Writes what waited for the last scan: whole planes, or a progressive file's coefficients, one row of MCUs at a time.
+  /// Writes what waited for the last scan: whole planes, or a progressive file's coefficients, one row of MCUs at a
+  /// time.
   private func finish(_ frame: JPEGFrame, _ canvas: OrientedCanvas) throws(ImageFault) {
     for component in frame.components where component.knownDownTo[0] < 0 {
       try log.reportConsequence(.corrupt("component \(component.identifier) is never sent"))

@@ -4,9 +4,9 @@ import OccamCore
 /// default image.
 ///
 /// Rows are decompressed one at a time: beside the picture (3 bytes a pixel) stand two rows and a window of 160 KiB.
-/// What browsers show is shown, with a warning: wrong CRCs and check values (an ancillary chunk with a wrong CRC is left
-/// out, as libpng does), a missing end, missing rows (the background), more data than rows. Gamma and colour-space chunks
-/// are ignored, as Pillow and stb_image do.
+/// What browsers show is shown, with a warning: wrong CRCs and check values (an ancillary chunk with a wrong CRC is
+/// left out, as libpng does), a missing end, missing rows (the background), more data than rows. Gamma and colour-space
+/// chunks are ignored, as Pillow and stb_image do.
 struct PNGDecoder {
   static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
@@ -144,8 +144,8 @@ struct PNGDecoder {
     let expected = passes.reduce(0) { $0 + $1.height * (1 + header.rowBytes(width: $1.width)) }
     let available = compressed.reduce(0) { $0 + $1.count }
     guard available > 0 else { throw .truncated("it has no image data") }
-    // Deflate cannot shrink more than 1032 to 1. Some of a damaged file may be missing, but a few bytes must not ask for
-    // gigabytes.
+    // Deflate cannot shrink more than 1032 to 1. Some of a damaged file may be missing, but a few bytes must not ask
+    // for gigabytes.
     guard expected / 1032 / (log.strict ? 1 : 64) <= available else {
       throw .truncated("its data is far too short for its size")
     }
