@@ -1,4 +1,5 @@
-/// Decodes a picture, of whatever format its first bytes announce, to 8-bit RGB in the orientation its EXIF data asks for.
+/// Decodes a picture, of whatever format its first bytes announce, to 8-bit RGB in the orientation its EXIF data asks
+/// for.
 ///
 /// JPEG, PNG, WebP, GIF and BMP are decoded; of an animation the first frame. Transparency is composed on
 /// `options.background`. Pixels are those of libjpeg-turbo, libwebp and Pillow; samples are taken as stored, colour

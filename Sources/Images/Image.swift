@@ -42,10 +42,12 @@ package struct ImageLimits: Sendable, Equatable {
   package var pixels: Int
   /// Width and height each.
   package var side: Int
-  /// Scans of one JPEG file. Encoders write about ten; a hostile file can ask for one walk over all blocks per few bytes.
+  /// Scans of one JPEG file. Encoders write about ten; a hostile file can ask for one walk over all blocks per few
+  /// bytes.
   package var scans: Int
 
-  /// The defaults admit a phone's 200 megapixels and a screenshot as long as a page; a picture of that size takes 0.8 GB.
+  /// The defaults admit a phone's 200 megapixels and a screenshot as long as a page; a picture of that size takes 0.8
+  /// GB.
   package init(pixels: Int = 1 << 28, side: Int = 65_535, scans: Int = 100) {
     self.pixels = pixels
     self.side = side

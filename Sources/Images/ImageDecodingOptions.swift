@@ -11,7 +11,8 @@ package struct RGB: Sendable, Equatable {
   package static let white = RGB(255, 255, 255)
   package static let black = RGB(0, 0, 0)
 
-  /// A colour as a flag gives it: "white", "black", "grey" (or "gray"), "#rrggbb", "#rgb" or "red,green,blue" in 0...255.
+  /// A colour as a flag gives it: "white", "black", "grey" (or "gray"), "#rrggbb", "#rgb" or "red,green,blue" in
+  /// 0...255.
   package init?(parsing text: String) {
     switch text {
     case "white": self = .white
@@ -57,8 +58,8 @@ package struct ImageDecodingOptions: Sendable, Equatable {
   package var strict = false
   /// What transparent pixels are composed on, and what stands where a PNG, GIF, BMP or WebP file ends early.
   package var background = RGB.white
-  /// The size that the picture will be resampled to (upright). A JPEG file is then scaled by 1/2, 1/4 or 1/8 while it is
-  /// decoded, as long as both sides stay at least twice as long as wanted. Nil: nothing is scaled.
+  /// The size that the picture will be resampled to (upright). A JPEG file is then scaled by 1/2, 1/4 or 1/8 while it
+  /// is decoded, as long as both sides stay at least twice as long as wanted. Nil: nothing is scaled.
   package var wantedSize: ImageSize?
 
   package init(

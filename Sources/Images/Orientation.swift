@@ -35,6 +35,9 @@ final class OrientedCanvas {
   let height: Int
   private let swapped: Bool
   private var pixels: [UInt8]
+  private static let stripRows = 16
+  /// Rows that wait to be written as columns.
+  private var strip: [UInt8]
   /// Place of stored pixel (x, y): start + x * stepX + y * stepY, counted in pixels.
   private let start, stepX, stepY: Int
 
@@ -42,6 +45,7 @@ final class OrientedCanvas {
     self.width = width
     self.height = height
     swapped = orientation >= 5
+    strip = swapped ? [UInt8](repeating: 0, count: Self.stripRows * width * 3) : []
     let last = width * height - 1
     (start, stepX, stepY) =
       switch orientation {
@@ -70,19 +74,39 @@ final class OrientedCanvas {
     }
   }
 
-  /// Copies one stored row of RGB.
+  /// Copies one stored row of RGB; rows come in order.
   func write(row: UnsafePointer<UInt8>, y: Int) {
+    if swapped { return collect(row, y) }
     withPixels(x: 0, y: y) { out, step in
       if step == 3 {
         out.update(from: row, count: width * 3)
         return
       }
-      var target = out
       for x in 0..<width {
-        target[0] = row[3 &* x]
-        target[1] = row[3 &* x &+ 1]
-        target[2] = row[3 &* x &+ 2]
-        target += step
+        let target = out + x &* step
+        (target[0], target[1], target[2]) = (row[3 &* x], row[3 &* x &+ 1], row[3 &* x &+ 2])
+      }
+    }
+  }
+
+  /// Rows become columns: several at once, or every pixel would cost a cache line.
+  private func collect(_ row: UnsafePointer<UInt8>, _ y: Int) {
+    strip.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      (base + y % Self.stripRows * width * 3).update(from: row, count: width * 3)
+    }
+    guard y % Self.stripRows == Self.stripRows - 1 || y == height - 1 else { return }
+    let first = y - y % Self.stripRows
+    strip.withUnsafeBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      for x in 0..<width {
+        withPixels(x: x, y: first) { out, _ in
+          for line in 0...y - first {
+            let from = base + (line &* width &+ x) &* 3
+            let target = out + line &* stepY &* 3
+            (target[0], target[1], target[2]) = (from[0], from[1], from[2])
+          }
+        }
       }
     }
   }

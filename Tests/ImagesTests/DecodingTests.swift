@@ -8,7 +8,7 @@ struct DecodingTests {
   func complete() {
     #expect(Goldens.lines("jpeg").count == 93)
     #expect(Goldens.lines("png").count == 61)
-    #expect(Goldens.lines("file").count == 97)
+    #expect(Goldens.lines("file").count == 113)
     #expect(Goldens.lines("background").count == 6)
     #expect(Goldens.lines("draft").count == 207)
     #expect(Goldens.lines("damaged").count == 23)
@@ -33,7 +33,7 @@ struct DecodingTests {
     #expect(worst == 0)
   }
 
-  @Test("WebP, GIF, BMP: the exact samples", arguments: Goldens.lines("file"))
+  @Test("WebP, GIF, BMP, PNG with a transparent colour: the exact samples", arguments: Goldens.lines("file"))
   func file(_ line: [String]) throws {
     let result = try decodeImageWithWarnings(Goldens.bytes(line[1]), subject: line[1])
     #expect(result.warnings.isEmpty)

@@ -44,6 +44,24 @@ struct OptionsTests {
     #expect(png.image.size == ImageSize(width: 97, height: 71) && png.fullSize == png.image.size)
   }
 
+  @Test("a size is read from the beginning of a file, and as decoding reads it")
+  func sizes() throws {
+    typealias F = FileBuilder
+    let tiff: [UInt8] = [0x4D, 0x4D, 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0]
+    // A marker without a segment, and EXIF data behind the frame header.
+    let late = F.jpeg(
+      F.quant, F.frame(16, 8), [0xFF, 0x01], F.segment(0xE1, Array("Exif\0\0".utf8) + tiff), F.zeroTables,
+      F.scan([0x0F]))
+    #expect(try imageSize(of: late, subject: "late") == ImageSize(width: 8, height: 16))
+    #expect(outcome(late) == .image(8, 16))
+    let photo = try Goldens.bytes("baseline-420-odd.jpg")
+    #expect(try imageSize(of: Array(photo.prefix(200)), subject: "begun") == ImageSize(width: 53, height: 37))
+    #expect(throws: ImageError.self) { try imageSize(of: Array(photo.prefix(20)), subject: "hardly begun") }
+    #expect(throws: ImageError.tooLarge(subject: "big", width: 53, height: 37, limit: "52 pixels per side")) {
+      try imageSize(of: photo, limits: ImageLimits(side: 52), subject: "big")
+    }
+  }
+
   @Test("cropping and padding move pixels")
   func cropAndPad() {
     // The value of a pixel tells its place.

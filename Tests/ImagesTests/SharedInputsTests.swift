@@ -3,9 +3,9 @@ import OccamCore
 import OccamImages
 import Testing
 
-/// Small pictures made after public bug reports, kept beside the checkout and not in it. OCCAM_INPUTS names their folder;
-/// without it ../shared/inputs of the package is taken. A missing folder is a failure unless OCCAM_INPUTS says "none", which
-/// CI may not say.
+/// Small pictures made after public bug reports, kept beside the checkout and not in it. OCCAM_INPUTS names their
+/// folder; without it ../shared/inputs of the package is taken. A missing folder is a failure unless OCCAM_INPUTS says
+/// "none", which CI may not say.
 enum SharedInputs {
   static let folder: String? = {
     let isCI = getenv("CI") != nil

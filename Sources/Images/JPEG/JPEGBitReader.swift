@@ -1,7 +1,7 @@
 /// Bits of an entropy-coded segment, the first in the high end of `bits`. Stuffed zero bytes are taken out.
 ///
-/// At a marker or the end of the data zero bits are made up, and counted: `overrun` tells whether one was used. What means
-/// nothing is read as libjpeg reads it, and `sawBadCode` is set.
+/// At a marker or the end of the data zero bits are made up, and counted: `overrun` tells whether one was used. What
+/// means nothing is read as libjpeg reads it, and `sawBadCode` is set.
 struct JPEGBitReader {
   private let data: ByteSource
   /// A code that is in no table was met, or a run of zeros longer than its block.

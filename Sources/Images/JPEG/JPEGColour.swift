@@ -76,8 +76,8 @@ private func convertYCbCr(
   }
 }
 
-/// Inks to RGB. JPEG files with four components store inks inverted (255 is none), as Adobe began it and Pillow takes for
-/// granted; the formula and its rounding are Pillow's: black paper share minus ink times that share over 255.
+/// Inks to RGB. JPEG files with four components store inks inverted (255 is none), as Adobe began it and Pillow takes
+/// for granted; the formula and its rounding are Pillow's: black paper share minus ink times that share over 255.
 ///
 /// `out` holds the three stored (inverted) inks and receives the colours.
 private func applyBlack(_ black: UnsafePointer<UInt8>, _ out: UnsafeMutablePointer<UInt8>, _ width: Int) {

@@ -4,8 +4,8 @@ import OccamCore
 ///
 /// The arithmetic is that of libjpeg-turbo's defaults (accurate integer IDCT and its reduced forms, triangle chroma
 /// upsampling, 16-bit fixed-point colour conversion), so that its pixels come out. Damage that libjpeg shows through is
-/// shown the same way and reported: what is missing is grey. Only its smoothing of block edges, in progressive files that
-/// lack their last scans, is left out.
+/// shown the same way and reported: what is missing is grey. Only its smoothing of block edges, in progressive files
+/// that lack their last scans, is left out.
 ///
 /// Memory beside the picture (3 bytes a pixel as decoded): two rows of MCUs where one scan sends all components; the
 /// planes, up to 3 more bytes a pixel, where each has a scan of its own; the coefficients of a progressive file.
@@ -40,28 +40,23 @@ struct JPEGDecoder {
 
   mutating func decode() throws(ImageFault) -> Image {
     var position = 2
-    try readMarkers(&position, untilFrame: false)
+    try readMarkers(&position, untilScan: false)
     guard let canvas, let frame else { throw .corrupt("it ends without a picture") }
     if !isWritten { try finish(frame, canvas) }
     return canvas.image()
   }
 
-  /// Reads up to the frame header only.
+  /// Reads up to the first scan only; a frame header in the beginning of a file is enough.
   /// - Returns: the upright size.
   mutating func decodeSize() throws(ImageFault) -> ImageSize {
     var position = 2
-    try readMarkers(&position, untilFrame: true)
-    // EXIF data usually comes before the frame; a little more is read for files where it does not.
-    while let marker = try? nextMarker(&position), marker != 0xDA, marker != 0xD9,
-      let length = data.bigEndian16(position), length >= 2, length <= data.count - position
-    {
-      if marker == 0xE1 { try readEXIF(data.slice(position + 2..<position + length)) }
-      position += length
+    do throws(ImageFault) { try readMarkers(&position, untilScan: true) } catch {
+      guard frame != nil else { throw error }
     }
     return orientedSize(storedSize, orientation)
   }
 
-  private mutating func readMarkers(_ position: inout Int, untilFrame: Bool) throws(ImageFault) {
+  private mutating func readMarkers(_ position: inout Int, untilScan: Bool) throws(ImageFault) {
     while true {
       let marker: Int
       if scans == 0 {
@@ -82,8 +77,8 @@ struct JPEGDecoder {
       guard length <= data.count - position else { throw .truncated("it ends inside a header segment") }
       let segment = data.slice(position + 2..<position + length)
       position += length
+      if untilScan, marker == 0xDA, frame != nil { return }
       if try !readSegment(marker, segment, &position) { return }
-      if untilFrame, frame != nil { return }
     }
   }
 
@@ -202,7 +197,8 @@ struct JPEGDecoder {
     return nil
   }
 
-  /// Writes what waited for the last scan: whole planes, or a progressive file's coefficients, one row of MCUs at a time.
+  /// Writes what waited for the last scan: whole planes, or a progressive file's coefficients, one row of MCUs at a
+  /// time.
   private func finish(_ frame: JPEGFrame, _ canvas: OrientedCanvas) throws(ImageFault) {
     for component in frame.components where component.knownDownTo[0] < 0 {
       try log.reportConsequence(.corrupt("component \(component.identifier) is never sent"))

@@ -114,9 +114,9 @@ struct JPEGFrame {
     components.reduce(0) { $0 + $1.blocksWide * $1.blocksHigh } * (progressive ? 1 : 2)
   }
 
-  /// Makes room for samples and coefficients: two rows of MCUs where pixels can be given out while decoding, whole planes
-  /// where a sequential file sends its components one after the other. Progressive files keep every coefficient until the
-  /// last scan: 2 bytes each, at most 6 a pixel of the full size.
+  /// Makes room for samples and coefficients: two rows of MCUs where pixels can be given out while decoding, whole
+  /// planes where a sequential file sends its components one after the other. Progressive files keep every coefficient
+  /// until the last scan: 2 bytes each, at most 6 a pixel of the full size.
   mutating func allocate(wholePlanes: Bool) {
     isAllocated = true
     for index in components.indices {
@@ -133,8 +133,8 @@ struct JPEGFrame {
   }
 }
 
-/// Eighths of the full size to decode a picture at: the least of 1, 2, 4 and 8 that leaves both sides at least twice as long
-/// as wanted.
+/// Eighths of the full size to decode a picture at: the least of 1, 2, 4 and 8 that leaves both sides at least twice as
+/// long as wanted.
 func decodingScale(full: ImageSize, wanted: ImageSize?, swapped: Bool) -> Int {
   guard let wanted else { return 8 }
   let (width, height) = swapped ? (wanted.height, wanted.width) : (wanted.width, wanted.height)

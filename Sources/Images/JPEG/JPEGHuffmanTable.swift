@@ -1,6 +1,7 @@
 import OccamCore
 
-/// A Huffman table of a DHT segment, prepared for looking up `lookupBits` bits at a time (ITU-T T.81, annex C and F.2.2.3).
+/// A Huffman table of a DHT segment, prepared for looking up `lookupBits` bits at a time (ITU-T T.81, annex C and
+/// F.2.2.3).
 final class JPEGHuffmanTable {
   static let lookupBits = 10
 

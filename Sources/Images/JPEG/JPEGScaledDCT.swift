@@ -14,7 +14,8 @@ func inverseDCT(
   }
 }
 
-/// Half the resolution: libjpeg's reduced 4 x 4 transform, in which the eight-point DCT's highest even term takes no part.
+/// Half the resolution: libjpeg's reduced 4 x 4 transform, in which the eight-point DCT's highest even term takes no
+/// part.
 private func inverseDCT4(
   _ block: UnsafePointer<Int16>, _ quant: UnsafePointer<Int32>, into target: UnsafeMutablePointer<UInt8>, stride: Int
 ) {

@@ -218,9 +218,9 @@ extension JPEGDecoder {
     }
   }
 
-  /// Passes the restart marker `number`. Of wrong markers libjpeg's reading is taken: a marker that is due within the next
-  /// two intervals means that data was lost, one of the last two is passed over, any other is taken for the right one.
-  /// A marker left out between whole intervals, which libjpeg does not notice, costs nothing.
+  /// Passes the restart marker `number`. Of wrong markers libjpeg's reading is taken: a marker that is due within the
+  /// next two intervals means that data was lost, one of the last two is passed over, any other is taken for the right
+  /// one. A marker left out between whole intervals, which libjpeg does not notice, costs nothing.
   /// - Returns: whether data follows; otherwise the next interval is missing.
   private func restart(_ reader: inout JPEGBitReader, _ number: Int, wasEmpty: Bool) throws(ImageFault) -> Bool {
     var probe = reader

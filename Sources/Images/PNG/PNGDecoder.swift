@@ -4,9 +4,9 @@ import OccamCore
 /// default image.
 ///
 /// Rows are decompressed one at a time: beside the picture (3 bytes a pixel) stand two rows and a window of 160 KiB.
-/// What browsers show is shown, with a warning: wrong CRCs and check values (an ancillary chunk with a wrong CRC is left
-/// out, as libpng does), a missing end, missing rows (the background), more data than rows. Gamma and colour-space chunks
-/// are ignored, as Pillow and stb_image do.
+/// What browsers show is shown, with a warning: wrong CRCs and check values (an ancillary chunk with a wrong CRC is
+/// left out, as libpng does), a missing end, missing rows (the background), more data than rows. Gamma and colour-space
+/// chunks are ignored, as Pillow and stb_image do.
 struct PNGDecoder {
   static let signature: [UInt8] = [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
 
@@ -19,6 +19,7 @@ struct PNGDecoder {
   private var palette: [UInt8] = []
   private var transparency: [UInt8] = []
   private var compressed: [ByteSource] = []
+  private var readsSizeOnly = false
 
   init(_ data: ByteSource, options: ImageDecodingOptions, log: DamageLog) {
     self.data = data
@@ -32,8 +33,9 @@ struct PNGDecoder {
     return try assemble(header)
   }
 
-  /// The upright size, without decompressing anything.
+  /// The upright size. EXIF data may stand behind the pixels, which are passed over.
   mutating func decodeSize() throws(ImageFault) -> ImageSize {
+    readsSizeOnly = true
     try readChunks()
     return orientedSize(storedSize, orientation)
   }
@@ -100,7 +102,7 @@ struct PNGDecoder {
     var isAncillary: Bool { type >> 24 & 0x20 != 0 }
   }
 
-  /// - Returns: nil, reported, where the file ends before IEND although there is image data.
+  /// - Returns: nil, reported, where no further chunk can be read but image data has been.
   private func readChunk(at position: inout Int) throws(ImageFault) -> ChunkView? {
     guard let length = data.bigEndian32(position), let type = data.bigEndian32(position + 4) else {
       let fault = ImageFault.truncated("it ends before the IEND chunk")
@@ -108,12 +110,16 @@ struct PNGDecoder {
       try log.report(fault)
       return nil
     }
-    guard length <= 0x7FFF_FFFF else { throw .corrupt("a chunk has a bad length") }
     let letters = [24, 16, 8, 0].allSatisfy { shift in
       let letter = type >> shift & 0xDF
       return letter >= 0x41 && letter <= 0x5A
     }
-    guard letters else { throw .corrupt("a chunk has a name that is not four letters") }
+    guard letters, length <= 0x7FFF_FFFF else {
+      let fault = ImageFault.corrupt("a chunk has a name that is not four letters, or a bad length")
+      guard !compressed.isEmpty else { throw fault }
+      try log.report(fault)
+      return nil
+    }
     let start = position + 8
     var chunk = ChunkView(type: type, content: data.slice(start..<start + length))
     position = start + length + 4
@@ -121,9 +127,9 @@ struct PNGDecoder {
       let fault = ImageFault.truncated("it ends inside chunk \(chunk.name)")
       guard type == Chunk.imageData || !compressed.isEmpty else { throw fault }
       try log.report(fault)
-      if type == Chunk.end { chunk.isSound = true } else if type != Chunk.imageData { return nil }
-      return chunk
+      return type == Chunk.imageData ? chunk : nil
     }
+    if readsSizeOnly, type == Chunk.imageData { return chunk }
     let covered = data.slice(start - 4..<start + length)
     if CRC32.of(UnsafeBufferPointer(start: covered.base, count: covered.count)) != UInt32(stored) {
       try log.report(.corrupt("the CRC of chunk \(chunk.name) does not match"))
@@ -138,8 +144,8 @@ struct PNGDecoder {
     let expected = passes.reduce(0) { $0 + $1.height * (1 + header.rowBytes(width: $1.width)) }
     let available = compressed.reduce(0) { $0 + $1.count }
     guard available > 0 else { throw .truncated("it has no image data") }
-    // Deflate cannot shrink more than 1032 to 1. Some of a damaged file may be missing, but a few bytes must not ask for
-    // gigabytes.
+    // Deflate cannot shrink more than 1032 to 1. Some of a damaged file may be missing, but a few bytes must not ask
+    // for gigabytes.
     guard expected / 1032 / (log.strict ? 1 : 64) <= available else {
       throw .truncated("its data is far too short for its size")
     }
@@ -160,8 +166,9 @@ struct PNGDecoder {
             throw .corrupt("the compressed data ends before the picture does")
           }
           let row = current.pointer + 1
-          let above = y == 0 ? nil : previous.pointer + 1
-          guard unfilter(row, above, type: current.pointer[0], count: bytes, step: header.filterStep) else {
+          if y == 0 { previous.buffer.update(repeating: 0) }
+          guard unfilter(row, previous.pointer + 1, type: current.pointer[0], count: bytes, step: header.filterStep)
+          else {
             throw .corrupt("row \(y) has the unknown filter type \(current.pointer[0])")
           }
           canvas.withPixels(x: pass.x, y: pass.y + y * pass.stepY) { target, step in

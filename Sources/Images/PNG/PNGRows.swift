@@ -1,33 +1,28 @@
-/// Undoes a row filter in place (PNG section 9). `above` is the previous row of the same pass, nil for the first.
+/// Undoes a row filter in place (PNG section 9). `above` is the previous row of the same pass, zeros for the first.
 ///
 /// The caller guarantees `count` bytes at both pointers.
 /// - Returns: false for an unknown filter type.
 func unfilter(
-  _ row: UnsafeMutablePointer<UInt8>, _ above: UnsafeMutablePointer<UInt8>?, type: UInt8, count: Int, step: Int
+  _ row: UnsafeMutablePointer<UInt8>, _ above: UnsafePointer<UInt8>, type: UInt8, count: Int, step: Int
 ) -> Bool {
+  // Nothing is left of the first pixel.
+  let first = min(step, count)
   switch type {
   case 0: break
   case 1:
-    var index = step
-    while index < count {
-      row[index] &+= row[index - step]
-      index += 1
-    }
+    for index in first..<count { row[index] &+= row[index &- step] }
   case 2:
-    guard let above else { break }
     for index in 0..<count { row[index] &+= above[index] }
   case 3:
-    for index in 0..<count {
-      let left = index >= step ? Int(row[index - step]) : 0
-      let up = above.map { Int($0[index]) } ?? 0
-      row[index] &+= UInt8(truncatingIfNeeded: (left + up) >> 1)
+    for index in 0..<first { row[index] &+= above[index] >> 1 }
+    for index in first..<count {
+      row[index] &+= UInt8(truncatingIfNeeded: (Int32(row[index &- step]) &+ Int32(above[index])) &>> 1)
     }
   case 4:
-    for index in 0..<count {
-      let left = index >= step ? Int(row[index - step]) : 0
-      let up = above.map { Int($0[index]) } ?? 0
-      let corner = index >= step ? above.map { Int($0[index - step]) } ?? 0 : 0
-      row[index] &+= UInt8(truncatingIfNeeded: paeth(left, up, corner))
+    for index in 0..<first { row[index] &+= above[index] }
+    for index in first..<count {
+      let prediction = paeth(Int(row[index &- step]), Int(above[index]), Int(above[index &- step]))
+      row[index] &+= UInt8(truncatingIfNeeded: prediction)
     }
   default: return false
   }

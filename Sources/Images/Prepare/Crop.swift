@@ -19,8 +19,8 @@ extension Image {
     return Image(width: width, height: height, pixels: part)
   }
 
-  /// A canvas of one colour, `width` x `height`, with the picture's upper left pixel at (`x`, `y`). What lies outside the
-  /// canvas is cut off, so negative places are allowed.
+  /// A canvas of one colour, `width` x `height`, with the picture's upper left pixel at (`x`, `y`). What lies outside
+  /// the canvas is cut off, so negative places are allowed.
   /// - Precondition: the canvas has pixels.
   package func padded(width: Int, height: Int, x: Int, y: Int, colour: RGB) -> Image {
     var canvas = Image(width: width, height: height, filledWith: (colour.red, colour.green, colour.blue))

@@ -142,8 +142,8 @@ struct VP8Decoder {
         }
       }
     } else {
-      // All subblocks of the last column look at the row above the macroblock, where the others' neighbours are not known
-      // yet; beyond the last macroblock its last sample stands for what is not there.
+      // All subblocks of the last column look at the row above the macroblock, where the others' neighbours are not
+      // known yet; beyond the last macroblock its last sample stands for what is not there.
       var right = SIMD4<UInt8>(repeating: 127)
       if row > 0 {
         let above = luma - stride + 16

@@ -157,7 +157,8 @@ struct VP8LCodes {
   }
 }
 
-/// Near pixels in the plane, by distance code - 1: rows up << 4 | 8 - columns to the left (WebP lossless, section 4.2.2).
+/// Near pixels in the plane, by distance code - 1: rows up << 4 | 8 - columns to the left (WebP lossless, section
+/// 4.2.2).
 enum VP8LPlaneCodes {
   static let table = AlignedBuffer<UInt8>(
     copying: [

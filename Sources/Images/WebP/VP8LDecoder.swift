@@ -26,8 +26,8 @@ struct VP8LDecoder {
   }
 
   /// Decodes the image stream.
-  /// - Returns: pixels as alpha << 24 | red << 16 | green << 8 | blue, 4 bytes each, and how many rows of them were there
-  ///   before the data ended or turned out to be damaged, with that damage.
+  /// - Returns: pixels as alpha << 24 | red << 16 | green << 8 | blue, 4 bytes each, and how many rows of them were
+  ///   there before the data ended or turned out to be damaged, with that damage.
   mutating func decode(
     width: Int, height: Int
   ) throws(ImageFault) -> (pixels: AlignedBuffer<UInt32>, rows: Int, fault: ImageFault?) {

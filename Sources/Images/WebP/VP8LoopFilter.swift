@@ -2,8 +2,8 @@
 struct VP8LoopFilter {
   let simple: Bool
 
-  /// Filters the edges of the macroblock at (`x`, `y`), counted in macroblocks: left edge, inner upright edges, upper edge,
-  /// inner level edges.
+  /// Filters the edges of the macroblock at (`x`, `y`), counted in macroblocks: left edge, inner upright edges, upper
+  /// edge, inner level edges.
   func filter(_ frame: VP8Frame, x: Int, y: Int, _ strength: VP8FilterStrength, inner: Bool) {
     guard strength.limit > 0 else { return }
     let luma = frame.luma.origin + (16 * y * frame.luma.stride + 16 * x)

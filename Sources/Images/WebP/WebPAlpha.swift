@@ -21,8 +21,8 @@ func decodeWebPAlpha(_ chunk: ByteSource, width: Int, height: Int) throws(ImageF
   return alpha
 }
 
-/// Adds the predictions back: 1 from the left, 2 from above, 3 left + above - corner. The first row is predicted from the left
-/// and the first column from above.
+/// Adds the predictions back: 1 from the left, 2 from above, 3 left + above - corner. The first row is predicted from
+/// the left and the first column from above.
 private func unfilter(_ alpha: UnsafeMutablePointer<UInt8>, _ width: Int, _ height: Int, method: Int) {
   guard method > 0 else { return }
   for x in 1..<max(width, 1) { alpha[x] &+= alpha[x - 1] }

@@ -1,7 +1,7 @@
 import OccamCore
 
-/// Turns a VP8 frame into rows of RGB as libwebp does: chroma interpolated between its four nearest samples with weights of
-/// 9, 3, 3 and 1 sixteenths, BT.601 of limited range in 14-bit fixed point.
+/// Turns a VP8 frame into rows of RGB as libwebp does: chroma interpolated between its four nearest samples with
+/// weights of 9, 3, 3 and 1 sixteenths, BT.601 of limited range in 14-bit fixed point.
 struct WebPRowConverter {
   private let frame: VP8Frame
   private let width: Int
@@ -18,7 +18,8 @@ struct WebPRowConverter {
 
   /// Writes row `y`, 3 bytes a pixel.
   func convert(_ y: Int, _ out: UnsafeMutablePointer<UInt8>) {
-    // Rows 2k - 1 and 2k lie between chroma rows k - 1 and k; the first row and the last of an even number repeat theirs.
+    // Rows 2k - 1 and 2k lie between chroma rows k - 1 and k; the first row and the last of an even number repeat
+    // theirs.
     let near = y >> 1
     let last = (height + 1) / 2 - 1
     let far = min(max(y & 1 == 0 ? near - 1 : near + 1, 0), last)
@@ -39,7 +40,8 @@ struct WebPRowConverter {
   @inline(__always)
   private func byte(_ value: Int32) -> UInt8 { UInt8(truncatingIfNeeded: min(max(value &>> 6, 0), 255)) }
 
-  /// One row at full width from the nearer and the farther row of chroma. The mean is taken in two roundings, as libwebp's.
+  /// One row at full width from the nearer and the farther row of chroma. The mean is taken in two roundings, as
+  /// libwebp's.
   private func interpolate(
     _ near: UnsafePointer<UInt8>, _ far: UnsafePointer<UInt8>, _ out: UnsafeMutablePointer<UInt8>
   ) {

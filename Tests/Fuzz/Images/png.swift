@@ -3,8 +3,8 @@
 // fuzz-corpus: Tests/Goldens/images/*.png
 import OccamImages
 
-/// Any bytes are a picture or a typed error. Check values would stop nearly every mutation at the door, so the same bytes
-/// are also tried with their CRCs repaired, and as the raw rows of a file that is otherwise right.
+/// Any bytes are a picture or a typed error. Check values would stop nearly every mutation at the door, so the same
+/// bytes are also tried with their CRCs repaired, and as the raw rows of a file that is otherwise right.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzPNG(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
   let bytes = Array(UnsafeBufferPointer(start: data, count: size))

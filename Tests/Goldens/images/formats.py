@@ -1,9 +1,12 @@
-"""WebP, GIF and BMP files of every kind, for make.py. Lines: file NAME WIDTH HEIGHT HASH"""
+"""WebP, GIF and BMP files of every kind, and PNG files with a transparent colour, for make.py. Lines: file NAME WIDTH HEIGHT HASH"""
 import io
 import struct
 
 import numpy as np
 from PIL import Image
+
+import pngwriter
+import webpwriter
 
 
 def encoded(image, kind, **options):
@@ -28,6 +31,13 @@ def webp(picture, put, exif):
     for colours in [2, 4, 16, 100]:
         few = Image.fromarray(picture(61, 43)).quantize(colours).convert("RGB")
         put(f"lossless-{colours}-colours.webp", encoded(few, "WEBP", lossless=True))
+    for label, settings in [
+            ("simple", {"filter_type": 0, "filter_strength": 80}), ("simple-sharp", {"filter_type": 0, "filter_sharpness": 6}),
+            ("unfiltered", {"filter_strength": 0}), ("strong", {"filter_strength": 100, "filter_sharpness": 3}),
+            ("partitions", {"partitions": 3, "low_memory": 1}), ("one-segment", {"segments": 1}), ("sns", {"sns_strength": 100}),
+            ("auto", {"autofilter": 1, "method": 6}), ("coarse", {"filter_strength": 60, "quality": 0, "method": 0})]:
+        settings = dict(settings)
+        put(f"lossy-{label}.webp", webpwriter.write(large, settings.pop("quality", 60), **settings))
     soft = np.dstack([picture(61, 43), np.add.outer(np.arange(43) * 3, np.arange(61) * 2).astype(np.uint8)])
     for quality in [0, 40, 80]:
         put(f"alpha-quality{quality}.webp", encoded(Image.fromarray(soft), "WEBP", quality=50, alpha_quality=quality))
@@ -111,8 +121,7 @@ def bmp(picture, put):
     array = picture(21, 13)
     indices = np.asarray(Image.fromarray(array).quantize(16))
     palette = bytes(Image.fromarray(array).quantize(16).getpalette()[:48])
-    quads = b"".join(palette[i + 2::-1][:3] + b"\0" if i == 0 else bytes([palette[i + 2], palette[i + 1], palette[i], 0])
-                     for i in range(0, 48, 3))
+    quads = b"".join(bytes([palette[i + 2], palette[i + 1], palette[i], 0]) for i in range(0, 48, 3))
     put("4.bmp", build(21, 13, 4, 0, quads, rows4(indices[::-1])))
     put("4-top-down.bmp", build(21, -13, 4, 0, quads, rows4(indices)))
     put("4-core.bmp", core(21, 13, 4, b"".join(quads[i:i + 3] for i in range(0, 64, 4)), rows4(indices[::-1])))
@@ -132,6 +141,21 @@ def bmp(picture, put):
     masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
     bgra = (a << 24 | r << 16 | g << 8 | b).astype("<u4").tobytes()
     put("32-alpha.bmp", build(21, 13, 32, 3, masks + b"BGRs" + bytes(48), bgra, header=108))
+
+
+def keyed_png(put):
+    """The colour of the first pixel is transparent (tRNS); all bits of a sample count, as in libpng."""
+    rng = np.random.default_rng(11)
+    for colour, depth in [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16)]:
+        samples = rng.integers(0, 1 << depth, (9, 13, 3 if colour else 1))
+        samples[2:5, 3:8] = samples[0, 0]
+        # Equal in the high byte only.
+        if depth == 16:
+            samples[6, 4] = samples[0, 0] ^ 1
+        levels = samples >> 8 if depth == 16 else samples * 255 // ((1 << depth) - 1)
+        levels = np.where((samples == samples[0, 0]).all(-1, keepdims=True), 255, np.broadcast_to(levels, (9, 13, 3)))
+        data = pngwriter.write(samples, colour, depth, extra=[(b"tRNS", struct.pack(f">{samples.shape[2]}H", *samples[0, 0]))])
+        put(f"trns-{'rgb' if colour else 'grey'}-{depth}.png", data, Image.fromarray(levels.astype(np.uint8)))
 
 
 def padded(rows):

@@ -5,7 +5,7 @@ Run with Pillow and numpy: python3 make.py. Versions and seed are noted in manif
     png NAME WIDTH HEIGHT HASH   FNV-1a (64 bits) of the expected RGB bytes
     resize NAME FILTER WIDTH HEIGHT LEFT TOP RIGHT BOTTOM HASH    of picture.png
     canvas SOURCE SIZE HASH      llama.cpp's padding for LLaVA-1.5 (see below)
-    file NAME WIDTH HEIGHT HASH  WebP, GIF and BMP (formats.py)
+    file NAME WIDTH HEIGHT HASH  WebP, GIF, BMP and PNG with tRNS (formats.py)
     background NAME COLOUR HASH  composed on another colour than white
     draft NAME DIVISOR WIDTH HEIGHT HASH   a JPEG golden scaled while decoding (Image.draft)
     damaged, flipped NAME WIDTH HEIGHT HASH   see damage.py
@@ -235,6 +235,7 @@ def files():
     formats.webp(picture, put, exif)
     formats.gif(picture, put)
     formats.bmp(picture, put)
+    formats.keyed_png(put)
     for name in ["palette-trns.png", "type-rgba-8.png", "alpha-odd.webp", "lossless-alpha-odd.webp", "transparent.gif",
                  "32-alpha.bmp"]:
         with open(os.path.join(HERE, name), "rb") as file:
