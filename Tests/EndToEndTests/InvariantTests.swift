@@ -159,7 +159,7 @@ import Testing
       let found = try session.logits(
         raw: prompt, images: PrunedCase.images, continuation: InvariantTests.continuation,
         pruning: prunes ? item.pruning() : .off)
-      var settings = item.reference()
+      var settings = prunes ? item.reference() : ReferenceRun.Settings()
       settings.prunes = prunes
       let expected = try ReferenceRun(item.files())
         .run(prompt, photos: PrunedCase.photos, continuation: InvariantTests.continuation, settings)
