@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Every room of the house is one target; the name of a library target carries the prefix Occam.
+// Every module is one target; the name of a library target carries the prefix Occam.
 // What a target may import is written here and checked again, line by line, in Tests/RepositoryTests.
 
 /// Optimised in every configuration: debug SIMD is several hundred times slower. Extern: for the prefetch instruction,
@@ -13,18 +13,18 @@ func kernelSettings(_ clangFlags: [String]) -> [SwiftSetting] {
   ]
 }
 
-func room(_ name: String, _ path: String, _ imports: [String]) -> Target {
-  .target(name: name, dependencies: imports.map { .byName(name: $0) }, path: path)
+func module(_ name: String, _ path: String, _ imports: [String], exclude: [String] = []) -> Target {
+  .target(name: name, dependencies: imports.map { .byName(name: $0) }, path: path, exclude: exclude)
 }
 
 func tool(_ name: String, _ path: String, _ imports: [String]) -> Target {
   .executableTarget(name: name, dependencies: imports.map { .byName(name: $0) }, path: path)
 }
 
-func tests(_ room: String, _ imports: [String], resources: [Resource] = []) -> Target {
+func tests(_ module: String, _ imports: [String], resources: [Resource] = []) -> Target {
   .testTarget(
-    name: "\(room)Tests", dependencies: (imports + ["OccamTestSupport"]).map { .byName(name: $0) },
-    path: "Tests/\(room)Tests", resources: resources)
+    name: "\(module)Tests", dependencies: (imports + ["OccamTestSupport"]).map { .byName(name: $0) },
+    path: "Tests/\(module)Tests", resources: resources)
 }
 
 var kernelTargets: [Target] = [
@@ -72,20 +72,20 @@ let package = Package(
       ],
       // The library by its full name: Debian keeps the short one in a folder that linkers do not search.
       linkerSettings: [.linkedLibrary(":libomp.so.5", .when(traits: ["OpenMP"]))]),
-    room("OccamGGUF", "Sources/GGUF", ["OccamCore"]),
-    room("OccamTokenizer", "Sources/Tokenizer", ["OccamCore", "OccamGGUF"]),
-    room("OccamImages", "Sources/Images", ["OccamCore"]),
-    room("OccamQuantFormats", "Quant/Formats", ["OccamCore"]),
-    room("OccamQuantizer", "Quant/Quantizer", ["OccamCore", "OccamGGUF", "OccamQuantFormats"]),
+    module("OccamGGUF", "Sources/GGUF", ["OccamCore"]),
+    module("OccamTokenizer", "Sources/Tokenizer", ["OccamCore", "OccamGGUF"]),
+    module("OccamImages", "Sources/Images", ["OccamCore"]),
+    module("OccamQuantFormats", "Quant/Formats", ["OccamCore"]),
+    module("OccamQuantizer", "Quant/Quantizer", ["OccamCore", "OccamGGUF", "OccamQuantFormats"]),
     .target(
       name: "OccamKernelContract", dependencies: ["OccamQuantFormats"],
       path: "Quant/Kernels/Contract", swiftSettings: kernelSettings([])),
-    room(
+    module(
       "OccamMatmul", "Quant/Matmul",
       ["OccamCore", "OccamQuantFormats", "OccamKernelContract"] + kernelTargets.map(\.name)),
-    room("OccamTensors", "Sources/Tensors", ["OccamCore", "OccamQuantFormats", "OccamMatmul"]),
-    room("OccamPruning", "Sources/Pruning", ["OccamCore"]),
-    room(
+    module("OccamTensors", "Sources/Tensors", ["OccamCore", "OccamQuantFormats", "OccamMatmul"]),
+    module("OccamPruning", "Sources/Pruning", ["OccamCore"], exclude: ["DECISIONS.md"]),
+    module(
       "OccamModels", "Models/Architectures",
       [
         "OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamImages",
@@ -94,20 +94,20 @@ let package = Package(
     .target(
       name: "OccamFixtures", dependencies: ["OccamCore", "OccamGGUF", "OccamQuantFormats"],
       path: "Models/Fixtures", exclude: ["FORMAT.md"]),
-    room(
+    module(
       "Occam", "Sources/Occam",
       [
         "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamImages", "OccamQuantFormats",
         "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels",
       ]),
-    room("OccamCommandLine", "Sources/CommandLine", ["OccamCore"]),
+    module("OccamCommandLine", "Sources/CommandLine", ["OccamCore"]),
     tool("occam-run", "Sources/occam-run", ["Occam", "OccamCommandLine"]),
     tool("occam-calibrate", "Sources/occam-calibrate", ["Occam", "OccamCommandLine"]),
     tool("occam-bench", "bench/occam-bench", ["Occam", "OccamFixtures", "OccamCommandLine"]),
     tool(
       "kernel-bench", "bench/kernel-bench",
       ["OccamCore", "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamCommandLine"]),
-    room(
+    module(
       "OccamEvalKit", "bench/EvalKit", ["Occam", "OccamCore", "OccamModels", "OccamPruning", "OccamCommandLine"]),
     tool("occam-eval", "bench/occam-eval", ["Occam", "OccamEvalKit", "OccamCommandLine"]),
     tool("count-bench", "bench/count-bench", ["Occam"]),
