@@ -22,6 +22,8 @@ class Case:
     threads: int = 2
     # A round of the largest pair takes minutes.
     most_rounds: int = 99
+    # Of the picture, a square; 0: the photo of the tests.
+    side: int = 0
 
 
 PAIR = {"pp512": 3, "tg64": 1.45, "encode": 2.5, "ttft-pruned": 6, "load": 1 / 1.2}
@@ -33,6 +35,12 @@ GOALS = [
     Case("f16", "1.1B, F16", "bench-1b", "F16", {"pp512": 1.2, "load": 1 / 1.2}),
     Case("tile", "SigLIP-B/16 512 x 512", "bench-tile", "Q4_0", {"encode": 2.5}, has_image=True),
     Case("7b", "LLaVA-1.5-7B, Q4_0", "llava-1.5-7b", "Q4_0", {"ttft-pruned": 8}, has_image=True, most_rounds=1),
+    Case(
+        "smolvlm", "SmolVLM-500M, Q8_0, 17 tiles", "smolvlm-500m", "Q8_0", {"encode": 3, "ttft": 4}, has_image=True,
+        side=1024),
+    Case(
+        "gemma3", "Gemma-3-4B, Q4_0, 896 x 896", "gemma-3-4b", "Q4_0", {"pp512": 2.5, "encode": 2.5}, has_image=True,
+        side=896, most_rounds=1),
     Case("one", "1.1B, Q4_0, 1 thread", "bench-1b", "Q4_0", PAIR, has_image=True, threads=1),
 ]
 
