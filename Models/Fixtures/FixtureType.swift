@@ -9,6 +9,14 @@ package enum FixtureType: String, Sendable, CaseIterable {
   case q4_0 = "Q4_0"
   case q4_K_M = "Q4_K_M"
   case q6_K = "Q6_K"
+  case q4_1 = "Q4_1"
+  case q5_0 = "Q5_0"
+  case q5_1 = "Q5_1"
+  case q2_K = "Q2_K"
+  case q3_K_S = "Q3_K_S"
+  case iq4_nl = "IQ4_NL"
+  case iq4_xs = "IQ4_XS"
+  case mxfp4 = "MXFP4"
 
   /// The type of that name, in whatever case it is written.
   package init?(name: String) {
@@ -17,20 +25,40 @@ package enum FixtureType: String, Sendable, CaseIterable {
   }
 
   /// `general.file_type`: llama.cpp's number for the mix.
-  package var fileType: UInt32 {
+  package var fileType: UInt32 { description.fileType }
+
+  private var main: QuantFormat { description.main }
+
+  private var description: (main: QuantFormat, fileType: UInt32) {
     switch self {
-    case .f32: 0
-    case .f16: 1
-    case .q4_0: 2
-    case .q8_0: 7
-    case .q4_K_M: 15
-    case .q6_K: 18
-    case .bf16: 32
+    case .f32: (.f32, 0)
+    case .f16: (.f16, 1)
+    case .bf16: (.bf16, 32)
+    case .q8_0: (.q8_0, 7)
+    case .q4_0: (.q4_0, 2)
+    case .q4_K_M: (.q4_K, 15)
+    case .q6_K: (.q6_K, 18)
+    case .q4_1: (.q4_1, 3)
+    case .q5_0: (.q5_0, 8)
+    case .q5_1: (.q5_1, 9)
+    case .q2_K: (.q2_K, 10)
+    case .q3_K_S: (.q3_K, 11)
+    case .iq4_nl: (.iq4_nl, 25)
+    case .iq4_xs: (.iq4_xs, 30)
+    case .mxfp4: (.mxfp4, 38)
     }
   }
 
-  /// How one tensor is stored: llama.cpp's mixes, but a row that holds no K-quant block becomes Q8_0 (llama.cpp:
-  /// Q5_0, which this package does not write), one that holds no block of 32 becomes F16.
+  /// Whether the output matrix gets Q6_K.
+  private var hasBetterOutput: Bool {
+    switch self {
+    case .f32, .f16, .bf16, .q8_0, .q6_K: false
+    default: true
+    }
+  }
+
+  /// How one tensor is stored: llama.cpp's Q4_K_M; of the others one format, and Q6_K for the output. Rows that hold no
+  /// block of 256 become Q8_0, whatever llama.cpp would take, rows that hold no block of 32 F16.
   /// - Parameters:
   ///   - textLayers: layers of the text model; the first and last eighth and every third layer between get more bits.
   ///   - isTied: whether the token embedding is the output matrix too.
@@ -44,22 +72,10 @@ package enum FixtureType: String, Sendable, CaseIterable {
     case .textMatrix, .visionMatrix: wanted = main
     case .textValue(let layer), .textDown(let layer):
       wanted = self == .q4_K_M && Self.hasMoreBits(layer, textLayers) ? .q6_K : main
-    case .tokenEmbedding: wanted = isTied && (self == .q4_0 || self == .q4_K_M) ? .q6_K : main
-    case .output: wanted = self == .q4_0 || self == .q4_K_M ? .q6_K : main
+    case .tokenEmbedding: wanted = isTied && hasBetterOutput ? .q6_K : main
+    case .output: wanted = hasBetterOutput ? .q6_K : main
     }
     return [wanted, .q8_0].first { tensor.rowLength % $0.blockSize == 0 } ?? .f16
-  }
-
-  private var main: QuantFormat {
-    switch self {
-    case .f32: .f32
-    case .f16: .f16
-    case .bf16: .bf16
-    case .q8_0: .q8_0
-    case .q4_0: .q4_0
-    case .q4_K_M: .q4_K
-    case .q6_K: .q6_K
-    }
   }
 
   private static func hasMoreBits(_ layer: Int, _ layers: Int) -> Bool {

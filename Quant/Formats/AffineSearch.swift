@@ -1,14 +1,18 @@
-/// Finds scale, min and levels of eight sub-blocks of 32 numbers each, x ~ scale * level - min: the search behind
-/// Q4_K and Q5_K. Candidate grids of slightly different pitch are laid over each sub-block; for each the weighted
-/// least-squares scale and min are solved, and the candidate of least weighted squared error wins.
+/// Finds scale, min and levels of eight sub-blocks of numbers, x ~ scale * level - min: the search behind Q2_K, Q4_K and
+/// Q5_K. Candidate grids of slightly different pitch are laid over each sub-block; for each the weighted
+/// least-squares scale and min are solved, and the candidate of least weighted error wins.
 ///
 /// The float operations and their order are those of ggml's reference, so that the bytes are equal too.
 struct AffineSearch {
-  /// The largest level: 15 or 31.
+  /// Numbers of a sub-block, at most `Scratch.most`.
+  let count: Int
+  /// The largest level: 3, 15 or 31.
   let highest: Float
   /// Candidate c, 0...candidates, has highest + first + 0.1 * c steps over the range.
   let first: Float
   let candidates: Int
+  /// Errors count by magnitude, and numbers by their own; else squared, and the sub-block's root mean square is added.
+  let isAbsolute: Bool
 
   struct Fit {
     /// Per sub-block, before their own quantization.
@@ -16,10 +20,11 @@ struct AffineSearch {
     var mins: Lanes
   }
 
-  static let count = 32
-
-  /// Working memory: numbers, weights, best levels, candidate levels, `count` lanes each.
+  /// Working memory: numbers, weights, best levels, candidate levels, `most` lanes each.
   struct Scratch {
+    static let most = 32
+    static let lanes = 4 * most
+
     let x: UnsafeMutablePointer<Lanes>
     let weights: UnsafeMutablePointer<Lanes>
     let levels: UnsafeMutablePointer<Lanes>
@@ -27,9 +32,9 @@ struct AffineSearch {
 
     init(_ memory: UnsafeMutablePointer<Lanes>) {
       x = memory
-      weights = memory + count
-      levels = memory + 2 * count
-      trial = memory + 3 * count
+      weights = memory + Self.most
+      levels = memory + 2 * Self.most
+      trial = memory + 3 * Self.most
     }
   }
 
@@ -60,29 +65,30 @@ struct AffineSearch {
     requantize(scratch, Lanes(scales) * Half.float(d), Lanes(mins) * Half.float(dmin))
   }
 
-  /// Numbers lane by lane, and their weights: root mean square of the sub-block plus the number's own magnitude.
-  private func load(_ x: UnsafePointer<Float>, _ scratch: Scratch) {
+  /// Numbers lane by lane, and their weights: root mean square of the sub-block, if that counts, plus the number's own
+  /// magnitude.
+  func load(_ x: UnsafePointer<Float>, _ scratch: Scratch) {
     var squares = Lanes()
-    for i in 0..<Self.count {
+    for i in 0..<count {
       var lanes = Lanes()
-      for j in 0..<8 { lanes[j] = x[j * Self.count + i] }
+      for j in 0..<8 { lanes[j] = x[j * count + i] }
       scratch.x[i] = lanes
       squares += lanes * lanes
     }
-    let rootMeanSquare = (squares / Float(Self.count)).squareRoot()
-    for i in 0..<Self.count {
+    let rootMeanSquare = isAbsolute ? Lanes() : (squares / Float(count)).squareRoot()
+    for i in 0..<count {
       let x = scratch.x[i]
       scratch.weights[i] = rootMeanSquare + x.replacing(with: -x, where: x .< 0)
     }
   }
 
-  private func search(_ scratch: Scratch) -> Fit {
+  func search(_ scratch: Scratch) -> Fit {
     let (x, weights) = (scratch.x, scratch.weights)
     var lowest = x[0]
     var largest = x[0]
     var sumW = weights[0]
     var sumX = weights[0] * x[0]
-    for i in 1..<Self.count {
+    for i in 1..<count {
       lowest.replace(with: x[i], where: x[i] .< lowest)
       largest.replace(with: x[i], where: x[i] .> largest)
       sumW += weights[i]
@@ -99,7 +105,7 @@ struct AffineSearch {
       // Every candidate starts from the best offset so far, not from the smallest number.
       fill(scratch.trial, x, (first + 0.1 * Float(candidate) + highest) / (largest - offset), offset)
       var (sumL, sumLL, sumXL) = (Lanes(), Lanes(), Lanes())
-      for i in 0..<Self.count {
+      for i in 0..<count {
         let weighted = weights[i] * scratch.trial[i]
         sumL += weighted
         sumLL += weighted * scratch.trial[i]
@@ -118,11 +124,11 @@ struct AffineSearch {
       leastError.replace(with: thisError, where: better)
       scale.replace(with: thisScale, where: better)
       offset.replace(with: thisOffset, where: better)
-      for i in 0..<Self.count { scratch.levels[i].replace(with: scratch.trial[i], where: better) }
+      for i in 0..<count { scratch.levels[i].replace(with: scratch.trial[i], where: better) }
     }
     scale.replace(with: 0, where: constant)
     offset.replace(with: lowest, where: constant)
-    for i in 0..<Self.count { scratch.levels[i].replace(with: 0, where: constant) }
+    for i in 0..<count { scratch.levels[i].replace(with: 0, where: constant) }
     return Fit(scales: scale, mins: -offset)
   }
 
@@ -130,7 +136,7 @@ struct AffineSearch {
   private func fill(
     _ levels: UnsafeMutablePointer<Lanes>, _ x: UnsafeMutablePointer<Lanes>, _ inverse: Lanes, _ lowest: Lanes
   ) {
-    for i in 0..<Self.count { levels[i] = Rounding.level(inverse * (x[i] - lowest), 0, highest) }
+    for i in 0..<count { levels[i] = Rounding.level(inverse * (x[i] - lowest), 0, highest) }
   }
 
   @inline(__always)
@@ -138,18 +144,19 @@ struct AffineSearch {
     _ levels: UnsafeMutablePointer<Lanes>, _ scratch: Scratch, _ scale: Lanes, _ offset: Lanes
   ) -> Lanes {
     var sum = Lanes()
-    for i in 0..<Self.count {
+    for i in 0..<count {
       let difference = scale * levels[i] + offset - scratch.x[i]
-      sum += scratch.weights[i] * (difference * difference)
+      let size = isAbsolute ? difference.replacing(with: -difference, where: difference .< 0) : difference * difference
+      sum += scratch.weights[i] * size
     }
     return sum
   }
 
   /// Levels for the scales and mins as they will be read back; sub-blocks whose scale came out as 0 keep the
   /// search's levels, which are then multiplied by 0.
-  private func requantize(_ scratch: Scratch, _ scale: Lanes, _ min: Lanes) {
+  func requantize(_ scratch: Scratch, _ scale: Lanes, _ min: Lanes) {
     let usable = scale .!= 0
-    for i in 0..<Self.count {
+    for i in 0..<count {
       let level = Rounding.level((scratch.x[i] + min) / scale, 0, highest)
       scratch.levels[i].replace(with: level, where: usable)
     }

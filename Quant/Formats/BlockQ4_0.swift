@@ -4,9 +4,11 @@
 ///     0       2      d, half
 ///     2       16     q: byte i holds number i in its low nibble and number i + 16 in its high nibble
 @usableFromInline
-package enum BlockQ4_0 {
+package enum BlockQ4_0: BlockFormat {
+  package static var name: String { "Q4_0" }
   @inlinable @inline(__always) package static var elements: Int { 32 }
   @inlinable @inline(__always) package static var bytes: Int { 18 }
+  package static var factors: BlockFactors? { .half(d) }
   @inlinable @inline(__always) package static var d: Int { 0 }
   @inlinable @inline(__always) package static var quants: Int { 2 }
 
@@ -32,18 +34,7 @@ package enum BlockQ4_0 {
     block.storeBytes(of: Half.bits(d), as: UInt16.self)
     let quants = (block + Self.quants).assumingMemoryBound(to: UInt8.self)
     for i in 0..<16 {
-      quants[i] = level(x[i] * inverse) | level(x[i + 16] * inverse) << 4
+      quants[i] = Rounding.floor(x[i] * inverse + 8.5, 15) | Rounding.floor(x[i + 16] * inverse + 8.5, 15) << 4
     }
-  }
-
-  /// floor(v + 8.5), within 0...15.
-  @inline(__always)
-  private static func level(_ v: Float) -> UInt8 {
-    let shifted = v + 8.5
-    // Comparisons in this order send a NaN to 0.
-    let bounded = shifted > 0 ? (shifted < 15 ? shifted : 15) : 0
-    let nearest = bounded + Rounding.magic
-    let down: UInt32 = nearest - Rounding.magic > bounded ? 1 : 0
-    return UInt8(truncatingIfNeeded: nearest.bitPattern &- down)
   }
 }

@@ -7,9 +7,11 @@
 ///     16      128    q: byte 32 p + i holds number i of sub-block 2 p in its low nibble and number i of
 ///                    sub-block 2 p + 1 in its high nibble
 @usableFromInline
-package enum BlockQ4_K {
+package enum BlockQ4_K: BlockFormat {
+  package static var name: String { "Q4_K" }
   @inlinable @inline(__always) package static var elements: Int { 256 }
   @inlinable @inline(__always) package static var bytes: Int { 144 }
+  package static var factors: BlockFactors? { .half(d, minimum: dmin) }
   @inlinable @inline(__always) package static var d: Int { 0 }
   @inlinable @inline(__always) package static var dmin: Int { 2 }
   @inlinable @inline(__always) package static var scales: Int { 4 }
@@ -33,10 +35,11 @@ package enum BlockQ4_K {
   }
 
   package static func encode(_ x: UnsafePointer<Float>, into block: UnsafeMutableRawPointer) {
-    withUnsafeTemporaryAllocation(of: Lanes.self, capacity: 4 * AffineSearch.count) { memory in
+    withUnsafeTemporaryAllocation(of: Lanes.self, capacity: AffineSearch.Scratch.lanes) { memory in
       guard let base = memory.baseAddress else { return }
       let scratch = AffineSearch.Scratch(base)
-      AffineSearch(highest: 15, first: -1, candidates: 20).encode(x, scratch, head: block)
+      AffineSearch(count: 32, highest: 15, first: -1, candidates: 20, isAbsolute: false)
+        .encode(x, scratch, head: block)
       let quants = (block + Self.quants).assumingMemoryBound(to: UInt8.self)
       for i in 0..<32 {
         let levels = Rounding.bytes(scratch.levels[i])

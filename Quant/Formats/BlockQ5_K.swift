@@ -7,9 +7,11 @@
 ///     16      32     fifth bits: bit j of byte i belongs to number i of sub-block j
 ///     48      128    low four bits, as in Q4_K
 @usableFromInline
-package enum BlockQ5_K {
+package enum BlockQ5_K: BlockFormat {
+  package static var name: String { "Q5_K" }
   @inlinable @inline(__always) package static var elements: Int { 256 }
   @inlinable @inline(__always) package static var bytes: Int { 176 }
+  package static var factors: BlockFactors? { .half(d, minimum: dmin) }
   @inlinable @inline(__always) package static var d: Int { 0 }
   @inlinable @inline(__always) package static var dmin: Int { 2 }
   @inlinable @inline(__always) package static var scales: Int { 4 }
@@ -33,10 +35,11 @@ package enum BlockQ5_K {
   }
 
   package static func encode(_ x: UnsafePointer<Float>, into block: UnsafeMutableRawPointer) {
-    withUnsafeTemporaryAllocation(of: Lanes.self, capacity: 4 * AffineSearch.count) { memory in
+    withUnsafeTemporaryAllocation(of: Lanes.self, capacity: AffineSearch.Scratch.lanes) { memory in
       guard let base = memory.baseAddress else { return }
       let scratch = AffineSearch.Scratch(base)
-      AffineSearch(highest: 31, first: -0.5, candidates: 15).encode(x, scratch, head: block)
+      AffineSearch(count: 32, highest: 31, first: -0.5, candidates: 15, isAbsolute: false)
+        .encode(x, scratch, head: block)
       let high = (block + Self.highBits).assumingMemoryBound(to: UInt8.self)
       let quants = (block + Self.quants).assumingMemoryBound(to: UInt8.self)
       for i in 0..<32 {

@@ -8,9 +8,11 @@
 ///     192     16     scales, signed bytes
 ///     208     2      d, half
 @usableFromInline
-package enum BlockQ6_K {
+package enum BlockQ6_K: BlockFormat {
+  package static var name: String { "Q6_K" }
   @inlinable @inline(__always) package static var elements: Int { 256 }
   @inlinable @inline(__always) package static var bytes: Int { 210 }
+  package static var factors: BlockFactors? { .half(d) }
   @inlinable @inline(__always) package static var lowBits: Int { 0 }
   @inlinable @inline(__always) package static var highBits: Int { 128 }
   @inlinable @inline(__always) package static var scales: Int { 192 }

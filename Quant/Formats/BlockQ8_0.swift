@@ -4,9 +4,11 @@
 ///     0       2      d, half
 ///     2       32     q, signed bytes, -127...127
 @usableFromInline
-package enum BlockQ8_0 {
+package enum BlockQ8_0: BlockFormat {
+  package static var name: String { "Q8_0" }
   @inlinable @inline(__always) package static var elements: Int { 32 }
   @inlinable @inline(__always) package static var bytes: Int { 34 }
+  package static var factors: BlockFactors? { .half(d) }
   @inlinable @inline(__always) package static var d: Int { 0 }
   @inlinable @inline(__always) package static var quants: Int { 2 }
 

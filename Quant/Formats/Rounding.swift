@@ -21,6 +21,16 @@ enum Rounding {
     return Int8(truncatingIfNeeded: sum.bitPattern &+ up &- down)
   }
 
+  /// The largest whole number up to v, within 0...highest, which is below 256; 0 for a NaN.
+  @inline(__always)
+  static func floor(_ v: Float, _ highest: Float) -> UInt8 {
+    // Comparisons in this order send a NaN to 0.
+    let bounded = v > 0 ? (v < highest ? v : highest) : 0
+    let nearest = bounded + magic
+    let down: UInt32 = nearest - magic > bounded ? 1 : 0
+    return UInt8(truncatingIfNeeded: nearest.bitPattern &- down)
+  }
+
   /// v limited to `range` and rounded to the nearest integer, ties to even; the lower bound for a NaN.
   @inline(__always)
   static func level(_ v: Lanes, _ lowest: Float, _ highest: Float) -> Lanes {

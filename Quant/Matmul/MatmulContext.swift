@@ -148,28 +148,11 @@ package final class MatmulContext {
 
 /// The input in the forms that the formats of weights multiply with, as far as they were needed.
 private struct InputForms {
-  private var floats: AlignedBuffer<UInt8>?
-  private var blocks32: AlignedBuffer<UInt8>?
-  private var blocks256: AlignedBuffer<UInt8>?
-  private var limited32: AlignedBuffer<UInt8>?
+  private var buffers: [AlignedBuffer<UInt8>?] = ActivationKind.allCases.map { _ in nil }
 
   subscript(kind: ActivationKind) -> AlignedBuffer<UInt8>? {
-    get {
-      switch kind {
-      case .floats: floats
-      case .blocks32: blocks32
-      case .blocks256: blocks256
-      case .limited32: limited32
-      }
-    }
-    set {
-      switch kind {
-      case .floats: floats = newValue
-      case .blocks32: blocks32 = newValue
-      case .blocks256: blocks256 = newValue
-      case .limited32: limited32 = newValue
-      }
-    }
+    get { buffers[kind.rawValue] }
+    set { buffers[kind.rawValue] = newValue }
   }
 }
 

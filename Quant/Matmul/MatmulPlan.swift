@@ -84,7 +84,10 @@ struct MatmulPart {
       while first < tokens.upperBound {
         let count = min(tileTokens, tokens.upperBound - first)
         let group = activations + first / ActivationLayout.tokens * groupStride
-        tile(weights.panel(panel), group, groupStride, count, weights.columns, out)
+        tile(
+          TileArguments(
+            panel: weights.panel(panel), x: group, groupStride: groupStride, tokens: count, columns: weights.columns,
+            out: out))
         store(out, product, panel: panel, token: first, count: count)
         first += count
       }

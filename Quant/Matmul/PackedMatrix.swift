@@ -4,13 +4,15 @@ import OccamQuantFormats
 
 /// A weight matrix in the kernels' own order (`PanelLayout`): `rows` outputs by `columns` inputs.
 ///
-/// As large as the file's bytes within 3 percent; the source is not kept.
+/// As large as the file's bytes within 3 percent, Q3_K and MXFP4 within 6; the source is not kept.
 package final class PackedMatrix: Sendable {
   package let rows: Int
   package let columns: Int
   package let format: QuantFormat
   /// Q8_0 with limited sums.
   let isLimited: Bool
+  /// What it multiplies with.
+  let activations: ActivationKind
   let panelBytes: Int
   let storage: AlignedBuffer<UInt8>
 
@@ -46,6 +48,7 @@ package final class PackedMatrix: Sendable {
     self.format = format
     let isLimited = limitsSums && stored != format && format == .q8_0 && kernels.matmul.limited != nil
     self.isLimited = isLimited
+    activations = isLimited ? .limited32 : PanelFormat(format).activations
     self.panelBytes = panelBytes
     let storage = arena?.allocate(total) ?? AlignedBuffer<UInt8>(count: total, zeroed: false)
     self.storage = storage
@@ -80,8 +83,6 @@ package final class PackedMatrix: Sendable {
   }
 
   package var byteCount: Int { storage.byteCount }
-
-  var activations: ActivationKind { isLimited ? .limited32 : ActivationKind(format) }
 
   var panels: Int { (rows - 1) / PanelLayout.rows + 1 }
 

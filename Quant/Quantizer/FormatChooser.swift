@@ -7,8 +7,10 @@ struct FormatChooser {
   private let hasOutput: Bool
   /// 80 layers with grouped queries (the 70B shape): attn_v is small, and the gain of a bit more is large.
   private let hasSmallValues: Bool
-  /// Names of attn_v and ffn_down tensors that get more bits.
-  private let favoured: Set<String>
+  /// Four or more query heads share a key and value head.
+  private let isGrouped: Bool
+  /// Of attn_v and ffn_down tensors.
+  private let ranks: [String: TensorRank]
 
   init(_ file: GGUFFile, _ options: QuantizationOptions) {
     self.options = options
@@ -20,7 +22,9 @@ struct FormatChooser {
     let heads = number("attention.head_count")
     let groups = number("attention.head_count_kv") ?? heads
     hasSmallValues = architecture == "llama" && layers == 80 && heads != groups
-    favoured = FormatChooser.favoured(file.tensors, textLayers: layers)
+    // More heads than a model has: they are only counted here.
+    if let heads, let groups, groups > 0 { isGrouped = heads / groups >= 4 } else { isGrouped = false }
+    ranks = FormatChooser.ranks(file.tensors, textLayers: layers)
   }
 
   /// nil: the tensor keeps the type it has.
@@ -35,9 +39,10 @@ struct FormatChooser {
     case .output: return outputFormat(info)
     case .tokenEmbedding: return hasOutput ? base : options.outputFormat ?? outputFormat(info)
     case .attentionValue:
-      if options.type.isMix, favoured.contains(info.name) { return .q6_K }
-      return hasSmallValues && base == .q4_K ? .q5_K : base
-    case .feedForwardDown: return options.type.isMix && favoured.contains(info.name) ? .q6_K : base
+      let format = options.type.valueFormat(rank(info), isGrouped: isGrouped)
+      return hasSmallValues && (format == .q3_K || format == .q4_K) ? .q5_K : format
+    case .attentionOutput: return options.type.attentionOutputFormat
+    case .feedForwardDown: return options.type.downFormat(rank(info))
     case .other: return base
     }
   }
@@ -48,9 +53,10 @@ struct FormatChooser {
     return base == .q8_0 || !fits ? .q8_0 : .q6_K
   }
 
-  /// Of each tower's attn_v and ffn_down tensors those in the first and last eighth of the layers, and every third
-  /// between.
-  private static func favoured(_ tensors: [GGUFTensorInfo], textLayers: Int) -> Set<String> {
+  private func rank(_ info: GGUFTensorInfo) -> TensorRank { ranks[info.name] ?? TensorRank(index: 0, count: 1) }
+
+  /// Of each tower's attn_v and ffn_down tensors their place in the order of layers.
+  private static func ranks(_ tensors: [GGUFTensorInfo], textLayers: Int) -> [String: TensorRank] {
     var members: [Group: [(layer: Int, name: String)]] = [:]
     for info in tensors where TensorRole.mayQuantize(name: info.name, dimensions: info.dimensions) {
       let role = TensorRole(name: info.name)
@@ -59,25 +65,17 @@ struct FormatChooser {
       let group = Group(tower: position.map { String($0.tower) } ?? "", isDown: role == .feedForwardDown)
       members[group, default: []].append((position?.layer ?? -1, info.name))
     }
-    var favoured = Set<String>()
+    var ranks: [String: TensorRank] = [:]
     for (group, list) in members {
       let count = group.isDown && group.tower.isEmpty && textLayers > 0 ? textLayers : list.count
       let sorted = list.sorted { ($0.layer, $0.name) < ($1.layer, $1.name) }
-      for (index, member) in sorted.enumerated() where deservesMoreBits(index, of: count) {
-        favoured.insert(member.name)
-      }
+      for (index, member) in sorted.enumerated() { ranks[member.name] = TensorRank(index: index, count: count) }
     }
-    return favoured
+    return ranks
   }
 
   private struct Group: Hashable {
     let tower: String
     let isDown: Bool
-  }
-
-  private static func deservesMoreBits(_ layer: Int, of count: Int) -> Bool {
-    let eighth = count / 8
-    let (sevenfold, overflow) = count.multipliedReportingOverflow(by: 7)
-    return layer < eighth || (!overflow && layer >= sevenfold / 8) || (layer - eighth) % 3 == 2
   }
 }

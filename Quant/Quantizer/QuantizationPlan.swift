@@ -35,9 +35,8 @@ package struct PlannedTensor: Sendable, Equatable {
 
 /// Decides the format of every tensor, by llama.cpp's rules for its llama-quantize, before a byte is written.
 ///
-/// Two differences. Where llama.cpp falls back from Q4_K and Q5_K to Q5_0 and Q5_1, formats this package does not have,
-/// Q8_0 is taken. And the mixes treat the layers of a vision encoder as those of a text model; llama.cpp orders them by
-/// name (10 before 2) and gives all their ffn_down tensors Q6_K.
+/// One difference: the mixes treat the layers of a vision encoder as those of a text model; llama.cpp orders them by
+/// name (10 before 2) and, in Q4_K_M and Q5_K_M, gives all their ffn_down tensors Q6_K.
 package struct QuantizationPlan: Sendable {
   /// In the order of the input file.
   package let tensors: [PlannedTensor]
@@ -79,9 +78,17 @@ package struct QuantizationPlan: Sendable {
     return PlannedTensor(info: info, conversion: conversion, byteCount: bytes)
   }
 
-  /// The format itself, or the nearest with blocks that rows of `columns` can be cut into.
+  /// The format itself, or what llama.cpp takes where rows of `columns` cannot be cut into its blocks.
   private static func fitting(_ format: QuantFormat, _ columns: Int) -> QuantFormat {
     if columns % format.blockSize == 0 { return format }
-    return columns % QuantFormat.q8_0.blockSize == 0 ? .q8_0 : .f16
+    let smaller: QuantFormat =
+      switch format {
+      case .q2_K, .q3_K: .q4_0
+      case .q4_K: .q5_0
+      case .q5_K: .q5_1
+      case .iq4_xs: .iq4_nl
+      default: .q8_0
+      }
+    return columns % smaller.blockSize == 0 ? smaller : .f16
   }
 }

@@ -4,6 +4,7 @@ enum TensorRole: Equatable {
   case output
   /// attn_v, and the fused projections that contain it.
   case attentionValue
+  case attentionOutput
   case feedForwardDown
   case other
 
@@ -14,6 +15,8 @@ enum TensorRole: Equatable {
       self = .tokenEmbedding
     } else if ["attn_v.weight", "attn_qkv.weight", "attn_kv_b.weight"].contains(where: name.contains) {
       self = .attentionValue
+    } else if name.contains("attn_output.weight") {
+      self = .attentionOutput
     } else if name.contains("ffn_down") {
       self = .feedForwardDown
     } else {

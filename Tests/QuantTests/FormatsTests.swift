@@ -56,7 +56,8 @@ import Testing
       #expect(QuantFormat(name: format.name.lowercased()) == format)
       #expect(format.byteCount(elements: format.blockSize) == format.blockBytes)
     }
-    #expect(QuantFormat(name: "Q4_1") == nil)
+    #expect(QuantFormat(name: "IQ1_S") == nil)
+    #expect(Set(QuantFormat.allCases.map(\.name)).count == QuantFormat.allCases.count)
   }
 
   @Test func sixBitScalesSurvivePacking() {
@@ -79,8 +80,8 @@ import Testing
   /// Root mean square error of unit noise: bounds 3 to 5 % above what is reached, so that a worse search fails.
   @Test(arguments: [
     (QuantFormat.q8_0, Float(0.0056)), (.q6_K, 0.0187), (.q5_K, 0.0375), (.q4_K, 0.074), (.q4_0, 0.088),
-    (.f16, 0.00022),
-    (.bf16, 0.00175),
+    (.q4_1, 0.081), (.q5_0, 0.0445), (.q5_1, 0.04), (.q2_K, 0.308), (.q3_K, 0.158), (.iq4_nl, 0.0795),
+    (.iq4_xs, 0.08), (.mxfp4, 0.12), (.f16, 0.00022), (.bf16, 0.00175),
   ])
   func roundTripError(_ format: QuantFormat, _ bound: Float) throws {
     var generator = SeededGenerator(seed: 9)
@@ -138,32 +139,60 @@ import Testing
     #expect(row[...] == whole[3 * columns..<4 * columns])
   }
 
-  /// Every scale of every block is looked at.
-  @Test(arguments: QuantFormat.allCases) func spoiltScalesAreSeen(_ format: QuantFormat) throws {
-    let offsets: [Int] =
-      switch format {
-      case .f32, .f16, .bf16: [0]
-      case .q4_0: [BlockQ4_0.d]
-      case .q8_0: [BlockQ8_0.d]
-      case .q4_K: [BlockQ4_K.d, BlockQ4_K.dmin]
-      case .q5_K: [BlockQ5_K.d, BlockQ5_K.dmin]
-      case .q6_K: [BlockQ6_K.d]
+  /// Every factor of every block is looked at, and nothing else: what is no number makes the decoded block none.
+  @Test(arguments: QuantFormat.allCases.filter(\.isQuantized)) func spoiltFactorsAreSeen(_ format: QuantFormat) throws {
+    let (blocks, size) = (3, format.blockBytes)
+    let count = blocks * format.blockSize
+    let clean = [UInt8](repeating: 0x3b, count: blocks * size)
+    #expect(clean.withUnsafeBytes { format.isFinite($0.baseAddress!, count: count) })
+    var decoded = [Float](repeating: 0, count: count)
+    var seen = 0
+    for place in 0..<clean.count - 1 {
+      var bytes = clean
+      (bytes[place], bytes[place + 1]) = (0x01, 0x7e)
+      let isFinite = bytes.withUnsafeBytes { raw -> Bool in
+        format.decode(raw.baseAddress!, count: count, into: &decoded)
+        return format.isFinite(raw.baseAddress!, count: count)
       }
-    let blocks = 6
-    let spoilt: [UInt8] =
-      switch format {
-      case .f32: [0, 0, 0x80, 0x7f]
-      case .bf16: [0xc0, 0xff]
-      default: [0x01, 0x7c]
-      }
-    for block in 0..<blocks {
-      for offset in offsets {
-        var bytes = [UInt8](repeating: 0x3b, count: blocks * format.blockBytes)
-        let count = blocks * format.blockSize
-        #expect(bytes.withUnsafeBytes { format.isFinite($0.baseAddress!, count: count) })
-        let start = block * format.blockBytes + offset
-        bytes.replaceSubrange(start..<start + spoilt.count, with: spoilt)
-        #expect(!bytes.withUnsafeBytes { format.isFinite($0.baseAddress!, count: count) })
+      #expect(isFinite == decoded.allSatisfy(\.isFinite), "byte \(place)")
+      seen += isFinite ? 0 : 1
+    }
+    // A half is spoilt by its upper byte, which either of the two written ones may be.
+    guard let factors = format.factors, factors.coding == .half else { return #expect(seen == 0) }
+    #expect(seen == blocks * (factors.minimum == nil ? 1 : 2))
+  }
+
+  @Test func everyExponentHasItsPower() {
+    for e in UInt8.min...254 {
+      let power = Float(sign: .plus, exponent: Int(e) - 128, significand: 1)
+      #expect(BrainFloat.float(BlockMXFP4.scale(e)) == power, "\(e)")
+      var block = [UInt8](repeating: 0x21, count: BlockMXFP4.bytes)
+      block[0] = e
+      var decoded = [Float](repeating: 0, count: 32)
+      QuantFormat.mxfp4.decode(block, count: 32, into: &decoded)
+      #expect(decoded == [Float](repeating: power, count: 16) + [Float](repeating: 2 * power, count: 16), "\(e)")
+    }
+  }
+
+  /// An exponent of 255 is no number, though ggml decodes it as 2^127.
+  @Test func theLastExponentIsRefused() {
+    for block in 0..<4 {
+      var bytes = [UInt8](repeating: 0x7f, count: 4 * BlockMXFP4.bytes)
+      bytes[block * BlockMXFP4.bytes] = 255
+      #expect(!bytes.withUnsafeBytes { QuantFormat.mxfp4.isFinite($0.baseAddress!, count: 128) })
+      bytes[block * BlockMXFP4.bytes] = 254
+      #expect(bytes.withUnsafeBytes { QuantFormat.mxfp4.isFinite($0.baseAddress!, count: 128) })
+    }
+  }
+
+  @Test func plainNumbersThatAreNoneAreSeen() {
+    let cases: [(QuantFormat, [UInt8])] = [(.f32, [0, 0, 0x80, 0x7f]), (.f16, [0x01, 0x7c]), (.bf16, [0xc0, 0xff])]
+    for (format, spoilt) in cases {
+      for index in 0..<6 {
+        var bytes = [UInt8](repeating: 0x3b, count: 6 * format.blockBytes)
+        #expect(bytes.withUnsafeBytes { format.isFinite($0.baseAddress!, count: 6) })
+        bytes.replaceSubrange(index * spoilt.count..<(index + 1) * spoilt.count, with: spoilt)
+        #expect(!bytes.withUnsafeBytes { format.isFinite($0.baseAddress!, count: 6) })
       }
     }
   }

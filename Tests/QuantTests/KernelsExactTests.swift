@@ -10,7 +10,6 @@ struct KernelsExactTests {
   private static func matrix(
     _ format: QuantFormat, rows: Int, columns: Int, level: (_ index: Int, _ limit: Int) -> Int
   ) -> SourceMatrix {
-    let one: [UInt8] = [0x00, 0x3c]
     var bytes: [UInt8] = []
     var count = 0
     func next(_ limit: Int) -> UInt8 {
@@ -19,17 +18,24 @@ struct KernelsExactTests {
     }
     for _ in 0..<rows * columns / format.blockSize {
       switch format {
-      case .q4_0: bytes += one + (0..<16).map { _ in next(256) }
-      case .q8_0: bytes += one + (0..<32).map { _ in next(256) }
-      case .q4_K: bytes += one + one + (0..<12).map { _ in next(256) } + (0..<128).map { _ in next(256) }
-      case .q5_K: bytes += one + one + (0..<12).map { _ in next(256) } + (0..<160).map { _ in next(256) }
-      case .q6_K: bytes += (0..<192).map { _ in next(256) } + (0..<16).map { _ in next(256) } + one
       case .f16: bytes += [0x00, next(2) == 0 ? 0x40 : 0xbc]
       case .bf16: bytes += next(2) == 0 ? [0x40, 0x40] : [0x80, 0xbf]
       case .f32: bytes += [0, 0] + (next(2) == 0 ? [0x40, 0x40] : [0x80, 0xbf])
+      default: bytes += block(format) { next(256) }
       }
     }
     return SourceMatrix(format, rows: rows, columns: columns, bytes: bytes)
+  }
+
+  /// A block whose factors are 1, every other byte being `next`.
+  private static func block(_ format: QuantFormat, _ next: () -> UInt8) -> [UInt8] {
+    guard let factors = format.factors else { return [] }
+    let one: [UInt8] = factors.coding == .half ? [0x00, 0x3c] : [128]
+    var block: [UInt8] = []
+    while block.count < format.blockBytes {
+      if block.count == factors.scale || block.count == factors.minimum { block += one } else { block.append(next()) }
+    }
+    return block
   }
 
   /// Integers in -127...127, of which the first of each block is 127: their scale is 1.
@@ -103,5 +109,5 @@ struct KernelsExactTests {
     #expect(y.map(\.bitPattern) == same.map(\.bitPattern))
   }
 
-  private func hasMins(_ format: QuantFormat) -> Bool { format == .q4_K || format == .q5_K }
+  private func hasMins(_ format: QuantFormat) -> Bool { format.factors?.minimum != nil }
 }

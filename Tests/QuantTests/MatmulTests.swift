@@ -133,7 +133,9 @@ struct MatmulTests {
     for format in QuantFormat.allCases {
       let source = SourceMatrix(format, rows: 64, columns: 1024, seed: 1)
       let packed = try source.packed(kernels, WorkerTeam(threads: 1))
-      #expect(packed.byteCount <= source.bytes.count * 103 / 100)
+      // Q3_K unpacks its scales to bytes, MXFP4 its exponents to 16 bits.
+      let limit = format == .q3_K || format == .mxfp4 ? 106 : 103
+      #expect(packed.byteCount <= source.bytes.count * limit / 100, "\(format.name): \(packed.byteCount)")
     }
   }
 

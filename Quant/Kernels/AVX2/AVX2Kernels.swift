@@ -6,108 +6,44 @@ import OccamQuantFormats
 package enum AVX2Kernels {
   package static var matmul: MatmulKernels {
     MatmulKernels(
-      tileTokens: TileLimits.tokens, scratchBytes: TileLimits.scratchBytes,
-      limited: LimitedKernels(quantize: quantizeLimited32, tile: tileQ8_0Limited),
-      quantize32: quantize32, quantize256: quantize256, f32: tileF32, f16: tileF16, bf16: tileBF16, q4_0: tileQ4_0,
-      q8_0: tileQ8_0, q4_K: tileQ4_K, q5_K: tileQ5_K, q6_K: tileQ6_K)
+      tileTokens: TileLimits.tokens, scratchBytes: TileLimits.scratchBytes, limited: tile(TileQ8_0Limited.self),
+      pack: { kind in
+        switch kind {
+        case .floats: packFloatActivations
+        case .blocks32: { quantizeActivations32($0, $1, $2, $3, $4, hasLanes: true) }
+        case .blocks256: { quantizeActivations256($0, $1, $2, $3, $4) }
+        case .limited32:
+          {
+            let limit = SumLimit.activation
+            quantizeActivations32($0, $1, $2, $3, $4, top: Float(limit), offset: limit)
+          }
+        }
+      },
+      tile: { format in
+        switch format {
+        case .f32: floatTile(FormatF32.self)
+        case .f16: floatTile(FormatF16.self)
+        case .bf16: floatTile(FormatBF16.self)
+        case .q4_0: tile(TileQ4_0.self)
+        case .q4_1: tile(TileQ4_1.self)
+        case .q5_0: tile(TileQ5_0.self)
+        case .q5_1: tile(TileQ5_1.self)
+        case .q8_0: tile(TileQ8_0.self)
+        case .iq4_nl: tile(TileIQ4_NL.self)
+        case .mxfp4: tile(TileMXFP4.self)
+        case .q2_K: tile(TileQ2_K.self)
+        case .q3_K: tile(TileQ3_K.self)
+        case .q4_K: tile(TileQ4_K.self)
+        case .q5_K: tile(TileQ5_K.self)
+        case .q6_K: tile(TileQ6_K.self)
+        case .iq4_xs: tile(TileIQ4_XS.self)
+        }
+      })
   }
 }
 
-private func quantize32(
-  _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer
-) {
-  quantizeActivations32(x, stride, tokens, columns, group)
-}
+@inline(__always)
+private func tile<K: TileKernel>(_ kernel: K.Type) -> MatmulKernels.Tile { { runTile(K.self, $0) } }
 
-private func quantizeLimited32(
-  _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer
-) {
-  quantizeActivations32(x, stride, tokens, columns, group, top: Float(SumLimit.activation), offset: SumLimit.activation)
-}
-
-private func quantize256(
-  _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer
-) {
-  quantizeActivations256(x, stride, tokens, columns, group)
-}
-
-private func tileF32(
-  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let a = TileArguments(
-    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runFloatTile(FormatF32.self, a)
-}
-
-private func tileF16(
-  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let a = TileArguments(
-    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runFloatTile(FormatF16.self, a)
-}
-
-private func tileBF16(
-  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let a = TileArguments(
-    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runFloatTile(FormatBF16.self, a)
-}
-
-private func tileQ4_0(
-  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let a = TileArguments(
-    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runTile(TileQ4_0.self, a)
-}
-
-private func tileQ8_0(
-  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let a = TileArguments(
-    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runTile(TileQ8_0.self, a)
-}
-
-private func tileQ8_0Limited(
-  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let a = TileArguments(
-    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runTile(TileQ8_0Limited.self, a)
-}
-
-private func tileQ4_K(
-  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let a = TileArguments(
-    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runTile(TileQ4_K.self, a)
-}
-
-private func tileQ5_K(
-  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let a = TileArguments(
-    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runTile(TileQ5_K.self, a)
-}
-
-private func tileQ6_K(
-  _ panel: UnsafeRawPointer, _ x: UnsafeRawPointer, _ groupStride: Int, _ tokens: Int, _ columns: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let a = TileArguments(
-    panel: panel, x: x, groupStride: groupStride, tokens: tokens, columns: columns, out: out)
-  runTile(TileQ6_K.self, a)
-}
+@inline(__always)
+private func floatTile<F: FloatFormat>(_ format: F.Type) -> MatmulKernels.Tile { { runFloatTile(F.self, $0) } }

@@ -19,15 +19,7 @@ enum TileQ5_K: AffineKernel {
 
   @inline(__always)
   static func quads(_ lines: UnsafeRawPointer, _ j: Int, _ fifths: Quad) -> (even: Quad, odd: Quad) {
-    let (even, odd) = nibbles(lines + j &* PanelLayout.line)
-    let bit = _mm256_set1_epi8(16)
-    // Bits 2 j and 2 j + 1 of each byte to bit 4.
-    switch j {
-    case 0: return (even | fifths << 4 & bit, odd | fifths << 3 & bit)
-    case 1: return (even | fifths << 2 & bit, odd | fifths << 1 & bit)
-    case 2: return (even | fifths & bit, odd | fifths >> 1 & bit)
-    default: return (even | fifths >> 2 & bit, odd | fifths >> 3 & bit)
-    }
+    fiveBits(lines, j, fifths)
   }
 }
 
@@ -72,6 +64,8 @@ extension AffineKernel {
       let block = panel + b &* blockBytes
       let x = x + b &* (Activation256.bytes &* ActivationLayout.tokens)
       let place = block + (SuperPanel.quants &+ s &* lines &* PanelLayout.line)
+      // The line of fifth bits is read out of turn, which the processor's own prefetching does not follow.
+      if lines > 4 { prefetchWeights(place, lines: lines) }
       let fifths = lines > 4 ? Quad(line: place + 4 &* PanelLayout.line) : Quad.zero
       let quants = x + (Activation256.quants &+ 32 &* s)
       let scales = twice(block + (SuperPanel.scales &+ 16 &* s))
@@ -171,23 +165,4 @@ extension AffineKernel {
       scale: x + Activation256.scale, record: Activation256.bytes)
     sums.store(out)
   }
-}
-
-/// 16 bytes -> each row's number twice, in 16-bit lanes.
-@inline(__always)
-private func twice(_ bytes: UnsafeRawPointer) -> Quad {
-  @inline(__always)
-  func eight(_ offset: Int) -> __m256i {
-    let single = _mm256_cvtepu8_epi32(_mm_set_epi64x(0, bytes.load(fromByteOffset: offset, as: Int64.self)))
-    return _mm256_or_si256(single, _mm256_slli_epi32(single, 16))
-  }
-  return Quad(eight(0), eight(8))
-}
-
-/// 16 rows of two bytes -> 16-bit lanes.
-@inline(__always)
-private func pairs(unsigned bytes: UnsafeRawPointer) -> Quad {
-  Quad(
-    _mm256_cvtepu8_epi16(bytes.load(as: __m128i.self)),
-    _mm256_cvtepu8_epi16(bytes.load(fromByteOffset: 16, as: __m128i.self)))
 }

@@ -2,7 +2,7 @@ import OccamKernelContract
 import _Builtin_intrinsics.intel
 
 /// A stored weight format: eight rows of a column as floats.
-protocol FloatFormat {
+protocol FloatFormat: SendableMetatype {
   static var bytes: Int { get }
   static func eight(_ pointer: UnsafeRawPointer) -> __m256
 }
@@ -29,7 +29,7 @@ enum FormatBF16: FloatFormat {
 
   @inline(__always)
   static func eight(_ pointer: UnsafeRawPointer) -> __m256 {
-    _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(pointer.load(as: __m128i.self)), 16))
+    floats(brains: pointer)
   }
 }
 

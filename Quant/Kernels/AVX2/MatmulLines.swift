@@ -60,12 +60,38 @@ struct Quad {
   }
 }
 
+extension Quad {
+  /// Each byte, 0...15, replaced by the value of that number.
+  @inline(__always)
+  func choosing(from table: __m256i) -> Quad {
+    Quad(_mm256_shuffle_epi8(table, low), _mm256_shuffle_epi8(table, high))
+  }
+}
+
+/// Sixteen values, once in each half.
+@inline(__always)
+func table(_ values: SIMD16<Int8>) -> __m256i { _mm256_broadcastsi128_si256(unsafeBitCast(values, to: __m128i.self)) }
+
 /// The two quads of a line of nibbles.
 @inline(__always)
 func nibbles(_ line: UnsafeRawPointer) -> (even: Quad, odd: Quad) {
   let both = Quad(line: line)
   let mask = _mm256_set1_epi8(15)
   return (both & mask, (both >> 4) & mask)
+}
+
+/// The two quads of line `j` of four lines of nibbles with their fifth bits.
+@inline(__always)
+func fiveBits(_ lines: UnsafeRawPointer, _ j: Int, _ fifths: Quad) -> (even: Quad, odd: Quad) {
+  let (even, odd) = nibbles(lines + j &* PanelLayout.line)
+  let bit = _mm256_set1_epi8(16)
+  // Bits 2 j and 2 j + 1 of each byte to bit 4.
+  switch j {
+  case 0: return (even | fifths << 4 & bit, odd | fifths << 3 & bit)
+  case 1: return (even | fifths << 2 & bit, odd | fifths << 1 & bit)
+  case 2: return (even | fifths & bit, odd | fifths >> 1 & bit)
+  default: return (even | fifths >> 2 & bit, odd | fifths >> 3 & bit)
+  }
 }
 
 /// One register of sums for each token and half of the rows.
@@ -159,6 +185,12 @@ func broadcastFloat(_ pointer: UnsafeRawPointer, _ offset: Int) -> __m256 {
 @inline(__always)
 func floats(halves pointer: UnsafeRawPointer) -> __m256 { _mm256_cvtph_ps(pointer.load(as: __m128i.self)) }
 
+/// 8 bfloat16 -> floats.
+@inline(__always)
+func floats(brains pointer: UnsafeRawPointer) -> __m256 {
+  _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(pointer.load(as: __m128i.self)), 16))
+}
+
 /// 16 halves -> floats in memory.
 @inline(__always)
 func storeScales(_ halves: UnsafeRawPointer, _ target: UnsafeMutableRawPointer) {
@@ -196,6 +228,16 @@ struct FloatLanes<let n: Int> {
       let scale = broadcastFloat(x, t &* record)
       low[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums.low[t]), _mm256_mul_ps(low8, scale), low[t])
       high[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums.high[t]), _mm256_mul_ps(high8, scale), high[t])
+    }
+  }
+
+  /// Adds factors times each token's float at `x`, `record` bytes apart.
+  @inline(__always)
+  mutating func add(_ low8: __m256, _ high8: __m256, times x: UnsafeRawPointer, record: Int) {
+    for t in 0..<n {
+      let value = broadcastFloat(x, t &* record)
+      low[t] = _mm256_fmadd_ps(low8, value, low[t])
+      high[t] = _mm256_fmadd_ps(high8, value, high[t])
     }
   }
 

@@ -5,7 +5,7 @@ import _Builtin_intrinsics.intel
 enum TileQ6_K: TileKernel {
   @inline(__always) static var columns: Int { 256 }
   @inline(__always) static var recordBytes: Int { Activation256.bytes }
-  @inline(__always) static var blockBytes: Int { SuperPanel6.bytes }
+  @inline(__always) static var blockBytes: Int { SignedPanel.bytes(pairs: 8, lines: 6) }
   @inline(__always) static var pieceBlocks: Int { 1 }
   /// [16] float d; [8 pairs of sub-blocks]: the pair's zero points, its first and its second scales, each twice,
   /// 16 rows of 16-bit numbers; 8 quads.
@@ -19,11 +19,11 @@ enum TileQ6_K: TileKernel {
     // One loop over all pairs of sub-blocks: nested loops of constant length would be unrolled to 30 KB of code.
     for index in 0..<blocks &* 8 {
       let (b, pair) = (index >> 3, index & 7)
-      let block = panel + b &* SuperPanel6.bytes
+      let block = panel + b &* SignedPanel.bytes(pairs: 8, lines: 6)
       let x = x + b &* (Activation256.bytes &* ActivationLayout.tokens)
-      let lines = block + (SuperPanel6.quants &+ pair &* (6 &* PanelLayout.line))
+      let lines = block + (SignedPanel.quants(pairs: 8) &+ pair &* (6 &* PanelLayout.line))
       prefetchWeights(lines, lines: 6)
-      let scales = pairs(signed: block + (SuperPanel6.scales &+ 32 &* pair))
+      let scales = pairs(signed: block + (SignedPanel.scales &+ 32 &* pair))
       totals.add(
         pairs: zeroPoints(scales), times: x + (Activation256.sums16 &+ 4 &* pair), record: Activation256.bytes)
       let quants = x + (Activation256.quants &+ 32 &* pair)
@@ -35,7 +35,7 @@ enum TileQ6_K: TileKernel {
         }
       }
       guard pair == 7 else { continue }
-      let d = block + SuperPanel6.d
+      let d = block + SignedPanel.d
       sums.add(
         totals, d.load(as: __m256.self), d.load(fromByteOffset: 32, as: __m256.self),
         scale: x + Activation256.scale, record: Activation256.bytes)
@@ -46,11 +46,11 @@ enum TileQ6_K: TileKernel {
 
   @inline(__always)
   static func unpack(_ block: UnsafeRawPointer, _ target: UnsafeMutableRawPointer) {
-    Quad(line: block + SuperPanel6.d).store(target)
+    Quad(line: block + SignedPanel.d).store(target)
     for pair in 0..<8 {
-      let lines = block + (SuperPanel6.quants &+ pair &* (6 &* PanelLayout.line))
+      let lines = block + (SignedPanel.quants(pairs: 8) &+ pair &* (6 &* PanelLayout.line))
       let place = target + (PanelLayout.line &+ pair &* pairBytes)
-      let scales = pairs(signed: block + (SuperPanel6.scales &+ 32 &* pair))
+      let scales = pairs(signed: block + (SignedPanel.scales &+ 32 &* pair))
       zeroPoints(scales).store(place)
       scales.evenTwice.store(place + PanelLayout.line)
       scales.oddTwice.store(place + 2 &* PanelLayout.line)
@@ -115,38 +115,5 @@ enum TileQ6_K: TileKernel {
     let (even, odd) = nibbles(lines + (2 &* half &+ j) &* PanelLayout.line)
     if j == 0 { return (even | tops << 4 & mask, odd | tops << 2 & mask) }
     return (even | tops & mask, odd | tops >> 2 & mask)
-  }
-}
-
-@inline(__always)
-private func pairs(signed bytes: UnsafeRawPointer) -> Quad {
-  Quad(
-    _mm256_cvtepi8_epi16(bytes.load(as: __m128i.self)),
-    _mm256_cvtepi8_epi16(bytes.load(fromByteOffset: 16, as: __m128i.self)))
-}
-
-extension Quad {
-  /// 16-bit lanes.
-  @inline(__always)
-  fileprivate var negated: Quad {
-    let zero = _mm256_setzero_si256()
-    return Quad(_mm256_sub_epi16(zero, low), _mm256_sub_epi16(zero, high))
-  }
-
-  /// Of each row's two 16-bit numbers the first, twice.
-  @inline(__always)
-  fileprivate var evenTwice: Quad {
-    let mask = _mm256_set1_epi32(0xffff)
-    return Quad(
-      _mm256_or_si256(_mm256_and_si256(low, mask), _mm256_slli_epi32(low, 16)),
-      _mm256_or_si256(_mm256_and_si256(high, mask), _mm256_slli_epi32(high, 16)))
-  }
-
-  /// Of each row's two 16-bit numbers the second, twice.
-  @inline(__always)
-  fileprivate var oddTwice: Quad {
-    let (first, second) = (_mm256_srli_epi32(low, 16), _mm256_srli_epi32(high, 16))
-    return Quad(
-      _mm256_or_si256(first, _mm256_slli_epi32(first, 16)), _mm256_or_si256(second, _mm256_slli_epi32(second, 16)))
   }
 }

@@ -25,7 +25,7 @@ enum TileQ8_0Limited: TileKernel {
     storeScales(block + BlockPanel.scales, target + UnpackedLimited.scales)
     target.storeBytes(of: 4, toByteOffset: UnpackedLimited.quads, as: Int.self)
     for half in 0..<2 {
-      let lines = block + (BlockPanel.quants &+ 4 &* half &* PanelLayout.line)
+      let lines = block + (BlockPanel.quants(heads: 1) &+ 4 &* half &* PanelLayout.line)
       let place = target + (UnpackedLimited.halves &+ half &* UnpackedLimited.halfBytes)
       var sums = Quad.zero
       for j in 0..<4 {

@@ -1,19 +1,9 @@
 import OccamKernelContract
 import _Builtin_intrinsics.intel
 
-/// The arguments of `MatmulKernels.Tile`.
-struct TileArguments {
-  let panel: UnsafeRawPointer
-  let x: UnsafeRawPointer
-  let groupStride: Int
-  let tokens: Int
-  let columns: Int
-  let out: UnsafeMutablePointer<Float>
-}
-
 /// A format's products. A single token multiplies with the panel as it is; several pass, group after group, a piece of
 /// the panel that is unpacked once for all of them and stays in the nearest cache.
-protocol TileKernel {
+protocol TileKernel: SendableMetatype {
   /// Columns of a block of activations.
   static var columns: Int { get }
   /// Bytes of a block's activations of one token.

@@ -11,18 +11,7 @@ enum TileQ4_K: TileKernel {
 enum TileQ5_K: TileKernel {
   @inline(__always)
   static func run<let n: Int>(_ a: TileArguments, _ tokens: Tokens<n>.Type, groups: Int) {
-    affineBlocks(a, tokens, groups, lines: 5) { lines in
-      var quads = nibbles(lines)
-      let fifths = line(lines, 4)
-      let bit = _mm512_set1_epi8(16)
-      for j in 0..<8 {
-        // Bit j of each byte to bit 4; what 16-bit shifts carry across bytes is masked away.
-        let count = UInt32(truncatingIfNeeded: j < 4 ? 4 &- j : j &- 4)
-        let shifted = j < 4 ? _mm512_slli_epi16(fifths, count) : _mm512_srli_epi16(fifths, count)
-        quads[j] = _mm512_or_si512(quads[j], _mm512_and_si512(shifted, bit))
-      }
-      return quads
-    }
+    affineBlocks(a, tokens, groups, lines: 5) { fiveBits($0) }
   }
 }
 
@@ -66,54 +55,63 @@ private func affineBlocks<let n: Int>(
   }
 }
 
-enum TileQ6_K: TileKernel {
+/// For several tokens weights are multiplied by their scales while they are unpacked: 3 * 15 = 45.
+enum TileQ2_K: TileKernel {
   @inline(__always)
   static func run<let n: Int>(_ a: TileArguments, _ tokens: Tokens<n>.Type, groups: Int) {
     Tile<n, __m512>(repeating: _mm512_setzero_ps()).forEach(groups) { store($0, a.out, $1) }
+    let low = _mm512_set1_epi8(15)
     for b in 0..<a.columns / 256 {
-      let block = a.panel + b &* SuperPanel6.bytes
+      let block = a.panel + b &* SuperPanel2.bytes
       let x = a.x + b &* (Activation256.bytes &* ActivationLayout.tokens)
       var totals = Tile<n, __m512i>(repeating: _mm512_setzero_si512())
       for pair in 0..<8 {
-        let place = block + (SuperPanel6.quants &+ pair &* (6 &* PanelLayout.line))
-        if n > 1 { prefetchWeights(place, lines: 6) }
-        let quads = sixBits(place)
-        let both = _mm512_cvtepi8_epi16((block + (SuperPanel6.scales &+ 32 &* pair)).load(as: __m256i.self))
-        let scales0 = _mm512_srai_epi32(_mm512_slli_epi32(both, 16), 16)
-        let scales1 = _mm512_srai_epi32(both, 16)
-        // -32 * scale: the zero point, times the activation sums below.
-        let zeroPoints = _mm512_sub_epi16(_mm512_setzero_si512(), _mm512_slli_epi16(both, 5))
+        let place = block + (SuperPanel2.quants &+ pair &* (2 &* PanelLayout.line))
+        if n > 1 { prefetchWeights(place, lines: 2) }
+        let scales = twice(_mm512_and_si512(factors(block, pair), low))
+        var quads = twoBits(place)
+        if n > 1 {
+          for j in 0..<8 { quads[j] = _mm512_mullo_epi16(quads[j], j < 4 ? scales.0 : scales.1) }
+        }
         totals.update(groups, x, a.groupStride, record: Activation256.bytes) { total, x, _ in
           let quants = x + (Activation256.quants &+ 32 &* pair)
-          let sum = _mm512_dpwssd_epi32(total, zeroPoints, broadcast(x, Activation256.sums16 &+ 4 &* pair))
+          guard n == 1 else { return dot(quads, quants, from: total) }
           let product0 = dot(quads, quants, from: _mm512_setzero_si512(), first: 0, count: 4)
           let product1 = dot(quads, quants, from: _mm512_setzero_si512(), first: 4, count: 4)
-          return _mm512_add_epi32(
-            _mm512_add_epi32(sum, _mm512_mullo_epi32(product0, scales0)), _mm512_mullo_epi32(product1, scales1))
+          let sum = _mm512_add_epi32(total, _mm512_mullo_epi32(product0, _mm512_srli_epi32(scales.0, 16)))
+          return _mm512_add_epi32(sum, _mm512_mullo_epi32(product1, _mm512_srli_epi32(scales.1, 16)))
         }
       }
-      let d = (block + SuperPanel6.d).load(as: __m512.self)
+      let d = floats(halves: block + SuperPanel2.d)
+      let dmin = floats(halves: block + SuperPanel2.dmin)
+      var mins = InlineArray<8, __m512i>(repeating: _mm512_setzero_si512())
+      for pair in 0..<8 { mins[pair] = _mm512_srli_epi16(factors(block, pair), 4) }
       totals.update(groups, x, a.groupStride, record: Activation256.bytes) { total, x, token in
-        let scale = _mm512_mul_ps(d, broadcastFloat(x, Activation256.scale))
-        store(_mm512_fmadd_ps(_mm512_cvtepi32_ps(total), scale, stored(a.out, token)), a.out, token)
+        let scale = broadcastFloat(x, Activation256.scale)
+        var offset = _mm512_setzero_si512()
+        for pair in 0..<8 {
+          offset = _mm512_dpwssd_epi32(offset, mins[pair], broadcast(x, Activation256.sums16 &+ 4 &* pair))
+        }
+        let sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total), _mm512_mul_ps(d, scale), stored(a.out, token))
+        store(_mm512_fnmadd_ps(_mm512_cvtepi32_ps(offset), _mm512_mul_ps(dmin, scale), sum), a.out, token)
         return total
       }
     }
   }
 
-  /// Two sub-blocks of 16 columns: four lines of nibbles, then a line of bit pairs for each.
+  /// Scale and min of a pair of sub-blocks, 16 rows, in 16-bit lanes.
   @inline(__always)
-  private static func sixBits(_ lines: UnsafeRawPointer) -> Quads {
-    var quads = nibbles(lines)
-    let mask = _mm512_set1_epi8(0x30)
-    for half in 0..<2 {
-      let tops = line(lines, 4 &+ half)
-      let places: InlineArray<4, __m512i> = [
-        _mm512_slli_epi16(tops, 4), _mm512_slli_epi16(tops, 2), tops, _mm512_srli_epi16(tops, 2),
-      ]
-      for j in 0..<4 {
-        quads[4 &* half &+ j] = _mm512_or_si512(quads[4 &* half &+ j], _mm512_and_si512(places[j], mask))
-      }
+  private static func factors(_ block: UnsafeRawPointer, _ pair: Int) -> __m512i {
+    _mm512_cvtepu8_epi16((block + (SuperPanel2.scales &+ 32 &* pair)).load(as: __m256i.self))
+  }
+
+  @inline(__always)
+  private static func twoBits(_ lines: UnsafeRawPointer) -> Quads {
+    let mask = _mm512_set1_epi8(3)
+    var quads = Quads(repeating: mask)
+    for j in 0..<8 {
+      let shift = UInt32(truncatingIfNeeded: 2 &* (j & 3))
+      quads[j] = _mm512_and_si512(_mm512_srli_epi16(line(lines, j >> 2), shift), mask)
     }
     return quads
   }

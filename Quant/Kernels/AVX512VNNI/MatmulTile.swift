@@ -1,19 +1,10 @@
 import OccamKernelContract
 import _Builtin_intrinsics.intel
 
-/// The arguments of `MatmulKernels.Tile` but for the number of tokens.
-struct TileArguments {
-  let panel: UnsafeRawPointer
-  let x: UnsafeRawPointer
-  let groupStride: Int
-  let columns: Int
-  let out: UnsafeMutablePointer<Float>
-}
-
 /// A marker: `n` tokens of the first group.
 struct Tokens<let n: Int> {}
 
-protocol TileKernel {
+protocol TileKernel: SendableMetatype {
   /// - Parameters:
   ///   - n: tokens of each group, a constant; four if there are several.
   ///   - groups: 1...3, a constant.
@@ -23,8 +14,8 @@ protocol TileKernel {
 /// Compiles `kernel` once for each size of tile. A tile between two sizes is widened, the surplus not used; a token's
 /// own operations are the same in each size.
 @inline(__always)
-func runTile<K: TileKernel>(_ kernel: K.Type, _ a: TileArguments, tokens: Int) {
-  switch tokens {
+func runTile<K: TileKernel>(_ kernel: K.Type, _ a: TileArguments) {
+  switch a.tokens {
   case 1: kernel.run(a, Tokens<1>.self, groups: 1)
   case 2: kernel.run(a, Tokens<2>.self, groups: 1)
   case 3: kernel.run(a, Tokens<3>.self, groups: 1)

@@ -1,26 +1,17 @@
-import OccamQuantFormats
-
-/// What a weight format multiplies with.
+/// What a weight format multiplies with (`PanelFormat.activations`).
 package enum ActivationKind: Int, Sendable, CaseIterable {
   /// Floats, unrounded: F32, F16, BF16.
   case floats
-  /// Signed bytes, one float scale for each 32: Q4_0, Q8_0.
+  /// Signed bytes, one float scale for each 32: `Activation32`.
   case blocks32
-  /// Signed bytes, one float scale for each 256: Q4_K, Q5_K, Q6_K.
+  /// Signed bytes, one float scale for each 256: `Activation256`.
   case blocks256
   /// As `blocks32`, but of -104...104, stored as 0...208: Q8_0 with limited sums.
   case limited32
-
-  package init(_ format: QuantFormat) {
-    switch format {
-    case .f32, .f16, .bf16: self = .floats
-    case .q4_0, .q8_0: self = .blocks32
-    case .q4_K, .q5_K, .q6_K: self = .blocks256
-    }
-  }
 }
 
-/// How activations lie in memory for the kernels: the same for every kernel set.
+/// How activations lie in memory for the kernels: the same for every kernel set but for one field
+/// (`Activation32.minus8Lanes`).
 ///
 /// Four tokens form a group. Blocks lie as [block][4 tokens] records, so that a tile reads one contiguous stream per
 /// group. Floats lie as [token][column], `floatStride` bytes from token to token: a single token then reads no line for
@@ -55,12 +46,15 @@ package enum ActivationLayout {
 package enum Activation32 {
   /// Float, amax / 127, or amax / 104 (`limited32`).
   @inlinable package static var scale: Int { 0 }
-  /// Int16, -4 * sum, twice: `minus8` for sums in two 16-bit lanes.
-  @inlinable package static var minus4: Int { 4 }
+  /// Float, scale * sum of q: for weights that have an offset of their own.
+  @inlinable package static var scaledSum: Int { 4 }
   /// Int32, -8 * sum of q: what the zero point of 4-bit weights takes away.
   @inlinable package static var minus8: Int { 8 }
   /// Int32, -128 * sum: for signed 8-bit weights offset to unsigned ones.
   @inlinable package static var minus128: Int { 12 }
+  /// In its place for kernels that sum quads in two 16-bit lanes: [2] Int16, -8 * sum of the columns 4 j and 4 j + 1, and
+  /// of the others.
+  @inlinable package static var minus8Lanes: Int { 12 }
   /// [32] Int8.
   @inlinable package static var quants: Int { 16 }
   @inlinable package static var bytes: Int { 48 }
@@ -71,6 +65,8 @@ package enum Activation32 {
 package enum Activation256 {
   /// Float, amax / 127.
   @inlinable package static var scale: Int { 0 }
+  /// Int32, -127 * sum of all.
+  @inlinable package static var minus127: Int { 4 }
   /// [8] Int16, sums of 32.
   @inlinable package static var sums32: Int { 16 }
   /// [16] Int16, sums of 16.

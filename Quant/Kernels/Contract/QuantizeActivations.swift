@@ -35,7 +35,8 @@ package struct BlockScale {
     return UInt32(truncatingIfNeeded: largest.max())
   }
 
-  /// Quantizes 16 floats, stores the quants plus `offset` and returns the sum of the quants, in four parts.
+  /// Quantizes 16 floats, stores the quants plus `offset` and returns the sum of the quants, in four parts: of the
+  /// columns 4 j, 4 j + 1, and so on.
   @inlinable
   @inline(__always)
   func sixteen(_ x: UnsafeRawPointer, _ out: UnsafeMutableRawPointer, offset: Int32 = 0) -> SIMD4<Int32> {
@@ -50,13 +51,17 @@ package struct BlockScale {
   }
 }
 
-/// The body of `MatmulKernels.quantize32`: `tokens` rows of `columns` floats, a multiple of 32, into one group.
-/// - Parameters: top: what the largest magnitude of a block becomes; offset: what is added to the stored numbers.
+/// The body of `MatmulKernels.Pack` for blocks of 32: `tokens` rows of `columns` floats, a multiple of 32, into one
+/// group.
+/// - Parameters:
+///   - top: what the largest magnitude of a block becomes.
+///   - offset: what is added to the stored numbers.
+///   - hasLanes: `Activation32.minus8Lanes` instead of `minus128`.
 @inlinable
 @inline(__always)
 package func quantizeActivations32(
   _ x: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, _ columns: Int, _ group: UnsafeMutableRawPointer,
-  top: Float = 127, offset: Int32 = 0
+  top: Float = 127, offset: Int32 = 0, hasLanes: Bool = false
 ) {
   for token in 0..<tokens {
     var source = UnsafeRawPointer(x + token &* stride)
@@ -68,17 +73,22 @@ package func quantizeActivations32(
         scale.sixteen(source, quants, offset: offset) &+ scale.sixteen(source + 64, quants + 16, offset: offset)
       let sum = sums.wrappedSum()
       record.storeBytes(of: scale.scale, toByteOffset: Activation32.scale, as: Float.self)
-      let minus4 = Int16(truncatingIfNeeded: sum &* -4)
-      record.storeBytes(of: SIMD2(minus4, minus4), toByteOffset: Activation32.minus4, as: SIMD2<Int16>.self)
+      record.storeBytes(of: scale.scale * Float(sum), toByteOffset: Activation32.scaledSum, as: Float.self)
       record.storeBytes(of: sum &* -8, toByteOffset: Activation32.minus8, as: Int32.self)
-      record.storeBytes(of: sum &* -128, toByteOffset: Activation32.minus128, as: Int32.self)
+      if hasLanes {
+        let lanes = SIMD2(
+          Int16(truncatingIfNeeded: (sums.x &+ sums.y) &* -8), Int16(truncatingIfNeeded: (sums.z &+ sums.w) &* -8))
+        record.storeBytes(of: lanes, toByteOffset: Activation32.minus8Lanes, as: SIMD2<Int16>.self)
+      } else {
+        record.storeBytes(of: sum &* -128, toByteOffset: Activation32.minus128, as: Int32.self)
+      }
       source += 128
       record += Activation32.bytes &* ActivationLayout.tokens
     }
   }
 }
 
-/// The body of `MatmulKernels.quantize256`: `tokens` rows of `columns` floats, a multiple of 256, into one group.
+/// The body of `MatmulKernels.Pack` for blocks of 256: `tokens` rows of `columns` floats, a multiple of 256, into one group.
 @inlinable
 @inline(__always)
 package func quantizeActivations256(
@@ -90,6 +100,7 @@ package func quantizeActivations256(
     for _ in 0..<columns / 256 {
       let scale = BlockScale(largest: BlockScale.largest(source, 256))
       record.storeBytes(of: scale.scale, toByteOffset: Activation256.scale, as: Float.self)
+      var total: Int32 = 0
       for pair in 0..<8 {
         let quants = record + (Activation256.quants &+ pair &* 32)
         let first = scale.sixteen(source + pair &* 128, quants).wrappedSum()
@@ -98,7 +109,9 @@ package func quantizeActivations256(
         record.storeBytes(of: sums, toByteOffset: Activation256.sums16 &+ pair &* 4, as: SIMD2<Int16>.self)
         record.storeBytes(
           of: sums[0] &+ sums[1], toByteOffset: Activation256.sums32 &+ pair &* 2, as: Int16.self)
+        total &+= first &+ second
       }
+      record.storeBytes(of: total &* -127, toByteOffset: Activation256.minus127, as: Int32.self)
       source += 1024
       record += Activation256.bytes &* ActivationLayout.tokens
     }

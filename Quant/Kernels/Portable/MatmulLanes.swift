@@ -19,6 +19,12 @@ struct Lanes {
   }
 
   @inline(__always)
+  init(even: Bytes, odd: Bytes) {
+    self.even = SIMD8(truncatingIfNeeded: even)
+    self.odd = SIMD8(truncatingIfNeeded: odd)
+  }
+
+  @inline(__always)
   init(_ bytes: Bytes) {
     even = SIMD8(truncatingIfNeeded: bytes & 0xff)
     odd = SIMD8(truncatingIfNeeded: bytes &>> 8)
@@ -78,6 +84,14 @@ func accumulate<let n: Int>(
   }
 }
 
+/// The sums of each row.
+@inline(__always)
+func rows<let n: Int>(_ lanes: InlineArray<n, Lanes>) -> InlineArray<n, SIMD4<Int32>> {
+  var sums = InlineArray<n, SIMD4<Int32>>(repeating: SIMD4())
+  for token in 0..<n { sums[token] = lanes[token].rows }
+  return sums
+}
+
 @inline(__always)
 func bytes(_ line: UnsafeRawPointer, _ index: Int) -> Bytes {
   line.load(fromByteOffset: index &* PanelLayout.line, as: Bytes.self)
@@ -102,6 +116,34 @@ func floats(halves bits: SIMD4<UInt16>) -> SIMD4<Float> {
   return unsafeBitCast(patterns | (wide & 0x8000) &<< 16, to: SIMD4<Float>.self)
 }
 
+/// Four bfloat16 -> floats.
+@inline(__always)
+func floats(brains bits: SIMD4<UInt16>) -> SIMD4<Float> {
+  unsafeBitCast(SIMD4<UInt32>(truncatingIfNeeded: bits) &<< 16, to: SIMD4<Float>.self)
+}
+
+/// Quad j of 4 rows from lines of nibbles and a line of top bits.
+@inline(__always)
+func fiveBits(_ lines: UnsafeRawPointer, _ j: Int, _ fifths: Bytes) -> Bytes {
+  nibbles(lines, j) | ((fifths &>> UInt16(truncatingIfNeeded: j)) & 0x0101) &<< 4
+}
+
+/// Eight quads of 4 rows, unsigned bytes: as many nibbles of two sums, which fit 16-bit lanes; 15 * 127 * 8 = 15,240.
+/// - Parameter nibbles: bits `shift`..<`shift` + 4 of quad j.
+@inline(__always)
+func accumulateBytes<let n: Int>(
+  _ zero: InlineArray<n, Lanes>, _ x: WideActivations, _ nibbles: (_ j: Int, _ shift: UInt16) -> Lanes
+) -> InlineArray<n, SIMD4<Int32>> {
+  var sums = InlineArray<n, SIMD4<Int32>>(repeating: SIMD4())
+  for high in 0..<2 {
+    let shift = UInt16(truncatingIfNeeded: 4 &* high)
+    var lanes = zero
+    accumulate(&lanes, x, first: 0, count: 8) { j in nibbles(j, shift) }
+    for token in 0..<n { sums[token] &+= lanes[token].rows &<< Int32(truncatingIfNeeded: shift) }
+  }
+  return sums
+}
+
 /// out += sums * (weightScale * activationScale): the float work of a block for 4 rows of one token.
 @inline(__always)
 func addScaled(
@@ -109,6 +151,12 @@ func addScaled(
 ) {
   let target = UnsafeMutableRawPointer(out).assumingMemoryBound(to: SIMD4<Float>.self)
   target.pointee += SIMD4<Float>(sums) * (weightScale * activationScale)
+}
+
+/// out += values, for 4 rows of one token.
+@inline(__always)
+func add(_ values: SIMD4<Float>, _ out: UnsafeMutablePointer<Float>) {
+  UnsafeMutableRawPointer(out).assumingMemoryBound(to: SIMD4<Float>.self).pointee += values
 }
 
 @inline(__always)

@@ -22,9 +22,14 @@ import gguf
 import numpy as np
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType as Type
 
-TYPES = [Type.F16, Type.BF16, Type.Q4_0, Type.Q8_0, Type.Q4_K, Type.Q5_K, Type.Q6_K]
+TYPES = [
+    Type.F16, Type.BF16, Type.Q4_0, Type.Q8_0, Type.Q4_K, Type.Q5_K, Type.Q6_K,
+    Type.Q4_1, Type.Q5_0, Type.Q5_1, Type.Q2_K, Type.Q3_K, Type.IQ4_NL, Type.IQ4_XS, Type.MXFP4,
+]
 HALVES = {  # offsets of half-precision scales in a block
     Type.Q4_0: [0], Type.Q8_0: [0], Type.Q4_K: [0, 2], Type.Q5_K: [0, 2], Type.Q6_K: [208], Type.F16: [0], Type.BF16: [],
+    Type.Q4_1: [0, 2], Type.Q5_0: [0], Type.Q5_1: [0, 2], Type.Q2_K: [80, 82], Type.Q3_K: [108], Type.IQ4_NL: [0],
+    Type.IQ4_XS: [0], Type.MXFP4: [],
 }
 here = pathlib.Path(__file__).parent
 ggml = ctypes.CDLL(sys.argv[1])
@@ -106,6 +111,9 @@ for kind in TYPES:
         raw[:, offset + 1] = np.where(high & 0x7C == 0x7C, high & 0xBF, high)
     if kind is Type.BF16:
         raw[:, 1] &= 0xBF
+    if kind is Type.MXFP4:  # the smallest exponents are a case of their own; 255 is no number
+        raw[:, 0] = np.minimum(raw[:, 0], 254)
+        raw[:3, 0] = [0, 1, 2]
     raw.tofile(here / f"random-{kind.name}.bin")
     gguf.quants.dequantize(raw.reshape(-1) if block == 1 else raw, kind).astype(np.float32).tofile(here / f"random-{kind.name}.f32")
 (here / "bulk.txt").write_text("".join(lines))

@@ -16,7 +16,10 @@ import gguf
 import llama_cpp
 import numpy as np
 
-FILE_TYPES = {"Q4_0": 2, "Q8_0": 7, "Q4_K_M": 15, "Q5_K_M": 17, "Q6_K": 18, "F16": 1, "BF16": 32}
+FILE_TYPES = {
+    "Q4_0": 2, "Q4_1": 3, "Q5_0": 8, "Q5_1": 9, "Q8_0": 7, "Q2_K": 10, "Q3_K_S": 11, "Q3_K_M": 12, "Q3_K_L": 13, "Q4_K_S": 14,
+    "Q4_K_M": 15, "Q5_K_S": 16, "Q5_K_M": 17, "Q6_K": 18, "IQ4_NL": 25, "IQ4_XS": 30, "F16": 1, "BF16": 32,
+}
 
 
 def text(path, layers, width, inner, heads, groups, tied):
@@ -68,6 +71,8 @@ def finish(writer):
     writer.close()
 
 
+# llama.cpp counts query heads per group for these, and stops at a projector, which has none that it knows.
+NOT_OF_VISION = {"Q2_K", "IQ4_NL", "IQ4_XS"}
 MODELS = {
     "text10": lambda path: text(path, 10, 256, 512, 4, 2, tied=False),
     "tied9": lambda path: text(path, 9, 256, 256, 4, 4, tied=True),
@@ -81,11 +86,13 @@ with tempfile.TemporaryDirectory() as folder:
         source, target = f"{folder}/in.gguf", f"{folder}/out.gguf"
         build(source)
         for kind, number in FILE_TYPES.items():
+            if model == "vision" and kind in NOT_OF_VISION:
+                continue
             params = llama_cpp.llama_model_quantize_default_params()
             params.ftype, params.nthread = number, 1
             assert llama_cpp.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(params)) == 0
             formats = {tensor.name: tensor.tensor_type.name for tensor in gguf.GGUFReader(target).tensors}
-            base = kind.removesuffix("_M")
+            base = kind[:4] if kind[-2:] in ("_S", "_M", "_L") else kind
             lines.append(f"{model} {kind} * {list(formats.values()).count(base)}\n")
             for name, format in formats.items():
                 if format not in ("F32", base):
