@@ -128,8 +128,8 @@ let package = Package(
     tests(
       "Models",
       [
-        "OccamCore", "OccamGGUF", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "OccamFixtures",
-        "Occam",
+        "OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels",
+        "OccamFixtures", "Occam",
       ]),
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
     tests(
@@ -137,7 +137,9 @@ let package = Package(
       [
         "OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures", "OccamModels", "Occam", "OccamCommandLine",
       ]),
-    tests("Occam", ["Occam", "OccamCommandLine", "OccamCore", "OccamImages"]),
+    tests(
+      "Occam",
+      ["Occam", "OccamCommandLine", "OccamCore", "OccamGGUF", "OccamImages", "OccamModels", "OccamTokenizer"]),
     tests(
       "EndToEnd",
       [

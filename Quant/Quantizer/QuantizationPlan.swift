@@ -49,8 +49,6 @@ package struct QuantizationPlan: Sendable {
 
   /// - Throws: where a tensor would have to be converted from a format that cannot, or should not, be read.
   package init(for file: GGUFFile, _ options: QuantizationOptions) throws(QuantizeError) {
-    let parts = (try? file.integer("split.count")) ?? 1
-    guard parts <= 1 else { throw QuantizeError(file.subject, .split(parts: parts)) }
     let chooser = FormatChooser(file, options)
     var tensors: [PlannedTensor] = []
     for info in file.tensors { tensors.append(try QuantizationPlan.plan(info, file, chooser, options)) }

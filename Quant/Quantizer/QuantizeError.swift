@@ -7,8 +7,6 @@ package struct QuantizeError: Error, CustomStringConvertible, Equatable {
     case file(GGUFError)
     /// Reading and writing the same file would leave nothing to go back to.
     case outputIsInput
-    /// One part of a model split over several files.
-    case split(parts: Int)
     /// The tensor would be converted from a format that this package does not decode.
     case unsupportedFormat(String)
     /// Quantizing numbers that were quantized before, without having been asked to.
@@ -40,7 +38,6 @@ extension QuantizeError.Problem {
     switch self {
     case .file(let error): error.description
     case .outputIsInput: "input and output are the same file"
-    case .split(let parts): "one of \(parts) parts of a split model; merge the parts first"
     case .unsupportedFormat(let name): "conversion from \(name) is not supported"
     case .alreadyQuantized(let name):
       "is quantized already (\(name)); start from an F16, BF16 or F32 file, or allow requantizing"

@@ -32,7 +32,7 @@ package struct Quantizer {
   package func write(
     to path: String, team: WorkerTeam, progress: @escaping (_ index: Int, _ tensor: PlannedTensor) -> Void
   ) throws(QuantizeError) {
-    guard !isSameFile(file.subject, path) else { throw QuantizeError(path, .outputIsInput) }
+    guard !file.partPaths.contains(where: { isSameFile($0, path) }) else { throw QuantizeError(path, .outputIsInput) }
     let converter = RowConverter(file, team)
     do throws(GGUFError) {
       var writer = GGUFWriter(alignment: file.alignment)

@@ -163,6 +163,11 @@ package final class GGUFFile: Sendable {
 
   package var path: String { subject }
 
+  /// Of all parts, where they are files.
+  package var partPaths: [String] {
+    parts.compactMap { if case .mapped(let file) = $0 { file.path } else { nil } }
+  }
+
   /// Bytes of the whole file, or of all parts.
   package var byteCount: Int { parts.reduce(0) { $0 + $1.bytes.count } }
 

@@ -30,6 +30,25 @@ struct ImagePipeline {
     return processor.layout(width: size.width, height: size.height).imageTokens
   }
 
+  /// Positions that a picture takes in the prompt, markers included: of a file from its header.
+  func extent(of image: SessionCore.Shown) throws(OccamError) -> Int {
+    let frame: [FrameItem]
+    switch image {
+    case .encoded(let photo): frame = photo.frame
+    case .source(let source):
+      let bytes = try ImagePipeline.read(source)
+      let size = try translating(source.name) { try imageSize(of: bytes, subject: source.name) }
+      frame = vision.plan.processor.layout(width: size.width, height: size.height).frame
+    }
+    return frame.reduce(0) { sum, item in
+      switch item {
+      case .text(let text): sum + tokenizer.encode(text, addSpecial: false, parseSpecial: true).count
+      case .tokens(_, let range): sum + range.count
+      case .learned: sum + 1
+      }
+    }
+  }
+
   /// Above this many pixels a photo is scaled down while it is decoded, where its format can: below, the reference
   /// processors' pixels count for more than memory.
   private static let scaledPixels = 32_000_000
@@ -90,6 +109,10 @@ struct ImagePipeline {
       let count = Double(picture.layout.tiles.count)
       compute.progress = { report((Double(index) + $0) / count) }
       let tile = picture.tile(index)
+      guard window.count > 0 else {
+        tiles.append(.nothing(of: tile, width: vision.plan.merge.width(hidden: vision.plan.shape.hidden), request))
+        continue
+      }
       tiles.append(
         try compute.team.pass { () throws(Cancelled) in
           try vision.encode(tile, window: window, request: request, compute: compute)
@@ -101,7 +124,11 @@ struct ImagePipeline {
   /// Stage I, then only what survives it through the projector.
   func project(_ photo: EncodedPhoto, selector: (any VisualTokenSelector)?) -> SessionImage {
     let tiles = photo.tiles.map { tile in
-      compute.team.pass {
+      guard tile.tokens > 0 else {
+        return SessionTile(
+          grid: tile.grid, embeddings: AlignedBuffer(count: 0), stageOne: .everything(0), hasRegister: false)
+      }
+      return compute.team.pass {
         let keep = stageOne(tile, selector)
         let embeddings = project(tile, rows: keep.kept + (tile.hasRegister ? [tile.tokens] : []))
         return SessionTile(

@@ -1,6 +1,7 @@
 import Dispatch
 import OccamCore
 import OccamModels
+import OccamTokenizer
 import Synchronization
 
 /// One conversation with a model: its KV cells, activations, images, sampler state. Replies of a session follow each
@@ -131,6 +132,16 @@ public final class Session: Sendable {
     raw prompt: String, images: [ImageSource]
   ) throws(OccamError) -> (ids: [Int32?], positions: [Int32]) {
     try measured { core throws(OccamError) in try core.layout(prompt, images) }
+  }
+
+  /// The same of a conversation as the model's chat format writes it, system prompt included. Forgets the session's own.
+  /// - Parameters:
+  ///   - turns: of users and assistants, a user's last.
+  ///   - images: of all turns, in their order.
+  package func layout(
+    chat turns: [ChatMessage], images: [ImageSource] = []
+  ) throws(OccamError) -> (ids: [Int32?], positions: [Int32]) {
+    try measured { core throws(OccamError) in try core.layout(turns, images) }
   }
 
   /// KV cache entries that each text layer holds: for checking what pruning leaves.

@@ -33,7 +33,6 @@ extension SessionCore {
     guard !shown.isEmpty || !images.isEmpty else { return }
     let pipeline = try pipeline
     for note in selector?.settings.notes ?? [] { model.notesSaid.warnOnce(note) }
-    try checkLength(shown, pipeline.vision.plan.processor)
     let stageOne = StageOneSettings(selector)
     var timings = ImagePipeline.Timings()
     let total = images.filter { $0.settings != stageOne }.count + shown.count
@@ -60,13 +59,27 @@ extension SessionCore {
     metrics.timings.imageEncode = timings.encode
   }
 
-  /// Refuses, before anything is encoded, pictures that the context cannot hold.
-  private func checkLength(_ shown: [Shown], _ processor: any ImageProcessor) throws(OccamError) {
-    var tokens = images.reduce(0) { $0 + $1.extent }
-    for case .source(let source) in shown { tokens += try ImagePipeline.tokens(of: source, processor) }
-    guard tokens < contextLength else {
+  /// With its bytes at hand: what comes from a pipe can be read once only.
+  func readable(_ image: Shown) throws(OccamError) -> Shown {
+    guard case .source(let source) = image else { return image }
+    guard model.vision != nil else { throw OccamError.cannotSee(model.path) }
+    return .source(.bytes(try ImagePipeline.read(source), name: source.name))
+  }
+
+  /// Refuses, before anything is encoded, a prompt that the context cannot hold.
+  func checkLength(_ prompt: Prompt, _ shown: [Shown]) throws(OccamError) {
+    var extents = images.map(\.extent)
+    for image in shown { extents.append(try pipeline.extent(of: image)) }
+    try checkLength(
+      prompt.items.reduce(0) { sum, item in
+        if case .image(let index) = item { sum + extents[index] } else { sum + 1 }
+      })
+  }
+
+  func checkLength(_ positions: Int) throws(OccamError) {
+    guard positions < contextLength else {
       throw OccamError(
-        .promptTooLong, "prompt", "needs \(tokens) positions for its images alone; the context holds \(contextLength)")
+        .promptTooLong, "prompt", "needs \(positions) positions and one to answer; the context holds \(contextLength)")
     }
   }
 

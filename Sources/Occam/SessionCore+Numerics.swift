@@ -1,5 +1,6 @@
 import OccamCore
 import OccamPruning
+import OccamTokenizer
 
 // For calibrating, and for comparing numerics.
 
@@ -51,7 +52,7 @@ extension SessionCore {
     let selector = try selector(pruning)
     var metrics = GenerationMetrics()
     try addImages(sources.map { .source($0) }, selector, { _ in }, &metrics)
-    let prompt = try rawPrompt(text)
+    let prompt = try rawPrompt(text, images: images.count)
     lastWasRaw = true
     var rows = [copy(try prefill(prompt, selector, { _ in }, &metrics))]
     for token in continuation { rows.append(copy(try decode(token))) }
@@ -65,7 +66,22 @@ extension SessionCore {
     defer { clear() }
     var metrics = GenerationMetrics()
     try addImages(sources.map { .source($0) }, nil, { _ in }, &metrics)
-    let prompt = try rawPrompt(text)
+    return layout(try rawPrompt(text, images: images.count))
+  }
+
+  func layout(
+    _ turns: [ChatMessage], _ sources: [ImageSource]
+  ) throws(OccamError) -> (ids: [Int32?], positions: [Int32]) {
+    clear()
+    defer { clear() }
+    guard let last = turns.last else { throw OccamError(.invalidOption, "prompt", "is empty") }
+    var metrics = GenerationMetrics()
+    try addImages(sources.map { .source($0) }, nil, { _ in }, &metrics)
+    messages = turns.dropLast()
+    return layout(try chatPrompt(last))
+  }
+
+  private func layout(_ prompt: Prompt) -> (ids: [Int32?], positions: [Int32]) {
     let rows = PrefillRows(prompt.items[...], questionStart: 0, position: 0, images: images)
     var ids = [Int32?](repeating: nil, count: rows.count)
     for (row, id) in rows.tokens { ids[row] = id }

@@ -6,6 +6,9 @@ import OccamTensors
 // The model's passes over a session's KV caches, and what they cost.
 
 extension SessionCore {
+  /// Tokens of an answer for which room is made at once.
+  private static let answerReserve = 1 << 14
+
   /// Brings the caches to the prompt's state. What the cache holds of its beginning stays, except that pruned images are
   /// pruned anew for the new question, from S1.
   /// - Returns: logits after the prompt's last token.
@@ -26,10 +29,7 @@ extension SessionCore {
     let rows = PrefillRows(
       prompt.items[reused.count...], questionStart: prompt.questionStart, position: Int32(positions), images: images)
     let total = Int(rows.nextPosition)
-    guard total < contextLength else {
-      throw OccamError(
-        .promptTooLong, "prompt", "needs \(total) positions and one to answer; the context holds \(contextLength)")
-    }
+    try checkLength(total)
     let start = Clock.nanoseconds()
     let driver = PrefillDriver(decoder: model.decoder, compute: compute, caches: caches)
     let logits = compute.view(.logits, rows: 1, columns: model.decoder.shape.vocabulary)
@@ -43,7 +43,8 @@ extension SessionCore {
     }
     cached = prompt.items
     nextPosition = rows.nextPosition
-    cached.reserveCapacity(contextLength)
+    // So that decoding does not allocate, and a file that names a context of a billion positions costs nothing.
+    cached.reserveCapacity(min(contextLength, cached.count + SessionCore.answerReserve))
     cacheIsPruned = selector != nil && !rows.spans.isEmpty
     if let selector { record(rows, outcome.keep, selector.settings) }
     metrics.rowsPerLayer = outcome.rowsPerLayer

@@ -14,7 +14,7 @@ final class SessionCore {
   let caches: [LayerKVCache]
   var images: [SessionImage] = []
   var systemPrompt: String?
-  private var messages: [ChatMessage] = []
+  var messages: [ChatMessage] = []
   /// Prompt items whose keys and values `caches` hold, and whether any of their tokens was pruned away.
   var cached: [PromptItem] = []
   var cacheIsPruned = false
@@ -89,11 +89,13 @@ final class SessionCore {
     lastWasRaw = options.raw
     let imagesBefore = images.count
     do throws(OccamError) {
-      // Before the images cost anything.
-      if options.raw { try Prompt.checkMarks(text, images: shown.count) }
-      try addImages(shown, selector, onEvent, &metrics)
+      // The whole prompt is known to fit before an image costs anything.
+      let shown = try shown.map { image throws(OccamError) in try readable(image) }
       let user = SessionCore.userMessage(text, images: shown.count)
-      let prompt = options.raw ? try rawPrompt(text) : try chatPrompt(user)
+      let prompt =
+        options.raw ? try rawPrompt(text, images: images.count + shown.count) : try chatPrompt(user)
+      try checkLength(prompt, shown)
+      try addImages(shown, selector, onEvent, &metrics)
       let logits = try prefill(prompt, selector, onEvent, &metrics)
       let generator = Generator(core: self, options: options, start: start)
       try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)
@@ -109,8 +111,9 @@ final class SessionCore {
 
   // MARK: Prompt
 
-  func rawPrompt(_ text: String) throws(OccamError) -> Prompt {
-    try Prompt(text, images: Array(images.indices), tokenizer: model.tokenizer)
+  /// - Parameter images: how many the text must mark; the session's are numbered from 0.
+  func rawPrompt(_ text: String, images: Int) throws(OccamError) -> Prompt {
+    try Prompt(text, images: Array(0..<images), tokenizer: model.tokenizer)
   }
 
   /// Images first, then the question.

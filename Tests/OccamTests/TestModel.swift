@@ -8,6 +8,24 @@ enum TestModel {
 
   static func pair() throws -> VisionLanguageModel { try model("pair") { (try Fixture.make("g1", "Q8_0"), true) } }
 
+  /// A family's fixture; without a projector where it has none.
+  static func family(_ name: String) throws -> VisionLanguageModel {
+    try model(name) {
+      let files = try Fixture.makeFiles(name, "Q8_0")
+      return ((files.text, files.projector ?? ""), files.projector != nil)
+    }
+  }
+
+  /// The same without its chat template.
+  static func withoutTemplate(_ name: String) throws -> VisionLanguageModel {
+    try model("\(name) without template") {
+      let files = try Fixture.makeFiles(name, "Q8_0")
+      var edited = try EditedModel(files.text)
+      edited.set("tokenizer.chat_template", nil)
+      return ((try edited.write(), files.projector ?? ""), files.projector != nil)
+    }
+  }
+
   /// A slower model on the slowest kernels: filling its context takes seconds, so that whoever leaves a reply early does so
   /// long before, even on a busy machine.
   static func slow() throws -> VisionLanguageModel {

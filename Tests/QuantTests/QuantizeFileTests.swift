@@ -137,10 +137,43 @@ import Testing
     }
     #expect(throws: QuantizeError.self) { try quantizer.write(to: "/nowhere/at/all", team: team) { _, _ in } }
     #expect(throws: QuantizeError.self) { _ = try Quantizer(path: model.folder + "/none.gguf", options) }
-    var parts = try Self.writer()
-    parts.set("split.count", .uint16(3))
-    let split = try QuantizeFile(parts)
-    #expect(throws: QuantizeError(split.path, .split(parts: 3))) { _ = try split.plan(options) }
+    // A part is one only under its name, beside the others.
+    var part = try Self.writer()
+    part.set("split.count", .uint16(3))
+    part.set("split.tensors.count", .int32(12))
+    let error = #expect(throws: QuantizeError.self) { _ = try QuantizeFile(part).plan(options) }
+    #expect(error?.description.contains("in.gguf") == true)
+  }
+
+  /// Whichever part is named; the output is a model in one file, and equals that of the model in one file.
+  @Test(arguments: [1, 2]) func splitModelsAreTakenWhole(named: Int) throws {
+    let whole = try QuantizeFile(Self.writer())
+    let file = try GGUFFile(path: whole.path)
+    func path(_ number: Int) -> String { "\(whole.folder)/part-0000\(number)-of-00002.gguf" }
+    for number in 1...2 {
+      var part = GGUFWriter()
+      if number == 1 { for key in file.metadata.keys { part.set(key, try #require(file.metadata[key])) } }
+      part.set("split.no", .uint16(UInt16(number - 1)))
+      part.set("split.count", .uint16(2))
+      part.set("split.tensors.count", .int32(Int32(file.tensors.count)))
+      for tensor in number == 1 ? file.tensors.prefix(2) : file.tensors.dropFirst(2) {
+        try part.add(
+          tensor: tensor.name, dimensions: tensor.dimensions, type: tensor.type, data: Array(file.bytes(tensor)))
+      }
+      try part.write(to: path(number))
+    }
+    let options = QuantizationOptions(type: .q4_K_M)
+    _ = try whole.quantize(options)
+    let expected = try Files.read(whole.output)
+    let quantizer = try Quantizer(path: path(named), options)
+    try quantizer.write(to: whole.output, team: WorkerTeam(threads: 1)) { _, _ in }
+    #expect(try Files.read(whole.output) == expected)
+    // Neither part may be written over.
+    for number in 1...2 {
+      #expect(throws: QuantizeError(path(number), .outputIsInput)) {
+        try quantizer.write(to: path(number), team: WorkerTeam(threads: 1)) { _, _ in }
+      }
+    }
   }
 
   @Test func progressFollowsTheFile() throws {

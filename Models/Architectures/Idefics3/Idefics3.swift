@@ -15,10 +15,10 @@ enum Idefics3 {
       throw ModelError(.badValue, file.subject, "\(key) is \(longest), expected 1...\(1 << 15)")
     }
     let merge = TokenMerge.concatenate(side: side)
+    let processor = Idefics3Processor(shape, longestEdge: longest, tokensPerSide: merge.tokensPerSide(shape))
+    try TileLimits.check(processor.maximumTiles, of: shape, key: key, file)
     return VisionPlan(
-      shape: shape, merge: merge,
-      processor: Idefics3Processor(shape, longestEdge: longest, tokensPerSide: merge.tokensPerSide(shape)),
-      outputs: try file.projectorRows(matrix))
+      shape: shape, merge: merge, processor: processor, outputs: try file.projectorRows(matrix))
   }
 
   static func load(_ loader: WeightLoader) throws -> VisionModel {

@@ -22,6 +22,12 @@ struct Idefics3Processor: ImageProcessor {
     self.tokensPerSide = tokensPerSide
   }
 
+  /// Of a square picture, with the overview.
+  var maximumTiles: Int {
+    let side = (min(longestEdge, Self.maximumSide) + shape.imageSize - 1) / shape.imageSize
+    return side * side + 1
+  }
+
   /// Sizes of a picture on its way to tiles.
   private struct Sizes {
     /// The longer side as wanted, even sides.

@@ -21,6 +21,8 @@ enum LLaVANeXT {
     let sizes = stride(from: 0, to: sides.count, by: 2).map {
       LLaVANeXTProcessor.Size(height: sides[$0], width: sides[$0 + 1])
     }
+    let tiles = sizes.map { ($0.height / shape.imageSize) * ($0.width / shape.imageSize) }
+    try TileLimits.check((tiles.max() ?? 0) + 1, of: shape, key: pinpoints, file)
     return VisionPlan(
       shape: shape, processor: LLaVANeXTProcessor(shape: shape, sizes: sizes),
       outputs: try MLPProjector.sizes(file).outputs)

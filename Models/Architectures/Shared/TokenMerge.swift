@@ -89,6 +89,14 @@ package struct EncodedTile: Sendable {
     self.scores = scores
   }
 
+  /// A tile that shows padding alone: it is not encoded, and no token stands for it.
+  package static func nothing(of tile: PreparedImage, width: Int, _ request: EncoderRequest) -> EncodedTile {
+    EncodedTile(
+      features: AlignedBuffer(count: 0), width: width, hasRegister: false,
+      grid: TokenGrid(columns: 0, rows: 0, patch: 1, placement: tile.placement),
+      scores: request.wantsScores ? TokenScores(scores: []) : nil)
+  }
+
   /// The tokens inside `window` alone, with the register.
   package func cropped(to window: TokenWindow) -> EncodedTile {
     guard window.count != tokens else { return self }

@@ -1,0 +1,239 @@
+import Occam
+import OccamCore
+import OccamFixtures
+import OccamGGUF
+import OccamMatmul
+import OccamPruning
+import OccamTestSupport
+import Testing
+
+/// What HostileModelTests and BadModelTests hold of LLaVA-1.5, of the families beside it: no file traps the process, and
+/// what is refused is refused by name.
+@Suite(.serialized) struct HostileFamilyTests {
+  @Test(arguments: TinyFamily.allCases) func theTinyModelsThemselvesRun(family: TinyFamily) throws {
+    let files = try family.files()
+    try TinyFamily.ask(TinyModel.load(files.text, files.projector))
+  }
+
+  // MARK: Metadata
+
+  private static let values: [GGUFValue] = [
+    .uint32(0), .uint32(1), .uint32(3), .uint32(63), .uint32(.max), .int64(-1), .uint64(.max), .float32(0),
+    .float32(.nan), .float32(.leastNonzeroMagnitude), .float32(.greatestFiniteMagnitude), .bool(true), .string(""),
+    .array(.int32([])), .array(.int32([-1, 7])), .array(.float32([.nan, 1, 2])), .array(.string(GGUFStrings(["x"]))),
+  ]
+
+  /// Keys that the tiny files leave out.
+  private static func unnamed(_ family: TinyFamily, isProjector: Bool) -> [String] {
+    isProjector
+      ? ["clip.vision.feature_layer", "clip.use_silu", "clip.vision.image_grid_pinpoints"]
+      : ["rope.scaling.type", "rope.freq_base_swa", "final_logit_softcapping", "expert_count", "vocab_size"].map {
+        "\(family.prefix).\($0)"
+      }
+  }
+
+  /// Each key with each of these values, and without the key: refused with an error, or it runs.
+  @Test(arguments: TinyFamily.allCases, [false, true]) func everyKeyWithHostileValues(
+    family: TinyFamily, isProjector: Bool
+  ) throws {
+    let files = try family.files()
+    guard let path = isProjector ? files.projector : files.text else { return }
+    var tried = 0
+    // LLaVA-NeXT's text file is LLaVA-1.5's, key by key; so are the keys of a SentencePiece vocabulary.
+    let keys = try EditedModel(path).keys.filter {
+      isProjector || family != .llavaNeXT && ($0.hasPrefix(family.prefix) || $0.hasPrefix("tokenizer.ggml.merges"))
+        || $0 == "tokenizer.ggml.pre" || $0 == "tokenizer.chat_template"
+    }
+    for key in keys + HostileFamilyTests.unnamed(family, isProjector: isProjector) {
+      for value in HostileFamilyTests.values.map({ Optional($0) }) + [nil] {
+        var edited = try EditedModel(path)
+        edited.set(key, value)
+        let changed: String
+        do { changed = try edited.write() } catch is GGUFError { continue }
+        let (text, projector) = isProjector ? (files.text, changed) : (changed, files.projector)
+        do { try TinyFamily.ask(TinyModel.load(text, projector)) } catch is OccamError {}
+        _ = try? MemoryPlan(path: text, projector: projector).lines()
+        tried += 1
+      }
+    }
+    #expect(tried > 100)
+  }
+
+  struct Change: Sendable, CustomTestStringConvertible {
+    let family: TinyFamily
+    let key: String
+    let value: GGUFValue
+    var testDescription: String { "\(family.rawValue): \(key) = \(value)" }
+  }
+
+  private static func changes(_ family: TinyFamily, _ key: String, _ values: GGUFValue...) -> [Change] {
+    values.map { Change(family: family, key: key, value: $0) }
+  }
+
+  static let impossible: [Change] =
+    changes(
+      .smolVLM, "clip.vision.projector.scale_factor", .uint32(0), .uint32(3), .uint32(65), .int32(-2), .uint64(.max),
+      .string("2"), .float32(2))
+    + changes(
+      .smolVLM, "clip.vision.preproc_image_size", .uint32(0), .int32(-96), .uint32(32_769), .uint64(.max),
+      .string("96"), .array(.int32([96])),
+      // 128 x 128 tiles of 32 pixels, and 17 x 17.
+      .uint32(32_768), .uint32(513))
+    + changes(.gemma3, "clip.vision.projector.scale_factor", .uint32(0), .uint32(3), .uint32(65))
+    + changes(
+      .gemma3, "gemma3.attention.sliding_window", .int32(-1), .int64(.min), .uint64(1 << 40), .string("4"),
+      .float32(.nan))
+    + changes(
+      .gemma3, "gemma3.rope.freq_base_swa", .float32(0), .float32(-1), .float32(.nan), .float32(.infinity),
+      .string("1"))
+    + changes(
+      .llavaNeXT, "clip.vision.image_grid_pinpoints", .array(.int32([28])), .array(.int32([28, 56, 28])),
+      .array(.int32([0, 28])), .array(.int32([-28, 28])), .array(.int32([28, 42])), .array(.int32([28, 16_408])),
+      .array(.int32(Array(repeating: 28, count: 130))), .array(.string(GGUFStrings(["28", "56"]))),
+      .array(.float32([28, 56])), .string("28"),
+      // 16 x 16 tiles and the overview.
+      .array(.int32([448, 448])))
+    + changes(.qwen3, "qwen3.attention.key_length", .uint32(0), .uint32(15), .uint32(512), .uint64(.max))
+    + changes(.qwen3, "qwen3.rope.freq_base", .float32(0), .float32(.nan))
+
+  @Test(arguments: impossible) func impossibleHyperparameters(change: Change) throws {
+    let files = try change.family.files()
+    let isVision = change.key.hasPrefix("clip.")
+    var edited = try EditedModel(isVision ? try #require(files.projector) : files.text)
+    edited.set(change.key, change.value)
+    let broken = try edited.write()
+    let error = isVision ? loadingError(files.text, broken) : loadingError(broken, files.projector)
+    #expect(error?.code == .invalidModel, "\(error?.description ?? "loads")")
+    #expect(error?.description.contains(broken) == true, "\(error?.description ?? "loads")")
+    // A head's size is named by what it is.
+    let name = change.key.hasSuffix("key_length") ? "head size" : change.key
+    #expect(error?.description.contains(name) == true, "\(error?.description ?? "loads")")
+  }
+
+  /// At the limit all is well: 15 x 15 tiles and an overview; windows of one position and of more than any context; a
+  /// context of a billion positions costs nothing until it is used.
+  @Test func extremesThatRun() throws {
+    let extremes =
+      HostileFamilyTests.changes(.smolVLM, "clip.vision.preproc_image_size", .uint32(1), .uint32(480))
+      + HostileFamilyTests.changes(.gemma3, "gemma3.attention.sliding_window", .uint32(0), .uint32(1), .uint32(1 << 30))
+      + HostileFamilyTests.changes(.qwen3, "qwen3.context_length", .uint32(1 << 30))
+      + HostileFamilyTests.changes(.gemma3, "gemma3.context_length", .uint32(1 << 30))
+    for change in extremes {
+      let files = try change.family.files()
+      let isVision = change.key.hasPrefix("clip.")
+      var edited = try EditedModel(isVision ? try #require(files.projector) : files.text)
+      edited.set(change.key, change.value)
+      let changed = try edited.write()
+      let (text, projector) = isVision ? (files.text, changed) : (changed, files.projector)
+      let model = try TinyModel.load(text, projector)
+      // 226 tiles of 4 tokens are more than the context holds, which is said before any is encoded.
+      if change.value == .uint32(480) {
+        let error = #expect(throws: OccamError.self) {
+          try model.makeSession().respond(to: "What?", images: [TinyFamily.picture]) { event in
+            if case .encoding = event { Issue.record("encoded") }
+          }
+        }
+        #expect(error?.code == .promptTooLong)
+      } else {
+        try TinyFamily.ask(model)
+      }
+      _ = try MemoryPlan(path: text, projector: projector).lines()
+    }
+  }
+
+  @Test func cappedLogitsAreRefused() throws {
+    let files = try TinyFamily.gemma3.files()
+    var edited = try EditedModel(files.text)
+    edited.set("gemma3.final_logit_softcapping", .float32(30))
+    let error = loadingError(try edited.write(), files.projector)
+    #expect(error?.code == .unsupportedModel && error?.message.contains("final_logit_softcapping") == true)
+  }
+
+  // MARK: Tensors
+
+  /// Whether a model is one without it: a tied output, a bias of zero, LLaVA's and SigLIP's norms round the encoder.
+  private static func isOptional(_ name: String) -> Bool {
+    name == "output.weight" || ["attn_q.bias", "attn_k.bias", "attn_v.bias"].contains { name.hasSuffix($0) }
+      || name.hasSuffix(".bias") && !["ln1", "ln2", "pre_ln", "post_ln"].contains { name.contains($0) }
+      || ["attn_q_norm.weight", "attn_k_norm.weight"].contains { name.hasSuffix($0) }
+  }
+
+  @Test(arguments: TinyFamily.allCases, [false, true]) func missingTensors(
+    family: TinyFamily, isProjector: Bool
+  ) throws {
+    let files = try family.files()
+    guard let path = isProjector ? files.projector : files.text else { return }
+    for tensor in try EditedModel(path).tensors {
+      var edited = try EditedModel(path)
+      edited.remove(tensor: tensor.name)
+      let broken = try edited.write()
+      let error = isProjector ? loadingError(files.text, broken) : loadingError(broken, files.projector)
+      if HostileFamilyTests.isOptional(tensor.name), error == nil { continue }
+      // Of a norm round the encoder both halves, or none: without its weight the bias is left over.
+      if tensor.name == "v.post_ln.weight" || tensor.name == "v.pre_ln.weight", error == nil { continue }
+      let isKnown =
+        error.map { [.invalidModel, .mismatch].contains($0.code) && $0.description.contains(broken) } ?? false
+      #expect(isKnown, "\(tensor.name): \(error?.description ?? "loads")")
+      let named = tensor.name == "v.class_embd" ? "v.position_embd.weight" : tensor.name
+      #expect(error?.message.contains(named) == true, "\(error?.description ?? "")")
+    }
+  }
+
+  @Test(arguments: TinyFamily.allCases, [false, true]) func wrongShapes(family: TinyFamily, isProjector: Bool) throws {
+    let files = try family.files()
+    guard let path = isProjector ? files.projector : files.text else { return }
+    for tensor in try EditedModel(path).tensors {
+      var shapes = [tensor.dimensions.map { $0 + 1 }, tensor.dimensions + [2]]
+      if let last = tensor.dimensions.last { shapes.append(tensor.dimensions.dropLast() + [last + 1]) }
+      if tensor.dimensions.count > 1, tensor.dimensions.first != tensor.dimensions.last {
+        shapes.append(tensor.dimensions.reversed())
+      }
+      for shape in shapes where shape.count <= 4 {
+        var edited = try EditedModel(path)
+        try edited.replace(tensor: tensor.name, dimensions: shape)
+        let broken = try edited.write()
+        let error = isProjector ? loadingError(files.text, broken) : loadingError(broken, files.projector)
+        #expect(error.map { [.invalidModel, .mismatch].contains($0.code) } == true, "\(tensor.name) \(shape)")
+        #expect(
+          error?.description.contains(broken) == true, "\(tensor.name) \(shape): \(error?.description ?? "loads")")
+      }
+    }
+  }
+
+  // MARK: Weights
+
+  /// Weights that are no numbers, with every kernel set, with and without a register.
+  @Test(arguments: TinyFamily.allCases) func weightsThatAreNoNumbers(family: TinyFamily) throws {
+    for type in [FixtureType.f16, .q8_0, .q4_0] {
+      let files = try family.files(type)
+      for byte in [0xFF, 0x7F, 0x00] as [UInt8] {
+        for (fillsText, fillsProjector) in [(true, false), (false, true), (true, true)] {
+          if fillsProjector, files.projector == nil { continue }
+          var model = try EditedModel(files.text)
+          if fillsText { try model.fill(byte) }
+          let path = try model.write()
+          var projector = files.projector
+          if fillsProjector, let other = projector {
+            var encoder = try EditedModel(other)
+            try encoder.fill(byte)
+            projector = try encoder.write()
+          }
+          try TinyFamily.ask(TinyModel.load(path, projector))
+          let sidecar = try projector.map(HostileFamilyTests.sidecar)
+          for set in KernelSet.available() {
+            try TinyFamily.ask(TinyModel.load(path, projector, kernel: set.name, sidecar: sidecar), cells: .q8_0)
+          }
+        }
+      }
+    }
+  }
+
+  private static func sidecar(_ projector: String) throws -> String {
+    let path = "\(TemporaryFolder.make())/sidecar.json"
+    let plan = RegisterPlan([.init(layer: 0, channel: 1), .init(layer: 1, channel: 1 << 24)])
+    try Sidecar(
+      model: VisionLanguageModel.fingerprint(try GGUFFile(path: projector)), plan: plan, lambda1: 0.1, textLayer: 60
+    ).write(to: path)
+    return path
+  }
+}

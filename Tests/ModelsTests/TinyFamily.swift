@@ -1,0 +1,93 @@
+import Occam
+import OccamCore
+import OccamFixtures
+import OccamImages
+import OccamTestSupport
+import Testing
+
+/// The smallest models of the families beside LLaVA-1.5 (`TinyModel`): one or two layers of everything, several tiles.
+enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
+  case smolVLM = "smolvlm-a"
+  case gemma3 = "gemma3-a"
+  case llavaNeXT = "next-a"
+  case qwen3 = "qwen3-text"
+
+  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT]
+
+  var testDescription: String { rawValue }
+
+  /// What the text model's keys begin with.
+  var prefix: String {
+    switch self {
+    case .smolVLM, .llavaNeXT: "llama"
+    case .gemma3: "gemma3"
+    case .qwen3: "qwen3"
+    }
+  }
+
+  private static let made = Guarded<[String: FixtureFiles]>([:])
+
+  func files(_ type: FixtureType = .f16) throws -> (text: String, projector: String?) {
+    let files = try TinyFamily.made.withLock { made in
+      let key = "\(rawValue) \(type.rawValue)"
+      if let files = made[key] { return files }
+      let files = try spec().write(to: TemporaryFolder.make(), type: type)
+      made[key] = files
+      return files
+    }
+    return (files.text, files.projector)
+  }
+
+  private func spec() throws -> FixtureSpec {
+    var spec = try #require(FixtureSpec.named(rawValue))
+    // Gemma 3's sixth layer is the first that sees everything.
+    spec.text.layers = self == .gemma3 ? 6 : 2
+    spec.text.width = 64
+    spec.text.heads = 4
+    spec.text.kvHeads = 2
+    spec.text.headSize = 16
+    spec.text.feedForward = 96
+    spec.text.contextLength = 512
+    guard spec.hasVision else { return spec }
+    spec.vision.width = 32
+    spec.vision.heads = 2
+    spec.vision.feedForward = 64
+    spec.vision.layers = 2
+    switch self {
+    case .smolVLM:
+      spec.vision.imageSize = 32
+      spec.vision.longestEdge = 96
+    case .gemma3:
+      spec.vision.imageSize = 56
+      spec.vision.merge = 2
+      spec.vision.namesMerge = true
+    case .llavaNeXT:
+      spec.vision.featureLayer = 2
+      spec.vision.imageSize = 28
+      spec.vision.pinpoints = [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]
+    case .qwen3: break
+    }
+    return spec
+  }
+
+  /// 40 x 30 pixels, no two rows alike.
+  static let picture: ImageSource = {
+    let pixels = (0..<40 * 30 * 3).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 3) }
+    return .bytes(encodePNG(Image(width: 40, height: 30, pixels: pixels)), name: "picture.png")
+  }()
+
+  /// Asks about a picture where the model sees, pruned, and once more without pruning.
+  static func ask(_ model: VisionLanguageModel, cells: SessionOptions.CellFormat = .f16) throws {
+    let session = try model.makeSession(SessionOptions(cells: cells))
+    var options = GenerationOptions()
+    options.maxTokens = 2
+    options.logprobs = 2
+    let images = model.projectorPath == nil ? [] : [picture]
+    let metrics = try session.respond(to: "What is this?", images: images, options: options)
+    _ = metrics.jsonLine
+    if !images.isEmpty { _ = try session.keepMap(image: 0) }
+    options.pruning = .off
+    options.temperature = 0
+    _ = try session.respond(to: "And now?", options: options)
+  }
+}
