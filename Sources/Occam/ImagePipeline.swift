@@ -160,7 +160,7 @@ struct ImagePipeline {
     return embeddings
   }
 
-  private func stageOne(_ tile: EncodedTile, _ selector: (any VisualTokenSelector)?) -> KeepList {
+  private func stageOne(_ tile: EncodedTile, _ selector: (any VisualTokenSelector)?) -> KeepList<TileTokens> {
     guard let selector else { return .everything(tile.tokens) }
     // Kept alive until the selector is done with the view of it.
     var projected: AlignedBuffer<Float>?

@@ -18,7 +18,7 @@ struct PrefillDriver {
     /// The last row after the last layer, [1 x hidden].
     var last: MatrixView<Float>
     /// Per span, which of its S1 tokens stage II kept.
-    var keep: [KeepList]
+    var keep: [KeepList<StageOneTokens>]
     /// Per span, stage II's scores; empty where no text of the question follows an image.
     var scores: [TokenScores] = []
     /// Rows that each layer processed, text and registers included.
@@ -66,7 +66,7 @@ struct PrefillDriver {
 
     /// An image that no text of the question follows cannot be asked about: all its tokens stay.
     func stageTwo(_ rows: PrefillRows, _ scores: MatrixView<Float>?) -> LayerChoice {
-      let everything = rows.spans.map { KeepList.everything($0.visual.count) }
+      let everything = rows.spans.map { KeepList<StageOneTokens>.everything($0.visual.count) }
       guard let scores else { return LayerChoice(keep: everything) }
       let spans = rows.visualSpans()
       var choice = selector.insideModel(rows: scores, spans: spans)

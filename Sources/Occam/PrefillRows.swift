@@ -124,7 +124,7 @@ struct TokenCompactor {
   let kept: [Int]
 
   /// Text rows and registers always stay; of each span the tokens its list keeps.
-  init(_ rows: PrefillRows, keep: [KeepList]) {
+  init(_ rows: PrefillRows, keep: [KeepList<StageOneTokens>]) {
     var dropped = Set<Int>()
     for (span, list) in zip(rows.spans, keep) {
       dropped.formUnion(span.visual)

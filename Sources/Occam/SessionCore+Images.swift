@@ -102,7 +102,7 @@ extension SessionCore {
     let image = images[index]
     guard let vision = model.vision else { throw OccamError.cannotSee(model.path) }
     let photo = try ImagePipeline.decode(image.name, image.bytes, imageReading, for: vision.plan.processor).image
-    let stageOne = KeepList.joined(image.tiles.map(\.stageOne))
+    let stageOne = KeepList<TileTokens>.joined(image.tiles.map(\.stageOne))
     let stage1 = Set(stageOne.kept)
     let kept = Set(image.report?.keptIndices ?? stageOne.kept)
     let fates = (0..<stageOne.total).map { token -> PatchFate in

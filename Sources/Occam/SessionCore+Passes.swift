@@ -75,7 +75,7 @@ extension SessionCore {
     }
   }
 
-  private func record(_ rows: PrefillRows, _ keep: [KeepList], _ settings: PruningSettings) {
+  private func record(_ rows: PrefillRows, _ keep: [KeepList<StageOneTokens>], _ settings: PruningSettings) {
     for image in Set(rows.spans.map(\.image)) {
       let lists = zip(rows.spans, keep).filter { $0.0.image == image }.map(\.1)
       images[image].report = ImagePruningReport(

@@ -37,7 +37,7 @@ struct SessionTile {
   let grid: TokenGrid
   /// Projected rows of S1 in token order, then the register's: [kept + register x hidden].
   let embeddings: AlignedBuffer<Float>
-  let stageOne: KeepList
+  let stageOne: KeepList<TileTokens>
   let hasRegister: Bool
 }
 

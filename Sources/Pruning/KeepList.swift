@@ -1,5 +1,14 @@
+/// What numbers tokens from 0: lists of one numbering do not compile where another is meant.
+package protocol TokenNumbering {}
+
+/// All tokens of a tile, or of the tiles of an image one behind the other.
+package enum TileTokens: TokenNumbering {}
+
+/// Those that stage I kept.
+package enum StageOneTokens: TokenNumbering {}
+
 /// Which of `total` tokens survive: ascending indices. The others are dropped, never merged.
-package struct KeepList: Sendable, Equatable {
+package struct KeepList<Numbering: TokenNumbering>: Sendable, Equatable {
   package let kept: [Int]
   package let total: Int
 
@@ -26,9 +35,11 @@ package struct KeepList: Sendable, Equatable {
 
   package var count: Int { kept.count }
   package var keepsEverything: Bool { kept.count == total }
+}
 
-  /// The same choice in the numbering of an earlier list: `later` chose among this list's survivors.
-  package func narrowed(by later: KeepList) -> KeepList {
+extension KeepList<TileTokens> {
+  /// The same choice in this list's numbering: `later` chose among this list's survivors.
+  package func narrowed(by later: KeepList<StageOneTokens>) -> KeepList<TileTokens> {
     precondition(later.total == count, "KeepList: lists do not follow each other")
     return KeepList(kept: later.kept.map { kept[$0] }, total: total)
   }

@@ -17,7 +17,8 @@ package struct ImagePruningReport: Sendable, Equatable {
 
   /// - Parameters: stageOne: among all tokens; stageTwo: among the survivors of Stage I.
   package init(
-    stageOne: KeepList, stageTwo: KeepList, lambda1: Float, lambda2: Float, layer: Int, reference: ReferenceKind
+    stageOne: KeepList<TileTokens>, stageTwo: KeepList<StageOneTokens>, lambda1: Float, lambda2: Float, layer: Int,
+    reference: ReferenceKind
   ) {
     total = stageOne.total
     stage1Indices = stageOne.kept
@@ -28,7 +29,7 @@ package struct ImagePruningReport: Sendable, Equatable {
     self.reference = reference
   }
 
-  package init(stageOne: KeepList, stageTwo: KeepList, settings: PruningSettings) {
+  package init(stageOne: KeepList<TileTokens>, stageTwo: KeepList<StageOneTokens>, settings: PruningSettings) {
     self.init(
       stageOne: stageOne, stageTwo: stageTwo, lambda1: settings.lambda1, lambda2: settings.lambda2,
       layer: settings.layer, reference: settings.reference)

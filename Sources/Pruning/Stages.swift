@@ -5,7 +5,7 @@ import OccamCore
 package enum StageOne {
   /// S1 = { v : s1(v) >= lambda1 x s1(r) }; at least one token survives.
   /// - Parameter cap: the most tokens that survive, largest scores first, ties by the lower index; at least 1.
-  package static func keep(_ scores: TokenScores, lambda: Float, cap: Int? = nil) -> KeepList {
+  package static func keep(_ scores: TokenScores, lambda: Float, cap: Int? = nil) -> KeepList<TileTokens> {
     var kept = threshold(scores, lambda: lambda)
     if let cap, kept.count > max(cap, 1) {
       kept.sort { left, right in
@@ -69,7 +69,9 @@ package enum StageTwo {
   ///   - images: the image of each set of scores; at least one token per image survives.
   ///   - cap: the most visual tokens an image may keep (registers not counted), largest s2(v)/s2(r) first, ties by
   ///     the lower index; at least 1.
-  package static func keep(_ scores: [TokenScores], images: [Int], lambda: Float, cap: Int? = nil) -> [KeepList] {
+  package static func keep(
+    _ scores: [TokenScores], images: [Int], lambda: Float, cap: Int? = nil
+  ) -> [KeepList<StageOneTokens>] {
     precondition(scores.count == images.count, "StageTwo: one image number per set of scores")
     var kept = scores.map { threshold($0, lambda: lambda) }
     for image in Set(images) {
@@ -87,7 +89,7 @@ package enum StageTwo {
   /// Both steps.
   package static func keep(
     rows: MatrixView<Float>, spans: [VisualSpan], lambda: Float, cap: Int? = nil
-  ) -> [KeepList] {
+  ) -> [KeepList<StageOneTokens>] {
     keep(scores(rows: rows, spans: spans), images: spans.map(\.image), lambda: lambda, cap: cap)
   }
 

@@ -18,11 +18,11 @@ package struct EncodedTokens {
 
 /// The outcome of a choice inside the language model, one element a span.
 package struct LayerChoice: Sendable {
-  package var keep: [KeepList]
+  package var keep: [KeepList<StageOneTokens>]
   /// What the choice was made from; empty without scores.
   package var scores: [TokenScores]
 
-  package init(keep: [KeepList], scores: [TokenScores] = []) {
+  package init(keep: [KeepList<StageOneTokens>], scores: [TokenScores] = []) {
     self.keep = keep
     self.scores = scores
   }
@@ -44,7 +44,7 @@ package protocol VisualTokenSelector: Sendable {
   var actsInsideModel: Bool { get }
 
   /// Stage I: behind the encoder, before the language model.
-  func behindEncoder(_ tokens: EncodedTokens) -> KeepList
+  func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens>
 
   /// Stage II: behind layer `settings.layer`, asked when text of the question follows an image.
   /// - Parameters:
@@ -67,7 +67,7 @@ package struct OccamTokenSelector: VisualTokenSelector {
   package var name: String { "occamtoken" }
   package var actsInsideModel: Bool { true }
 
-  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList {
+  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> {
     guard let scores = tokens.scores else { return .everything(tokens.count) }
     return StageOne.keep(scores, lambda: settings.lambda1, cap: settings.stageOneCap)
   }

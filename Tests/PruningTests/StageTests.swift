@@ -173,7 +173,7 @@ import Testing
   }
 
   @Test func listsCompose() {
-    let one = KeepList(kept: [2, 5, 7, 9], total: 10)
+    let one = KeepList<TileTokens>(kept: [2, 5, 7, 9], total: 10)
     #expect(one.narrowed(by: KeepList(kept: [0, 3], total: 4)) == KeepList(kept: [2, 9], total: 10))
     #expect(one.narrowed(by: .everything(4)) == one)
   }

@@ -29,7 +29,7 @@ package struct AblatedSelector: VisualTokenSelector {
     }
   }
 
-  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList {
+  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> {
     guard let scores = tokens.scores else { return .everything(tokens.count) }
     switch change {
     case .meanThreshold: return StageOne.keep(TokenScores(scores: scores.scores), lambda: settings.lambda1)

@@ -24,7 +24,7 @@ package struct CDPrunerSelector: OnePlaceSelector {
     self.text = text
   }
 
-  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList {
+  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> {
     let features = tokens.projected()
     return CDPrunerSelector.choose(
       cosineMatrix(features), relevance: CDPrunerSelector.relevance(features, text: text), count: count)
@@ -46,7 +46,7 @@ package struct CDPrunerSelector: OnePlaceSelector {
   }
 
   /// - Parameter similarity: tokens x tokens, cosines.
-  package static func choose(_ similarity: [Float], relevance: [Float], count: Int) -> KeepList {
+  package static func choose(_ similarity: [Float], relevance: [Float], count: Int) -> KeepList<TileTokens> {
     let tokens = relevance.count
     guard tokens > 0 else { return .everything(0) }
     // What a token would still add: the squared distance of its vector from the span of the chosen ones.

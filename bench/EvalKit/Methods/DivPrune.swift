@@ -17,12 +17,12 @@ package struct DivPruneSelector: OnePlaceSelector {
     self.count = count
   }
 
-  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList {
+  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> {
     DivPruneSelector.choose(cosineMatrix(tokens.projected()), tokens: tokens.count, count: count)
   }
 
   /// - Parameter similarity: tokens x tokens, cosines.
-  package static func choose(_ similarity: [Float], tokens: Int, count: Int) -> KeepList {
+  package static func choose(_ similarity: [Float], tokens: Int, count: Int) -> KeepList<TileTokens> {
     guard tokens > 0 else { return .everything(0) }
     func nearest(_ token: Int) -> Float {
       (0..<tokens).reduce(.infinity) { $1 == token ? $0 : min($0, 1 - similarity[token * tokens + $1]) }

@@ -2,7 +2,7 @@ import OccamCore
 import OccamPruning
 
 /// The `count` largest scores, ascending by index; ties by the lower index, what is not a number last.
-package func largest(_ scores: [Float], count: Int) -> KeepList {
+package func largest<Numbering>(_ scores: [Float], count: Int) -> KeepList<Numbering> {
   func key(_ index: Int) -> Float { scores[index].isNaN ? -.infinity : scores[index] }
   let ranked = scores.indices.sorted { key($0) != key($1) ? key($0) > key($1) : $0 < $1 }
   return KeepList(kept: ranked.prefix(max(count, 1)).sorted(), total: scores.count)
@@ -33,7 +33,7 @@ package struct RandomSelector: OnePlaceSelector {
     self.seed = seed
   }
 
-  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList {
+  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> {
     var generator = SeededGenerator(seed: seed)
     return KeepList(
       kept: Array(0..<tokens.count).shuffled(using: &generator).prefix(max(count, 1)).sorted(), total: tokens.count)
@@ -57,7 +57,7 @@ package struct ClassAttentionSelector: OnePlaceSelector {
     self.count = count
   }
 
-  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList {
+  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> {
     guard let scores = tokens.scores else { return .everything(tokens.count) }
     return largest(scores.scores, count: count)
   }
@@ -81,7 +81,7 @@ package struct FastVSelector: VisualTokenSelector {
   }
 
   package var actsInsideModel: Bool { true }
-  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList { .everything(tokens.count) }
+  package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> { .everything(tokens.count) }
 
   package func insideModel(rows: MatrixView<Float>, spans: [VisualSpan]) -> LayerChoice {
     let last = rows.rows - 1
