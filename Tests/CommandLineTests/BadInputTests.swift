@@ -203,8 +203,7 @@ import Testing
     try refused(demo + ["--raw", "-p", "see <__media__>"], "1 image mark <__media__> for no images")
     try refused(
       demo + ["--raw", "-p", "see", "--image", DemoModel.photo], "no image marks <__media__> for 1 image")
-    try refused(
-      demo + ["-p", "see <__media__>", "--image", DemoModel.photo], "<__media__> marks an image in raw prompts")
+    try refused(demo + ["-p", "x", "--background", "beige"], code: 2, "--background beige")
     try refused(
       demo + ["-p", "x", "--image", DemoModel.photo, "--prune-layer", "9"], "pruning layer 9", "layers 1 to 3")
   }

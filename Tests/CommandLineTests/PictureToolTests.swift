@@ -52,7 +52,7 @@ import Testing
     #expect(refused.error.contains("half.jpg") && refused.error.contains("truncated"), "\(refused.error)")
     // A sound photo is neither warned about nor refused.
     let sound = try run("--image", DemoModel.photo, "-p", "x", "-n", "2", "--strict-images", "-q")
-    #expect(sound.code == 0 && sound.error == "", "\(sound.error)")
+    #expect(sound.code == 0 && !sound.error.contains("cat.jpg"), "\(sound.error)")
   }
 
   // MARK: Transparency
@@ -74,7 +74,7 @@ import Testing
     #expect(try map("--background", "#ff0000") == red)
     #expect(try map("--background", "black") != white)
     let wrong = try run("--image", clear, "-p", "x", "--background", "256,0,0")
-    #expect(wrong.code == 2 || wrong.code == 1)
+    #expect(wrong.code == 2 && wrong.text == "")
     #expect(wrong.error.contains("--background 256,0,0"), "\(wrong.error)")
   }
 
@@ -124,11 +124,14 @@ import Testing
       let result = try BuiltTool.run(
         "occam-run", ["-m", files.text, "-mm", files.projector, "--dry-run"] + images.flatMap { ["--image", $0] })
       #expect(result.code == 0, "\(result.error)", sourceLocation: location)
-      return result.text
+      // What memory is free just now is no part of the plan.
+      return String(
+        result.text.prefix(upTo: result.text.ranges(of: "available here").first?.lowerBound ?? result.text.endIndex))
     }
     // 3 x 3 tiles and an overview of 16 tokens for a square; the cat's picture is wider than high.
     #expect(try plan().contains("(160 visual + "))
-    let header = try DemoModel.file("header.png", try Files.read("\(Locations.photos)/cat.png").prefix(2000))
+    let bytes = try Files.read("\(Locations.photos)/cat.png")
+    let header = try DemoModel.file("header.png", bytes.prefix(bytes.count / 2))
     let one = try plan(header)
     #expect(try one == plan("\(Locations.photos)/cat.png"))
     let numbers = try #require(one.firstMatch(of: /\((\d+) visual \+/)).1

@@ -104,7 +104,9 @@ import Testing
 
   @Test func whileEncoding() throws {
     let photos = Array(repeating: ["--image", DemoModel.photo], count: 400).flatMap { $0 }
-    let process = try ToolProcess("occam-run", try DemoModel.flags() + photos + ["-p", "x", "-t", "1"])
+    // Photos that the context cannot hold would be refused before one is encoded.
+    let flags = try DemoModel.flags(changing: .text) { try $0.setKey("llama.context_length", to: 1 << 20) }
+    let process = try ToolProcess("occam-run", flags + photos + ["-p", "x", "-t", "1"])
     try process.waitForError("encoding image 1/400: ")
     process.interrupt()
     #expect(process.wait() == 130)

@@ -49,13 +49,14 @@ import Testing
     }
   }
 
-  /// Within four times of what the rounding of activations costs llama.cpp itself, as for the generated models.
+  /// Both sides round activations, each in its way: within two and a half times of what that costs llama.cpp (measured:
+  /// 1.0 to 1.7 times), and single logits within twice that.
   @Test func logitsAgree() throws {
     guard let (goldens, file) = try RealModelTests.goldens() else { return }
     let session = try RealModelTests.model(file).makeSession()
     var (compared, leading) = (0, 0)
     for golden in goldens.prompts {
-      let bound = max(0.02, 4 * golden.logitsFromDequantized)
+      let bound = 2.5 * golden.logitsFromDequantized
       // Along the golden's own tokens: one that differs would send the rest elsewhere.
       let rows = try session.logits(
         raw: golden.prompt, images: [], continuation: golden.answer.dropLast().map { Int32($0.id) }, pruning: .off)
@@ -63,9 +64,8 @@ import Testing
       try #require(sample.count == golden.sample.count)
       let difference = zip(sample, golden.sample).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
       #expect((difference / Double(sample.count)).squareRoot() / golden.std <= bound, "\(golden)")
-      // The largest of a quarter of a million differences may be five times their root mean square.
       for (id, logit) in zip(golden.top.ids, golden.top.logits) {
-        #expect(Double(abs(rows[0][id] - logit)) <= 5 * bound * golden.std, "\(golden): token \(id)")
+        #expect(Double(abs(rows[0][id] - logit)) <= 2 * bound * golden.std, "\(golden): token \(id)")
       }
       let margin = Float(2 * bound * golden.std)
       func check(_ row: [Float], best id: Int, lead: Float, _ step: Int) throws {
@@ -78,7 +78,7 @@ import Testing
       guard golden.answer.count > 1 else { continue }
       for (step, (row, token)) in zip(rows, golden.answer).enumerated() {
         try check(row, best: token.id, lead: token.lead, step)
-        #expect(Double(abs(row[token.id] - token.logit)) <= 5 * bound * golden.std, "\(golden): step \(step)")
+        #expect(Double(abs(row[token.id] - token.logit)) <= 2 * bound * golden.std, "\(golden): step \(step)")
       }
     }
     #expect(compared > 20 && leading >= 8, "\(leading) of \(compared) steps have a lead")

@@ -52,8 +52,8 @@ import Testing
   }
 
   /// Weights that are no numbers, in every format, with every kernel set, cells and reference.
-  @Test(arguments: [FixtureType.f32, .f16, .bf16, .q8_0, .q4_0]) func weightsThatAreNoNumbers(type: FixtureType) throws
-  {
+  @Test(arguments: [FixtureType.f32, .f16, .bf16, .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .iq4_nl, .mxfp4])
+  func weightsThatAreNoNumbers(type: FixtureType) throws {
     let files = try TinyModel.files(type)
     for byte in [0xFF, 0x7F, 0x00] as [UInt8] {
       for (text, projector) in [(true, false), (false, true), (true, true)] {
@@ -73,7 +73,9 @@ import Testing
   }
 
   /// K-quants need rows of 256.
-  @Test(arguments: [FixtureType.q4_K_M, .q6_K]) func superBlocksThatAreNoNumbers(type: FixtureType) throws {
+  @Test(arguments: [FixtureType.q4_K_M, .q6_K, .q2_K, .q3_K_S, .iq4_xs]) func superBlocksThatAreNoNumbers(
+    type: FixtureType
+  ) throws {
     var spec = TinyModel.spec
     spec.text.width = 256
     spec.text.heads = 16
