@@ -129,7 +129,7 @@ struct ImagePipeline {
           grid: tile.grid, embeddings: AlignedBuffer(count: 0), stageOne: .everything(0), hasRegister: false)
       }
       return compute.team.pass {
-        let keep = stageOne(tile, selector)
+        let keep = stageOne(tile, of: photo.tokens, selector)
         let embeddings = project(tile, rows: keep.kept + (tile.hasRegister ? [tile.tokens] : []))
         return SessionTile(
           grid: tile.grid, embeddings: embeddings, stageOne: keep, hasRegister: tile.hasRegister)
@@ -160,13 +160,15 @@ struct ImagePipeline {
     return embeddings
   }
 
-  private func stageOne(_ tile: EncodedTile, _ selector: (any VisualTokenSelector)?) -> KeepList<TileTokens> {
+  private func stageOne(_ tile: EncodedTile, of imageTokens: Int, _ selector: (any VisualTokenSelector)?) -> KeepList<
+    TileTokens
+  > {
     guard let selector else { return .everything(tile.tokens) }
     // Kept alive until the selector is done with the view of it.
     var projected: AlignedBuffer<Float>?
     defer { withExtendedLifetime(projected) {} }
     return selector.behindEncoder(
-      EncodedTokens(count: tile.tokens, scores: tile.scores) {
+      EncodedTokens(count: tile.tokens, of: imageTokens, scores: tile.scores) {
         let buffer = projected ?? project(tile, rows: Array(0..<tile.tokens))
         projected = buffer
         return MatrixView(buffer, rows: tile.tokens, columns: vision.projector.outputs)

@@ -1,18 +1,30 @@
 import OccamCore
 
-/// What an encoder knows of one image's visual tokens.
+/// What an encoder knows of one tile's visual tokens.
 package struct EncodedTokens {
   /// Visual tokens, the register not counted.
   package let count: Int
+  /// Those of all tiles of the image.
+  package let imageCount: Int
   /// Stage I scores and what they are held against; nil when the encoder was not asked for them.
   package let scores: TokenScores?
   /// Projected features of every visual token, [count x text width]; computed when asked for.
   package let projected: () -> MatrixView<Float>
 
-  package init(count: Int, scores: TokenScores?, projected: @escaping () -> MatrixView<Float>) {
+  /// - Parameter imageCount: nil: the image has this tile only.
+  package init(
+    count: Int, of imageCount: Int? = nil, scores: TokenScores?, projected: @escaping () -> MatrixView<Float>
+  ) {
     self.count = count
+    self.imageCount = imageCount ?? count
     self.scores = scores
     self.projected = projected
+  }
+
+  /// This tile's part of a number of tokens that an image may keep; at least 1.
+  package func share(of budget: Int) -> Int {
+    let (product, overflow) = budget.multipliedReportingOverflow(by: count)
+    return overflow ? budget : max(product / max(imageCount, 1), 1)
   }
 }
 
@@ -69,7 +81,7 @@ package struct OccamTokenSelector: VisualTokenSelector {
 
   package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> {
     guard let scores = tokens.scores else { return .everything(tokens.count) }
-    return StageOne.keep(scores, lambda: settings.lambda1, cap: settings.stageOneCap)
+    return StageOne.keep(scores, lambda: settings.lambda1, cap: settings.stageOneCap.map(tokens.share))
   }
 
   package func insideModel(rows: MatrixView<Float>, spans: [VisualSpan]) -> LayerChoice {

@@ -89,7 +89,9 @@ enum Flags {
     tool: "occam-run", summary: "Answers questions about photos with GGUF vision-language models, on the CPU.",
     groups: [
       .init("Model", [model.spec, projector.spec, sidecar.spec, encoderType.spec]),
-      .init("Prompt", [
+      .init(
+        "Prompt",
+        [
           image.spec, strictImages.spec, background.spec, prompt.spec, promptFile.spec, escape.spec, noEscape.spec,
           system.spec, raw.spec,
         ]),

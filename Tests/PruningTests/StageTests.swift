@@ -173,6 +173,10 @@ import Testing
   }
 
   @Test func listsCompose() {
+    let joined = KeepList<TileTokens>.joined([KeepList(kept: [1], total: 3), KeepList(kept: [0, 2], total: 4)])
+    #expect(joined == KeepList(kept: [1, 3, 5], total: 7))
+    let tile = EncodedTokens(count: 16, of: 160, scores: nil) { preconditionFailure("nobody asks") }
+    #expect([tile.share(of: 40), tile.share(of: 3), tile.share(of: .max)] == [4, 1, .max])
     let one = KeepList<TileTokens>(kept: [2, 5, 7, 9], total: 10)
     #expect(one.narrowed(by: KeepList(kept: [0, 3], total: 4)) == KeepList(kept: [2, 9], total: 10))
     #expect(one.narrowed(by: .everything(4)) == one)

@@ -33,7 +33,7 @@ package struct AblatedSelector: VisualTokenSelector {
     guard let scores = tokens.scores else { return .everything(tokens.count) }
     switch change {
     case .meanThreshold: return StageOne.keep(TokenScores(scores: scores.scores), lambda: settings.lambda1)
-    case .fixedCounts(let count, _): return largest(scores.scores, count: count)
+    case .fixedCounts(let count, _): return largest(scores.scores, count: tokens.share(of: count))
     }
   }
 

@@ -27,7 +27,8 @@ package struct CDPrunerSelector: OnePlaceSelector {
   package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> {
     let features = tokens.projected()
     return CDPrunerSelector.choose(
-      cosineMatrix(features), relevance: CDPrunerSelector.relevance(features, text: text), count: count)
+      cosineMatrix(features), relevance: CDPrunerSelector.relevance(features, text: text),
+      count: tokens.share(of: count))
   }
 
   /// Mean cosine of each feature with the texts, scaled so that the least is almost 0 and the most 1.

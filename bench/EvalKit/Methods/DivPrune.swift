@@ -18,7 +18,7 @@ package struct DivPruneSelector: OnePlaceSelector {
   }
 
   package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> {
-    DivPruneSelector.choose(cosineMatrix(tokens.projected()), tokens: tokens.count, count: count)
+    DivPruneSelector.choose(cosineMatrix(tokens.projected()), tokens: tokens.count, count: tokens.share(of: count))
   }
 
   /// - Parameter similarity: tokens x tokens, cosines.

@@ -36,7 +36,8 @@ package struct RandomSelector: OnePlaceSelector {
   package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> {
     var generator = SeededGenerator(seed: seed)
     return KeepList(
-      kept: Array(0..<tokens.count).shuffled(using: &generator).prefix(max(count, 1)).sorted(), total: tokens.count)
+      kept: Array(0..<tokens.count).shuffled(using: &generator).prefix(tokens.share(of: count)).sorted(),
+      total: tokens.count)
   }
 }
 
@@ -59,7 +60,7 @@ package struct ClassAttentionSelector: OnePlaceSelector {
 
   package func behindEncoder(_ tokens: EncodedTokens) -> KeepList<TileTokens> {
     guard let scores = tokens.scores else { return .everything(tokens.count) }
-    return largest(scores.scores, count: count)
+    return largest(scores.scores, count: tokens.share(of: count))
   }
 }
 
@@ -88,6 +89,9 @@ package struct FastVSelector: VisualTokenSelector {
     let scores = spans.map { span in
       TokenScores(scores: span.columns.map { last >= span.firstRow ? rows.row(last)[$0] : 0 })
     }
-    return LayerChoice(keep: scores.map { largest($0.scores, count: count) }, scores: scores)
+    // Over all tiles of an image together: scores as they are, none below the threshold.
+    let plain = scores.map { TokenScores(scores: $0.scores, reference: 1, kind: $0.kind) }
+    return LayerChoice(
+      keep: StageTwo.keep(plain, images: spans.map(\.image), lambda: 0, cap: count), scores: scores)
   }
 }
