@@ -84,7 +84,10 @@ import Testing
       if !text.isEmpty { ids += tokenizer.encode(text, addSpecial: false, parseSpecial: false).map { Optional($0) } }
       text = ""
     }
-    func control(_ name: String) throws { ids.append(try #require(tokenizer.token(name), "\(name)")) }
+    func control(_ name: String) throws {
+      let id: Int32 = try #require(tokenizer.token(name), "\(name)")
+      ids.append(id)
+    }
     for piece in pieces {
       switch piece {
       case .control(let name):
