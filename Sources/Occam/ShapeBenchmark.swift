@@ -53,12 +53,13 @@ extension SessionCore {
       throw OccamError(.mismatch, model.path, "has no vision encoder")
     }
     let plan = vision.plan
-    guard answer.tiles >= 1, answer.textTokens >= 1, plan.shape.patchesPerSide % max(answer.merge, 1) == 0 else {
+    guard answer.tiles >= 1, answer.merge >= 1, answer.textTokens >= 1, plan.shape.patchesPerSide % answer.merge == 0
+    else {
       throw OccamError(.invalidOption, "shape", "\(answer.tiles) tiles, \(answer.textTokens) text tokens: 1 or more")
     }
     clear()
     let pictures = (0..<answer.tiles).map {
-      plan.processor.prepare(SessionCore.noise(seed: UInt64($0), side: plan.shape.imageSize))
+      SessionCore.tile(SessionCore.noise(seed: UInt64($0), side: plan.shape.imageSize), plan.shape, answer.merge)
     }
     let settings = try translating("pruning") {
       try answer.pruning.options.settings(layers: model.decoder.shape.layers, sidecar: nil)
@@ -99,6 +100,17 @@ extension SessionCore {
     var generator = SeededGenerator(seed: seed)
     return Image(
       width: side, height: side, pixels: (0..<3 * side * side).map { _ in UInt8(truncatingIfNeeded: generator.next()) })
+  }
+
+  /// One tile as it is, whatever the family's processor would cut: tiles are counted by the caller.
+  private static func tile(_ image: Image, _ shape: VisionShape, _ merge: Int) -> PreparedPicture {
+    PreparedPicture(layout: .single(side: shape.patchesPerSide / merge)) { _ in
+      PreparedImage(
+        normalizing: image, mean: shape.mean, deviation: shape.deviation,
+        placement: ImagePlacement(
+          originalWidth: image.width, originalHeight: image.height, x: 0, y: 0, width: image.width,
+          height: image.height))
+    }
   }
 
   /// Encoder, merging, stage I, and the projector over what stage I kept.

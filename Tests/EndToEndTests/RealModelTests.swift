@@ -6,8 +6,8 @@ import OccamTestSupport
 import OccamTokenizer
 import Testing
 
-/// A published model against llama.cpp, weight for weight: Gemma 3 270M in Q4_K_M, fetched by Tests/RealModels/fetch.py.
-/// Where it has not been fetched the tests are a known issue by that name; where `CI` is set, they fail.
+/// A published model against llama.cpp, weight for weight: Gemma 3 270M in Q4_K_M, which Tests/RealModels/fetch.py
+/// fetches. Where it is missing the tests are a known issue by that name; where `CI` is set, they fail.
 @Suite(.serialized) struct RealModelTests {
   private static let name = "gemma3-270m"
 

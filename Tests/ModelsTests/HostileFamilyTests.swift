@@ -7,8 +7,8 @@ import OccamPruning
 import OccamTestSupport
 import Testing
 
-/// What HostileModelTests and BadModelTests hold of LLaVA-1.5, of the families beside it: no file traps the process, and
-/// what is refused is refused by name.
+/// What HostileModelTests and BadModelTests hold of LLaVA-1.5, of the families beside it: no file traps the process,
+/// and what is refused is refused by name.
 @Suite(.serialized) struct HostileFamilyTests {
   @Test(arguments: TinyFamily.allCases) func theTinyModelsThemselvesRun(family: TinyFamily) throws {
     let files = try family.files()

@@ -85,7 +85,7 @@ import Testing
       text = ""
     }
     func control(_ name: String) throws {
-      let id = try #require(tokenizer.token(name), "\(name)")
+      let id: Int32 = try #require(tokenizer.token(name), "\(name)")
       ids.append(id)
     }
     for piece in pieces {

@@ -1,7 +1,7 @@
 import OccamGGUF
 
-/// What one picture may cost, whatever a file's header asks for. Far beyond the largest published processor, whose 37 tiles
-/// of 384 pixels hold 27,000 patches (LLaVA-OneVision).
+/// What one picture may cost, whatever a file's header asks for. Far beyond the largest published processor, whose
+/// 37 tiles of 384 pixels hold 27,000 patches (LLaVA-OneVision).
 enum TileLimits {
   static let tiles = 256
   /// Of all tiles; their features are in memory together.
