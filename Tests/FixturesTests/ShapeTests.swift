@@ -35,7 +35,7 @@ import Testing
   @Test("every shape is as large as the published model and loads its configuration", arguments: published)
   func sizes(published: Published) throws {
     let shape = try #require(ModelShape.named(published.name))
-    let model = try shape.spec.synthesize(type: .q4_0, projectorType: .f16)
+    let model = try shape.spec.synthesizeModel(type: .q4_0, projectorType: .f16)
     let count = (model.text.tensors + (model.projector?.tensors ?? [])).reduce(0) { $0 + $1.elementCount }
     #expect(abs(Double(count) / 1e9 / published.billions - 1) < 0.02, "\(count) numbers")
     let text = try ModelRegistry.textShape(model.text)
@@ -182,7 +182,7 @@ import Testing
     var spec = try #require(ModelShape.named("gemma3-270m")).spec
     spec.vocabulary = .builtIn(minimumCount: 3000)
     (spec.text.layers, spec.text.width, spec.text.feedForward, spec.text.headSize) = (2, 256, 512, 64)
-    let session = try ShapeTests.load(spec.synthesize(type: .q4_0, projectorType: .f16)).makeSession()
+    let session = try ShapeTests.load(spec.synthesizeModel(type: .q4_0, projectorType: .f16)).makeSession()
     #expect(try session.secondsToPrefill(tokens: 20) > 0)
     #expect(try session.secondsToDecode(tokens: 2) > 0)
     #expect(throws: OccamError.self) { try session.measure(ShapeAnswer(width: 100, height: 100)) }

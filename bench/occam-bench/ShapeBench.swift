@@ -32,7 +32,7 @@ struct ShapeBench {
     projectorType = type == .f32 ? .f32 : .f16
     self.arguments = arguments
     let wanted = try arguments[ShapeFlags.photo].map(ShapeFlags.size)
-    model = try shape.spec.synthesize(type: type, projectorType: projectorType)
+    model = try shape.spec.synthesizeModel(type: type, projectorType: projectorType)
     if let projector = model.projector, let size = wanted ?? shape.photo {
       photo = try ShapePhoto(text: model.text, projector: projector, width: size.width, height: size.height)
     } else if wanted == nil {

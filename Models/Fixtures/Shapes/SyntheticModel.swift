@@ -13,11 +13,18 @@ package struct SyntheticModel: Sendable {
 extension FixtureSpec {
   /// What `write` would make, in memory. Weights have the same distribution, but not the same bytes: rows must not
   /// depend on each other.
-  package func synthesize(type: FixtureType, projectorType: FixtureType) throws(GGUFError) -> SyntheticModel {
+  package func synthesizeModel(type: FixtureType, projectorType: FixtureType) throws(GGUFError) -> SyntheticModel {
     let text = try synthesizeText(type: type)
     let projector = try synthesizeProjector(type: projectorType)
     let largest = (text.tensors + (projector?.tensors ?? [])).map(\.byteRange.count).max() ?? 0
     return SyntheticModel(text: text, projector: projector, largestTensorBytes: largest)
+  }
+
+  /// The same with a projector.
+  /// - Throws: for a family that reads text only.
+  package func synthesize(type: FixtureType, projectorType: FixtureType) throws(GGUFError) -> SyntheticModel {
+    guard hasVision else { throw GGUFError(name, .key("clip.has_vision_encoder"), .missing) }
+    return try synthesizeModel(type: type, projectorType: projectorType)
   }
 
   /// The text file `write` would make, in memory.
