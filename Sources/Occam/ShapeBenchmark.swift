@@ -3,20 +3,22 @@ import OccamGGUF
 import OccamImages
 import OccamModels
 import OccamPruning
+import OccamTokenizer
 
-/// What `occam-bench --shape` measures: models without files, and answers without photo and text.
+/// What `occam-bench --shape` measures: models without files, and answers about noise.
 extension VisionLanguageModel {
   /// A model whose weights are made while it is loaded.
   package convenience init(
-    text: GGUFFile, projector: GGUFFile, options: ModelOptions, progress: @escaping (Double) -> Void
+    text: GGUFFile, projector: GGUFFile?, options: ModelOptions, progress: @escaping (Double) -> Void
   ) throws(OccamError) {
     try self.init(ModelFiles(text: text, projector: projector), options, Clock.nanoseconds(), progress)
   }
 }
 
 extension MemoryPlan {
+  /// - Parameter visualTokens: image tokens of the photo planned for.
   package init(
-    text: GGUFFile, projector: GGUFFile, session: SessionOptions, encoderType: ModelOptions.EncoderType,
+    text: GGUFFile, projector: GGUFFile?, session: SessionOptions, encoderType: ModelOptions.EncoderType,
     visualTokens: Int
   ) throws(OccamError) {
     try self.init(
@@ -24,24 +26,70 @@ extension MemoryPlan {
   }
 }
 
-/// One answer about a picture of noise.
+/// What a photo of a size becomes, from a model's headers and its vocabulary alone.
+package struct ShapePhoto: Sendable {
+  package let width: Int
+  package let height: Int
+  /// Passes of the encoder.
+  package let tiles: Int
+  /// The tiles' tokens, those that pruning chooses from.
+  package let visualTokens: Int
+  /// Embeddings that the file stores, one token each: ends of rows.
+  package let learnedTokens: Int
+  /// Text tokens round the tiles.
+  package let markerTokens: Int
+
+  /// What memory plans count: without the markers.
+  package var imageTokens: Int { visualTokens + learnedTokens }
+  /// Positions in the prompt.
+  package var positions: Int { imageTokens + markerTokens }
+
+  /// - Parameters:
+  ///   - width: pixels, 1 or more.
+  ///   - height: pixels, 1 or more.
+  package init(text: GGUFFile, projector: GGUFFile, width: Int, height: Int) throws(OccamError) {
+    guard width >= 1, height >= 1 else {
+      throw OccamError(.invalidOption, "photo", "\(width) x \(height) pixels: 1 or more")
+    }
+    let plan = try translating(projector.subject) { try ModelRegistry.visionPlan(projector) }
+    let tokenizer = try translating(text.subject) { try Tokenizer(metadata: text) }
+    let layout = plan.processor.layout(width: width, height: height)
+    var (visual, learned, markers) = (0, 0, 0)
+    for item in layout.frame {
+      switch item {
+      case .text(let text): markers += tokenizer.encode(text, addSpecial: false, parseSpecial: true).count
+      case .tokens(_, let range): visual += range.count
+      case .learned: learned += 1
+      }
+    }
+    self.width = width
+    self.height = height
+    tiles = layout.tiles.count
+    (visualTokens, learnedTokens, markerTokens) = (visual, learned, markers)
+  }
+}
+
+/// One answer about a photo of noise.
 package struct ShapeAnswer: Sendable {
-  /// Encoder passes; the tiles are images of their own in the prompt.
-  package var tiles = 1
-  /// Sides of the square of patches that become one visual token.
-  package var merge = 1
+  /// Pixels.
+  package var width: Int
+  package var height: Int
   package var textTokens = 40
   package var answerTokens = 32
   package var pruning = GenerationOptions.Pruning.off
-  /// The share of the visual tokens that stage I keeps where no lambda1 is given: random weights have no threshold of
-  /// their own.
-  package var stageOneShare = 250.0 / 576
+  /// Visual tokens of all tiles that stage I keeps where no lambda1 is given: random weights have no threshold of their
+  /// own. A tile keeps one at least.
+  package var stageOneTokens = 250
 
-  package init() {}
+  package init(width: Int, height: Int) {
+    self.width = width
+    self.height = height
+  }
 }
 
 extension Session {
-  /// The figures of one answer, from pixels in the encoder's size to the last token. Nothing is cached before or after.
+  /// The figures of one answer, from the photo's pixels to the last token: `imageDecode` is what the family's processor
+  /// does before the first tile, there being no file to decode. Nothing is cached before or after.
   package func measure(_ answer: ShapeAnswer) throws(OccamError) -> GenerationMetrics {
     try measured { core throws(OccamError) in try core.measure(answer) }
   }
@@ -49,42 +97,40 @@ extension Session {
 
 extension SessionCore {
   fileprivate func measure(_ answer: ShapeAnswer) throws(OccamError) -> GenerationMetrics {
-    guard let vision = model.vision else {
-      throw OccamError(.mismatch, model.path, "has no vision encoder")
+    guard answer.width >= 1, answer.height >= 1, answer.textTokens >= 1, answer.answerTokens >= 1 else {
+      throw OccamError(
+        .invalidOption, "shape",
+        "photo \(answer.width) x \(answer.height), \(answer.textTokens) text and \(answer.answerTokens) answer tokens: "
+          + "1 or more")
     }
-    let plan = vision.plan
-    guard answer.tiles >= 1, answer.merge >= 1, answer.textTokens >= 1, plan.shape.patchesPerSide % answer.merge == 0
-    else {
-      throw OccamError(.invalidOption, "shape", "\(answer.tiles) tiles, \(answer.textTokens) text tokens: 1 or more")
-    }
+    let pipeline = try pipeline
+    var settings = try settings(answer.pruning)
     clear()
-    let pictures = (0..<answer.tiles).map {
-      SessionCore.tile(SessionCore.noise(seed: UInt64($0), side: plan.shape.imageSize), plan.shape, answer.merge)
-    }
-    let settings = try translating("pruning") {
-      try answer.pruning.options.settings(layers: model.decoder.shape.layers, sidecar: nil)
-    }
-    // Averages stand for the family's own way of merging: the same rows behind it.
-    let merging =
-      answer.merge > 1
-      ? VisionPlan(
-        shape: plan.shape, merge: .average(side: answer.merge), processor: plan.processor, outputs: plan.outputs) : plan
-    let pipeline = ImagePipeline(
-      vision: VisionModel(
-        plan: merging, encoder: vision.encoder, projector: vision.projector, learned: vision.learned, chat: vision.chat),
-      tokenizer: model.tokenizer, compute: compute)
+    defer { clear() }
+    let noise = SessionCore.noise(width: answer.width, height: answer.height)
     var metrics = GenerationMetrics()
     let start = Clock.nanoseconds()
-    for picture in pictures {
-      show(try translating("encoder") { try image(picture, answer, settings, pipeline) })
+    let picture = pipeline.vision.plan.processor.prepare(noise)
+    metrics.timings.imageDecode = Clock.milliseconds(since: start)
+    let tiles = try translating("encoder") {
+      try pipeline.encode(picture, EncoderRequest(wantsScores: settings != nil))
     }
-    metrics.timings.imageEncode = Clock.milliseconds(since: start)
+    let photo = EncodedPhoto(
+      name: "noise", bytes: [], frame: picture.layout.frame, tiles: tiles,
+      decodeTime: metrics.timings.imageDecode,
+      encodeTime: Clock.milliseconds(since: start) - metrics.timings.imageDecode)
+    if answer.pruning.lambda1 == nil, let scores = photo.scores {
+      settings?.lambda1 = SessionCore.lambda(keeping: answer.stageOneTokens, scores)
+    }
+    let selector = settings.map(OccamTokenSelector.init)
+    show(pipeline.project(photo, selector: selector))
+    metrics.timings.imageEncode = Clock.milliseconds(since: start) - metrics.timings.imageDecode
     var prompt = Prompt()
     var generator = SeededGenerator(seed: 2)
     let vocabulary = UInt64(model.decoder.shape.vocabulary)
     let ids = (0..<answer.textTokens + answer.answerTokens).map { _ in Int32(generator.next() % vocabulary) }
-    prompt.items = pictures.indices.map { .image($0) } + ids.prefix(answer.textTokens).map { .token($0) }
-    _ = try prefill(prompt, settings.map(OccamTokenSelector.init), { _ in }, &metrics)
+    prompt.items = [.image(0)] + ids.prefix(answer.textTokens).map { .token($0) }
+    _ = try prefill(prompt, selector, { _ in }, &metrics)
     metrics.timings.timeToFirstToken = Clock.milliseconds(since: start)
     let decodeStart = Clock.nanoseconds()
     for id in ids.dropFirst(answer.textTokens) { _ = try decode(id) }
@@ -92,48 +138,21 @@ extension SessionCore {
     metrics.generatedTokens = answer.answerTokens
     metrics.timings.decodeTokensPerSecond = Double(answer.answerTokens) / max(metrics.timings.decode, 1e-6) * 1000
     finish(&metrics, isPruned: settings != nil, GenerationOptions())
-    clear()
     return metrics
   }
 
-  private static func noise(seed: UInt64, side: Int) -> Image {
-    var generator = SeededGenerator(seed: seed)
+  private static func noise(width: Int, height: Int) -> Image {
+    var generator = SeededGenerator(seed: 3)
     return Image(
-      width: side, height: side, pixels: (0..<3 * side * side).map { _ in UInt8(truncatingIfNeeded: generator.next()) })
+      width: width, height: height,
+      pixels: (0..<3 * width * height).map { _ in UInt8(truncatingIfNeeded: generator.next()) })
   }
 
-  /// One tile as it is, whatever the family's processor would cut: tiles are counted by the caller.
-  private static func tile(_ image: Image, _ shape: VisionShape, _ merge: Int) -> PreparedPicture {
-    PreparedPicture(layout: .single(side: shape.patchesPerSide / merge)) { _ in
-      PreparedImage(
-        normalizing: image, mean: shape.mean, deviation: shape.deviation,
-        placement: ImagePlacement(
-          originalWidth: image.width, originalHeight: image.height, x: 0, y: 0, width: image.width,
-          height: image.height))
-    }
-  }
-
-  /// Encoder, merging, stage I, and the projector over what stage I kept.
-  private func image(
-    _ picture: PreparedPicture, _ answer: ShapeAnswer, _ settings: PruningSettings?, _ pipeline: ImagePipeline
-  ) throws(Cancelled) -> SessionImage {
-    let tiles = try pipeline.encode(picture, EncoderRequest(wantsScores: settings != nil))
-    var settings = settings
-    let scores = tiles.flatMap { $0.scores?.scores ?? [] }
-    if answer.pruning.lambda1 == nil, !scores.isEmpty {
-      settings?.lambda1 = SessionCore.lambda(keeping: answer.stageOneShare, TokenScores(scores: scores))
-    }
-    let frame = tiles.indices.map { FrameItem.tokens(tile: $0, 0..<tiles[$0].tokens) }
-    let photo = EncodedPhoto(name: "noise", bytes: [], frame: frame, tiles: tiles, decodeTime: 0, encodeTime: 0)
-    return pipeline.project(photo, selector: settings.map(OccamTokenSelector.init))
-  }
-
-  /// The lambda1 at which stage I keeps that share of the tokens.
-  static func lambda(keeping share: Double, _ scores: TokenScores) -> Float {
-    let sorted = scores.scores.sorted(by: >)
-    let count = min(max(Int((share * Double(sorted.count)).rounded()), 1), sorted.count)
-    guard count > 0, scores.reference > 0 else { return 0 }
+  /// The lambda1 at which stage I keeps that many of the tokens, each held against its own tile's reference.
+  private static func lambda(keeping count: Int, _ scores: TokenScores) -> Float {
+    let sorted = scores.scores.indices.map { scores.relative($0) }.sorted(by: >)
+    guard !sorted.isEmpty else { return 0 }
     // A little below, so that rounding loses nobody.
-    return sorted[count - 1] / scores.reference * (1 - 1e-6)
+    return max(sorted[min(max(count, 1), sorted.count) - 1] * (1 - 1e-6), 0)
   }
 }

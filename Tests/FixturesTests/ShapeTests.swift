@@ -9,37 +9,84 @@ import OccamTestSupport
 import Testing
 
 @Suite struct ShapeTests {
-  /// Billions of numbers that the published models hold (their model cards; TinyLLaVA: 1.10 and 0.30), and visual tokens of
-  /// one tile.
-  static let published: [(name: String, billions: Double, tokens: Int)] = [
-    ("llava-1.5-7b", 7.06, 576), ("llava-1.5-13b", 13.35, 576), ("tinyllava-1.1b", 1.41, 576),
-    ("smolvlm-256m", 0.256, 64), ("smolvlm-500m", 0.507, 64), ("smolvlm-2.2b", 2.25, 81), ("qwen3-vl-2b", 2.13, 256),
-    ("qwen3-vl-4b", 4.44, 256), ("qwen3-vl-8b", 8.77, 256), ("gemma-3-4b", 4.30, 256),
+  struct Published: Sendable, CustomTestStringConvertible {
+    let name: String
+    /// Numbers the published model holds, in billions (model cards; TinyLLaVA: 1.10 and 0.30).
+    let billions: Double
+    /// Encoder passes and visual tokens of a typical photo; 0 for text models.
+    let tiles: Int
+    let tokens: Int
+    var testDescription: String { name }
+
+    init(_ name: String, _ billions: Double, _ tiles: Int = 0, _ tokens: Int = 0) {
+      (self.name, self.billions, self.tiles, self.tokens) = (name, billions, tiles, tokens)
+    }
+  }
+
+  static let published = [
+    Published("llava-1.5-7b", 7.06, 1, 576), Published("llava-1.5-13b", 13.35, 1, 576),
+    Published("tinyllava-1.1b", 1.41, 1, 576), Published("smolvlm-256m", 0.256, 17, 1088),
+    Published("smolvlm-500m", 0.507, 17, 1088), Published("smolvlm-2.2b", 2.25, 17, 1377),
+    Published("smolvlm2-2.2b", 2.25, 17, 1377), Published("gemma3-270m", 0.268), Published("gemma3-1b", 1.0),
+    Published("gemma-3-4b", 4.30, 1, 256), Published("llava-next-7b-vicuna", 7.06, 5, 2880),
+    Published("llava-next-7b-mistral", 7.57, 5, 2880), Published("qwen2-1.5b", 1.54), Published("qwen3-1.7b", 1.72),
   ]
 
   @Test("every shape is as large as the published model and loads its configuration", arguments: published)
-  func sizes(name: String, billions: Double, tokens: Int) throws {
-    let shape = try #require(ModelShape.named(name))
-    let model = try shape.spec.synthesize(type: .q4_0, projectorType: .f16)
-    let count = (model.text.tensors + model.projector.tensors).reduce(0) { $0 + $1.elementCount }
-    #expect(abs(Double(count) / 1e9 / billions - 1) < 0.02, "\(count) numbers")
-    #expect(shape.visualTokens == tokens)
+  func sizes(published: Published) throws {
+    let shape = try #require(ModelShape.named(published.name))
+    let model = try shape.spec.synthesizeModel(type: .q4_0, projectorType: .f16)
+    let count = (model.text.tensors + (model.projector?.tensors ?? [])).reduce(0) { $0 + $1.elementCount }
+    #expect(abs(Double(count) / 1e9 / published.billions - 1) < 0.02, "\(count) numbers")
     let text = try ModelRegistry.textShape(model.text)
-    let vision = try ModelRegistry.visionPlan(model.projector).shape
     #expect(text.hidden == shape.spec.text.width && text.layers == shape.spec.text.layers)
-    #expect(vision.patches == tokens * shape.merge * shape.merge && vision.patchesPerSide % shape.merge == 0)
-    #expect(vision.layers == shape.spec.vision.layers)
+    #expect((shape.photo == nil) == (model.projector == nil) && (shape.photo == nil) == (published.tiles == 0))
+    guard let projector = model.projector, let size = shape.photo else { return }
+    let plan = try ModelRegistry.visionPlan(projector)
+    #expect(plan.merge.side == shape.spec.vision.merge && plan.outputs == text.hidden)
+    #expect(plan.shape.layers == shape.spec.vision.featureLayer ?? shape.spec.vision.layers)
+    let photo = try ShapePhoto(text: model.text, projector: projector, width: size.width, height: size.height)
+    #expect(photo.tiles == published.tiles && photo.visualTokens == published.tokens)
+    // The plan beside a measurement is the photo's.
+    let memory = try MemoryPlan(
+      text: model.text, projector: projector, session: SessionOptions(), encoderType: .auto,
+      visualTokens: photo.imageTokens)
+    #expect(memory.visualTokens == published.tokens + photo.learnedTokens)
+    #expect(photo.positions + 72 <= memory.contextLength)
   }
 
   @Test("every published shape is listed") func listIsComplete() {
-    #expect(ModelShape.all.map(\.name) == ShapeTests.published.map(\.name))
-    #expect(ModelShape.all.filter(\.isExact).map(\.name) == ["llava-1.5-7b", "llava-1.5-13b", "tinyllava-1.1b"])
+    #expect(Set(ModelShape.all.map(\.name)) == Set(ShapeTests.published.map(\.name)))
+    #expect(ModelShape.all.count == ShapeTests.published.count)
+  }
+
+  @Test("the published counts of OccamToken, and their shares of other photos") func counts() throws {
+    let next = try #require(ModelShape.named("llava-next-7b-vicuna"))
+    #expect(next.stageOneTokens(of: 2880) == 523 && next.budgets(of: 2880) == [320, 160, 40])
+    let llava = try #require(ModelShape.named("llava-1.5-7b"))
+    #expect(llava.stageOneTokens(of: 576) == 250 && llava.budgets(of: 576) == [128, 64, 32])
+    let gemma = try #require(ModelShape.named("gemma-3-4b"))
+    #expect(gemma.stageOneTokens(of: 256) == 111 && gemma.budgets(of: 256) == [57, 28, 14])
+    #expect(gemma.stageOneTokens(of: 1) == 1 && gemma.budgets(of: 1) == [1])
+  }
+
+  @Test("markers round the tiles count as their vocabulary makes them") func markers() throws {
+    let spec = try #require(ModelShape.named("smolvlm-256m")).spec
+    let text = try spec.synthesizeText(type: .q4_0)
+    let projector = try #require(try spec.synthesizeProjector(type: .f16))
+    func photo(_ width: Int, _ height: Int) throws -> ShapePhoto {
+      try ShapePhoto(text: text, projector: projector, width: width, height: height)
+    }
+    // 16 tiles of two markers, three line breaks, one double, two before the overview and one behind it.
+    #expect(try photo(1024, 1024).markerTokens == 16 * 2 + 3 + 1 + 2 + 1)
+    #expect(try photo(1024, 768).tiles == 13)
+    #expect(throws: OccamError.self) { try photo(0, 768) }
   }
 
   @Test(
     "a mistyped name has a neighbour",
     arguments: [
-      ("lava-1.5-7b", "llava-1.5-7b"), ("smolvlm-250m", "smolvlm-256m"), ("qwen3vl-8b", "qwen3-vl-8b"),
+      ("lava-1.5-7b", "llava-1.5-7b"), ("smolvlm-250m", "smolvlm-256m"), ("gema-3-4b", "gemma-3-4b"),
     ])
   func nearest(typed: String, meant: String) {
     #expect(ModelShape.named(typed) == nil)
@@ -49,10 +96,10 @@ import Testing
 
   // MARK: A small shape, end to end
 
-  /// 64 patches, merged 2 x 2 to 16 visual tokens; heads of 72 in the encoder, as SigLIP-SO400M has.
+  /// Tiles of 64 patches, merged 2 x 2 to 16 visual tokens; heads of 72 in the encoder, as SigLIP-SO400M has. A square
+  /// photo makes 2 x 2 tiles and an overview.
   static func small(isTied: Bool = false) throws -> ModelShape {
     var shape = try #require(ModelShape.named("smolvlm-256m"))
-    shape.merge = 2
     shape.spec.vocabulary = .builtIn(minimumCount: 3000)
     var text = shape.spec.text
     (text.layers, text.width, text.heads, text.kvHeads, text.headSize, text.feedForward) = (4, 256, 8, 2, 32, 768)
@@ -60,7 +107,7 @@ import Testing
     shape.spec.text = text
     var vision = shape.spec.vision
     (vision.imageSize, vision.width, vision.heads, vision.feedForward, vision.layers) = (128, 288, 4, 608, 2)
-    vision.projectorWidth = 544
+    (vision.merge, vision.longestEdge) = (2, 256)
     shape.spec.vision = vision
     return shape
   }
@@ -75,22 +122,70 @@ import Testing
   func answers(type: FixtureType) throws {
     let shape = try ShapeTests.small()
     let session = try ShapeTests.load(shape.spec.synthesize(type: type, projectorType: .f16)).makeSession()
-    var answer = ShapeAnswer()
-    (answer.tiles, answer.merge, answer.textTokens, answer.answerTokens) = (8, shape.merge, 10, 3)
+    var answer = ShapeAnswer(width: 200, height: 200)
+    (answer.textTokens, answer.answerTokens) = (10, 3)
     let unpruned = try session.measure(answer)
-    #expect(unpruned.promptTokens == 8 * 16 + 10)
-    #expect(unpruned.meanVisualTokensPerLayer == 128 && unpruned.pruning.isEmpty)
+    // 4 tiles of two markers, one line break, one double, two before the overview and one behind it.
+    #expect(unpruned.promptTokens == 5 * 16 + 13 + 10)
+    #expect(unpruned.meanVisualTokensPerLayer == 80 && unpruned.pruning.isEmpty)
     #expect(unpruned.generatedTokens == 3 && unpruned.timings.decodeTokensPerSecond > 0)
+    #expect(unpruned.timings.imageDecode > 0 && unpruned.timings.imageEncode > 0)
     answer.pruning = GenerationOptions.Pruning()
-    (answer.pruning.lambda2, answer.pruning.maxVisualTokens) = (0, 4)
+    (answer.pruning.lambda2, answer.pruning.maxVisualTokens, answer.stageOneTokens) = (0, 4, 33)
     let pruned = try session.measure(answer)
     #expect(pruned.promptTokens == unpruned.promptTokens)
-    // 250 of 576 is 7 of 16.
-    #expect(pruned.pruning.map { [$0.stage1, $0.kept] } == Array(repeating: [7, 4], count: 8))
+    // One count for all tiles together.
+    #expect(pruned.pruning.map { [$0.total, $0.stage1, $0.kept] } == [[80, 33, 4]])
     #expect(pruned.kvBytes < unpruned.kvBytes)
     // Nothing of an answer is left for the next one.
     let again = try session.measure(answer)
     #expect(again.pruning.map(\.keptIndices) == pruned.pruning.map(\.keptIndices))
+    answer.textTokens = 0
+    #expect(throws: OccamError.self) { try session.measure(answer) }
+  }
+
+  /// Small models of every family that sees.
+  static let seeing = FixtureSpec.all.filter { $0.hasVision && !$0.isForTimingOnly }.map(\.name)
+
+  @Test("planned KV caches are those of the session, within 2 percent", arguments: seeing, [(300, 200), (64, 500)])
+  func plannedCaches(name: String, size: (width: Int, height: Int)) throws {
+    let spec = try #require(FixtureSpec.named(name))
+    let model = try spec.synthesize(type: .f16, projectorType: .f16)
+    let projector = try #require(model.projector)
+    let photo = try ShapePhoto(text: model.text, projector: projector, width: size.width, height: size.height)
+    let plan = try MemoryPlan(
+      text: model.text, projector: projector, session: SessionOptions(), encoderType: .auto,
+      visualTokens: photo.imageTokens)
+    let session = try ShapeTests.load(model).makeSession()
+    var answer = ShapeAnswer(width: size.width, height: size.height)
+    (answer.textTokens, answer.answerTokens) = (10, 3)
+    let unpruned = try session.measure(answer)
+    #expect(unpruned.promptTokens == photo.positions + 10)
+    func difference(_ planned: Int, _ real: Int) -> Double { abs(Double(planned) / Double(real) - 1) }
+    let planned = plan.kvBytes(tokens: photo.positions + 13)
+    #expect(difference(planned, unpruned.kvBytes) < 0.02, "planned \(planned), session \(unpruned.kvBytes)")
+    answer.pruning = GenerationOptions.Pruning()
+    let stageOne = photo.visualTokens / 2
+    let kept = min(5, stageOne - 1)
+    (answer.pruning.lambda2, answer.pruning.maxVisualTokens, answer.stageOneTokens) = (0, kept, stageOne)
+    let pruned = try session.measure(answer)
+    #expect(pruned.pruning.map { [$0.total, $0.stage1, $0.kept] } == [[photo.visualTokens, stageOne, kept]])
+    // A window forgets by positions, which pruning leaves as they were: it holds no more than planned.
+    let left = plan.kvBytes(tokens: photo.positions - photo.visualTokens + kept + 13)
+    let isWindowed = spec.text.slidingWindow != nil
+    #expect(
+      isWindowed ? pruned.kvBytes <= left : difference(left, pruned.kvBytes) < 0.02,
+      "planned \(left), session \(pruned.kvBytes)")
+  }
+
+  @Test("a text model of a shape is loaded without a projector") func textOnly() throws {
+    var spec = try #require(ModelShape.named("gemma3-270m")).spec
+    spec.vocabulary = .builtIn(minimumCount: 3000)
+    (spec.text.layers, spec.text.width, spec.text.feedForward, spec.text.headSize) = (2, 256, 512, 64)
+    let session = try ShapeTests.load(spec.synthesizeModel(type: .q4_0, projectorType: .f16)).makeSession()
+    #expect(try session.secondsToPrefill(tokens: 20) > 0)
+    #expect(try session.secondsToDecode(tokens: 2) > 0)
+    #expect(throws: OccamError.self) { try session.measure(ShapeAnswer(width: 100, height: 100)) }
   }
 
   @Test(
@@ -103,8 +198,8 @@ import Testing
     let model = try shape.spec.synthesize(type: kind.type, projectorType: .f16)
     let plan = try MemoryPlan(
       text: model.text, projector: model.projector, session: SessionOptions(), encoderType: encoder,
-      visualTokens: shape.visualTokens)
-    #expect(plan.visualTokens == 16)
+      visualTokens: 80)
+    #expect(plan.visualTokens == 80)
     var planned = plan.textWeightsBytes + plan.visionWeightsBytes
     // An embedding table that is not the output matrix too stays in the file, and counts in the plan only.
     if !kind.isTied { planned -= try model.text.requireTensor("token_embd.weight").byteRange.count }

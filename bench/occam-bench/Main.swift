@@ -1,7 +1,8 @@
 import Occam
 import OccamCommandLine
 
-/// Measures a model file: prefill and decode rates, and with a photo everything an answer costs, pruned beside unpruned.
+/// Measures a model file or shape: prefill and decode rates, and with a photo everything an answer costs, pruned beside
+/// unpruned.
 @main enum Main {
   static func main() {
     Tool.run("occam-bench") {

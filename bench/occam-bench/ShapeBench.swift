@@ -7,7 +7,8 @@ struct ShapeBench {
   let shape: ModelShape
   let type: FixtureType
   let projectorType: FixtureType
-  let tiles: Int
+  /// nil for a family that reads text only.
+  let photo: ShapePhoto?
   let arguments: Arguments
   let progress = ProgressReporter()
   private let model: SyntheticModel
@@ -29,13 +30,24 @@ struct ShapeBench {
     self.type = type
     // As mmproj files are published; Occam requantises them while loading.
     projectorType = type == .f32 ? .f32 : .f16
-    tiles = arguments[ShapeFlags.tiles] ?? 1
     self.arguments = arguments
-    model = try shape.spec.synthesize(type: type, projectorType: projectorType)
+    let wanted = try arguments[ShapeFlags.photo].map(ShapeFlags.size)
+    model = try shape.spec.synthesizeModel(type: type, projectorType: projectorType)
+    if let projector = model.projector, let size = wanted ?? shape.photo {
+      photo = try ShapePhoto(text: model.text, projector: projector, width: size.width, height: size.height)
+    } else if wanted == nil {
+      photo = nil
+    } else {
+      throw UsageError.invalid("--photo: \(shape.name) reads text only")
+    }
     plan = try MemoryPlan(
       text: model.text, projector: model.projector,
       session: SessionOptions(cells: arguments[Flags.cells] ?? .f16),
-      encoderType: arguments[Flags.encoderType] ?? .auto, visualTokens: shape.visualTokens * tiles)
+      encoderType: arguments[Flags.encoderType] ?? .auto, visualTokens: photo?.imageTokens ?? 0)
+    if let photo, photo.positions + ShapeBench.textTokens + ShapeBench.answerTokens > plan.contextLength {
+      throw UsageError.invalid(
+        "--photo \(photo.width)x\(photo.height): \(photo.positions) tokens; \(shape.name) sees \(plan.contextLength)")
+    }
   }
 
   private static func unknown(_ name: String, _ known: [String]) -> UsageError {
@@ -45,9 +57,10 @@ struct ShapeBench {
 
   /// One line a shape, for `--list-shapes`.
   static func list() -> String {
-    var table = Table([.init("shape", .left), .init("model", .left), .init("runs", .left)])
+    var table = Table([.init("shape", .left), .init("photo"), .init("model", .left)])
     for shape in ModelShape.all {
-      table.add([.text(shape.name), .text(shape.summary), .text(shape.isExact ? "as it is" : "emulated")])
+      let photo = shape.photo.map { Table.Cell.text("\($0.width)x\($0.height)") } ?? .missing
+      table.add([.text(shape.name), photo, .text(shape.summary)])
     }
     return table.text(.md)
   }
@@ -66,31 +79,50 @@ struct ShapeBench {
   }
 
   private var heading: String {
-    let vision = shape.spec.vision
-    let picture =
-      "\(tiles == 1 ? "one tile" : "\(tiles) tiles") of \(vision.imageSize) x \(vision.imageSize): "
-      + "\(vision.patches) patches, \(shape.visualTokens) visual tokens\(tiles == 1 ? "" : " each")"
-    return """
-      \(shape.name), \(type.rawValue) (encoder \(projectorType.rawValue)): \(shape.summary).
-      \(shape.emulation.map { "Emulated. " + $0 } ?? "Runs as it is.")
-      Weights are random: speed and memory are real, answers and what pruning keeps are not.
-      Picture: \(picture); \(ShapeBench.textTokens) text tokens. Pruned to \(budget) a tile.
-
-      \(plan.lines(visualBudget: budget * tiles).joined(separator: "\n"))
-
-
-      """
+    var lines = [
+      "\(shape.name), \(type.rawValue)\(photo == nil ? "" : " (encoder \(projectorType.rawValue))"): \(shape.summary).",
+      "Weights are random: speed and memory are real, answers and what pruning keeps are not.",
+    ]
+    if let photo {
+      let tiles = photo.tiles == 1 ? "1 tile" : "\(photo.tiles) tiles"
+      let others = [(photo.learnedTokens, "learned"), (photo.markerTokens, "marker")].filter { $0.0 > 0 }
+      lines.append(
+        "Photo of \(photo.width) x \(photo.height): \(tiles), "
+          + ([(photo.visualTokens, "visual")] + others).map { "\($0) \($1)" }.joined(separator: " + ") + " tokens; "
+          + "\(ShapeBench.textTokens) text tokens, \(ShapeBench.answerTokens) answered. "
+          + "Pruned \(stageOneRule) behind stage I, then to \(budgets.map(String.init).joined(separator: ", ")).")
+    }
+    return (lines + [""] + plan.lines(visualBudget: budgets.first)).joined(separator: "\n") + "\n\n"
   }
 
-  /// The tokens of a tile that stay at the end of a pruned run: 32, or a quarter of a tile that has few.
-  private var budget: Int {
-    min(arguments[Flags.visualBudget] ?? min(32, max(shape.visualTokens / 4, 1)), shape.visualTokens)
+  /// The visual tokens that stay at the end of each pruned run: those asked for, or the published setting's.
+  private var budgets: [Int] {
+    guard let photo else { return [] }
+    let given = arguments.all(Flags.visualBudget) + (arguments[Flags.maxVisualTokens].map { [$0] } ?? [])
+    return given.isEmpty ? shape.budgets(of: photo.visualTokens) : given.map { min($0, photo.visualTokens) }
+  }
+
+  private var stageOneTokens: Int {
+    let tokens = photo?.visualTokens ?? 0
+    return arguments[Flags.stageOneTokens].map { min($0, tokens) } ?? shape.stageOneTokens(of: tokens)
+  }
+
+  private var stageOneRule: String { arguments[Flags.lambda1].map { "by lambda1 \($0)" } ?? "to \(stageOneTokens)" }
+
+  /// What a session's caches should take behind the answer, from the headers alone; at most that where thresholds were
+  /// given, which may drop more.
+  /// - Parameter budget: visual tokens that may be left; nil unpruned.
+  private func plannedKVBytes(_ photo: ShapePhoto, budget: Int?) -> Int {
+    var left = budget ?? photo.visualTokens
+    if budget != nil, arguments[Flags.lambda1] == nil { left = min(left, stageOneTokens) }
+    return plan.kvBytes(
+      tokens: photo.positions - photo.visualTokens + left + ShapeBench.textTokens + ShapeBench.answerTokens)
   }
 
   private func refuseWithoutMemory(isPlanShown: Bool) throws {
     let needed = plan.totalBytes + model.largestTensorBytes
     guard let available = plan.availableBytes, needed > available else { return }
-    let lines = isPlanShown ? "" : plan.lines(visualBudget: budget * tiles).map { "\n  \($0)" }.joined()
+    let lines = isPlanShown ? "" : plan.lines(visualBudget: budgets.first).map { "\n  \($0)" }.joined()
     throw OccamError(
       .invalidOption, "\(shape.name):\(type.rawValue)",
       "needs \(ShapeBench.mebibytes(needed)) MiB while loading, \(ShapeBench.mebibytes(available)) MiB are available"
@@ -117,14 +149,7 @@ struct ShapeBench {
       results.rates.append(
         ("tg\(count)", count, try samples("tg\(count)") { try session.secondsToDecode(tokens: count) }))
     }
-    for run in 0...repetitions {
-      progress.update("answers", run, of: repetitions)
-      let pair = try [false, true].map { try session.measure(answer(pruned: $0)) }
-      if run == 0 { continue }
-      results.unpruned.append(pair[0])
-      results.pruned.append(pair[1])
-    }
-    progress.finish()
+    if let photo { results.answers = try answers(photo, session) }
     results.peak = OccamProcess.peakResidentBytes
     return results
   }
@@ -147,19 +172,34 @@ struct ShapeBench {
     return result
   }
 
-  private func answer(pruned: Bool) -> ShapeAnswer {
-    var answer = ShapeAnswer()
-    answer.tiles = tiles
-    answer.merge = shape.merge
+  /// Unpruned first, then pruned to each budget; the kinds alternate.
+  private func answers(_ photo: ShapePhoto, _ session: Session) throws -> [ShapeResults.Answers] {
+    var kinds = ([nil] + budgets).map { budget in
+      ShapeResults.Answers(budget: budget, plannedKVBytes: plannedKVBytes(photo, budget: budget))
+    }
+    for run in 0...repetitions {
+      progress.update("answers", run, of: repetitions)
+      for index in kinds.indices {
+        let metrics = try session.measure(answer(photo, budget: kinds[index].budget))
+        if run > 0 { kinds[index].runs.append(metrics) }
+      }
+    }
+    progress.finish()
+    return kinds
+  }
+
+  private func answer(_ photo: ShapePhoto, budget: Int?) -> ShapeAnswer {
+    var answer = ShapeAnswer(width: photo.width, height: photo.height)
     answer.textTokens = ShapeBench.textTokens
     answer.answerTokens = ShapeBench.answerTokens
-    guard pruned else { return answer }
+    guard let budget else { return answer }
+    answer.stageOneTokens = stageOneTokens
     answer.pruning = GenerationOptions.Pruning()
     answer.pruning.lambda1 = arguments[Flags.lambda1]
     // With random weights no threshold means anything: the budget alone decides.
     answer.pruning.lambda2 = arguments[Flags.lambda2] ?? 0
     answer.pruning.layer = arguments[Flags.pruneLayer]
-    answer.pruning.maxVisualTokens = arguments[Flags.maxVisualTokens] ?? budget
+    answer.pruning.maxVisualTokens = budget
     return answer
   }
 
@@ -188,7 +228,19 @@ enum ShapeFlags {
     "--shape", value: "NAME[:TYPE]",
     help: "a published model's shape with random weights in memory, Q4_0 without a type")
   static let list = Flag<Bool>.toggle("--list-shapes", help: "list the shapes")
-  static let tiles = Flag<Int>.integer("--tiles", in: 1...64, default: 1, help: "with --shape: tiles of the picture")
+  static let photo = Flag<String>.text(
+    "--photo", value: "WIDTHxHEIGHT", help: "with --shape: the photo's size in pixels (default: typical of the family)")
   static let planOnly = Flag<Bool>.toggle("--dry-run", help: "with --shape: print the memory plan only")
-  static let group = CommandLineSpec.Group("Shapes", [shape.spec, list.spec, tiles.spec, planOnly.spec])
+  static let group = CommandLineSpec.Group("Shapes", [shape.spec, list.spec, photo.spec, planOnly.spec])
+
+  /// The largest side of a photo of noise.
+  private static let maximumSide = 8192
+
+  static func size(_ text: String) throws -> ModelShape.PhotoSize {
+    let sides = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+    guard sides.count == 2, let width = sides[0], let height = sides[1], (1...maximumSide).contains(width),
+      (1...maximumSide).contains(height)
+    else { throw UsageError.invalid("--photo: '\(text)' is not WIDTHxHEIGHT, each in 1...\(maximumSide)") }
+    return ModelShape.PhotoSize(width: width, height: height)
+  }
 }

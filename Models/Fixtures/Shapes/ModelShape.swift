@@ -1,50 +1,71 @@
-/// The sizes of a published model, to be run with random weights.
-///
-/// A family whose graph Occam has runs as it is. For another one, what stands in its place has the same matrices, heads and
-/// token counts, and `emulation` says so.
+/// A published model's sizes, to be run with random weights: its own graph, tiles and merging.
 package struct ModelShape: Sendable {
-  package let name: String
-  /// What the model is, in a line.
-  package let summary: String
+  /// Pixels.
+  package struct PhotoSize: Sendable, Equatable {
+    package var width: Int
+    package var height: Int
+
+    package init(width: Int, height: Int) {
+      self.width = width
+      self.height = height
+    }
+  }
+
+  /// How many visual tokens a published setting of OccamToken keeps (the paper's tables).
+  private struct PublishedCounts {
+    /// Before anything is dropped.
+    let all: Int
+    let stageOne: Int
+    let kept: [Int]
+
+    static let llava = PublishedCounts(all: 576, stageOne: 250, kept: [128, 64, 32])
+    static let llavaNeXT = PublishedCounts(all: 2880, stageOne: 523, kept: [320, 160, 40])
+
+    func share(_ count: Int, of tokens: Int) -> Int {
+      let share = Double(count) / Double(all) * Double(tokens)
+      return min(max(Int(share.rounded()), 1), max(tokens, 1))
+    }
+  }
+
   package var spec: FixtureSpec
-  /// Sides of the square of patches that become one visual token.
-  package var merge = 1
-  /// What stands in place of the real model; nil if nothing does.
-  package var emulation: String?
 
-  package var isExact: Bool { emulation == nil }
-  /// Visual tokens of one tile.
-  package var visualTokens: Int { spec.vision.patches / (merge * merge) }
+  package init(_ spec: FixtureSpec) { self.spec = spec }
 
-  /// - Parameter projectorWeights: numbers in the family's own matrices between encoder and text model. Where patches are
-  ///   merged, the emulation's two matrices hold as many and are multiplied with one row a visual token: the same work.
-  init(
-    _ name: String, _ summary: String, text: FixtureSpec.Text, vision: FixtureSpec.Vision, vocabulary: Int,
-    merge: Int = 1, projectorWeights: Int? = nil, emulation: String? = nil
-  ) {
-    self.name = name
-    self.summary = summary
-    self.merge = merge
-    self.emulation = emulation
-    spec = FixtureSpec(
-      name: name, seed: 1, text: text, vision: vision, vocabulary: .builtIn(minimumCount: vocabulary),
-      isForTimingOnly: true)
-    if let projectorWeights {
-      // Whole blocks of 32, so that the matrices can be quantised.
-      let width = projectorWeights / (vision.width + text.width)
-      spec.vision.projectorWidth = max((width + 16) / 32, 1) * 32
-    }
-  }
-
-  /// A published model that runs as it is.
-  init(_ name: String, _ summary: String) {
-    guard let spec = FixtureSpec.published.first(where: { $0.name == name }) else {
-      preconditionFailure("ModelShape: no specification is named '\(name)'")
-    }
-    self.name = name
-    self.summary = summary
-    self.spec = spec
-  }
+  package static let all = FixtureSpec.published.map { ModelShape($0) }
 
   package static func named(_ name: String) -> ModelShape? { all.first { $0.name == name.lowercased() } }
+
+  package var name: String { spec.name }
+
+  /// What the model consists of, in a line.
+  package var summary: String {
+    let text = spec.text
+    let reads = "text \(text.layers) layers of \(text.width), \(text.heads) heads on \(text.kvHeads)"
+    guard spec.hasVision else { return reads }
+    let vision = spec.vision
+    return reads + "; vision \(vision.layers) layers of \(vision.width), tiles of \(vision.imageSize) pixels, "
+      + "\(vision.tokens) tokens each"
+  }
+
+  /// The size of a typical photo; nil for a family that reads text only. SmolVLM cuts it into 4 x 4 tiles, LLaVA-NeXT
+  /// into 2 x 2, both beside an overview; for the others a photo is one tile whatever its size.
+  package var photo: PhotoSize? {
+    guard spec.hasVision else { return nil }
+    if spec.family == SmolVLM.self { return PhotoSize(width: 1024, height: 1024) }
+    if spec.family == LLaVANeXT.self { return PhotoSize(width: 1344, height: 1344) }
+    if spec.family == Gemma3.self { return PhotoSize(width: 896, height: 896) }
+    return PhotoSize(width: 1024, height: 768)
+  }
+
+  /// Families that the paper does not measure take LLaVA-1.5's shares.
+  private var counts: PublishedCounts { spec.family == LLaVANeXT.self ? .llavaNeXT : .llava }
+
+  /// Visual tokens behind stage I, in the published setting or its share of another photo's `tokens`.
+  package func stageOneTokens(of tokens: Int) -> Int { counts.share(counts.stageOne, of: tokens) }
+
+  /// Visual tokens behind stage II, likewise: largest first.
+  package func budgets(of tokens: Int) -> [Int] {
+    let kept = counts.kept.map { counts.share($0, of: tokens) }
+    return kept.indices.filter { kept.firstIndex(of: kept[$0]) == $0 }.map { kept[$0] }
+  }
 }

@@ -1,25 +1,30 @@
 import OccamGGUF
 import OccamQuantFormats
 
-/// A pair that is never written: headers as the files would have them, and weights made when they are loaded.
+/// A model that is never written: headers as the files would have them, and weights made when they are loaded.
 package struct SyntheticModel: Sendable {
   package let text: GGUFFile
-  package let projector: GGUFFile
+  /// nil for a family that reads text only.
+  package let projector: GGUFFile?
   /// What loading needs for a moment beside the packed weights.
   package let largestTensorBytes: Int
 }
 
 extension FixtureSpec {
-  /// The pair `write` would make, in memory. Weights have the same distribution, but not the same bytes: rows must not
+  /// What `write` would make, in memory. Weights have the same distribution, but not the same bytes: rows must not
   /// depend on each other.
+  package func synthesizeModel(type: FixtureType, projectorType: FixtureType) throws(GGUFError) -> SyntheticModel {
+    let text = try synthesizeText(type: type)
+    let projector = try synthesizeProjector(type: projectorType)
+    let largest = (text.tensors + (projector?.tensors ?? [])).map(\.byteRange.count).max() ?? 0
+    return SyntheticModel(text: text, projector: projector, largestTensorBytes: largest)
+  }
+
+  /// The same with a projector.
   /// - Throws: for a family that reads text only.
   package func synthesize(type: FixtureType, projectorType: FixtureType) throws(GGUFError) -> SyntheticModel {
-    let text = try synthesizeText(type: type)
-    guard let projector = try synthesizeProjector(type: projectorType) else {
-      throw GGUFError(name, .key("clip.has_vision_encoder"), .missing)
-    }
-    let largest = (text.tensors + projector.tensors).map(\.byteRange.count).max() ?? 0
-    return SyntheticModel(text: text, projector: projector, largestTensorBytes: largest)
+    guard hasVision else { throw GGUFError(name, .key("clip.has_vision_encoder"), .missing) }
+    return try synthesizeModel(type: type, projectorType: projectorType)
   }
 
   /// The text file `write` would make, in memory.
