@@ -47,6 +47,12 @@ package struct FixtureSpec: Sendable {
     package var longestEdge: Int?
     /// Sizes in pixels that a photo may be scaled to before it is cut into tiles, as pairs.
     package var pinpoints: [[Int]] = []
+    /// Tiles that a photo may be cut into, an overview not counted.
+    package var tiles: ClosedRange<Int>?
+    /// One factor a channel of what a layer adds.
+    package var hasLayerScales = false
+    /// RMSNorms instead of LayerNorms, norms of queries and keys, no biases of the two and of values.
+    package var normsAreRMS = false
 
     package var patches: Int { (imageSize / patchSize) * (imageSize / patchSize) }
     /// Rows the encoder works on: the patches, and CLS if there is one.
@@ -90,6 +96,7 @@ extension FixtureSpec {
   package static let published: [FixtureSpec] = families.flatMap { $0.published }
 
   package static let families: [any FixtureFamily.Type] = [
-    LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self,
+    LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, InternVL.self,
+    InternVL3_5.self,
   ]
 }

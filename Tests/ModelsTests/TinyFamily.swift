@@ -10,9 +10,11 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case smolVLM = "smolvlm-a"
   case gemma3 = "gemma3-a"
   case llavaNeXT = "next-a"
+  case internVL = "internvl-a"
+  case internVLLarge = "internvl-b"
   case qwen3 = "qwen3-text"
 
-  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT]
+  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge]
 
   var testDescription: String { rawValue }
 
@@ -21,7 +23,8 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     switch self {
     case .smolVLM, .llavaNeXT: "llama"
     case .gemma3: "gemma3"
-    case .qwen3: "qwen3"
+    case .internVL: "qwen2"
+    case .internVLLarge, .qwen3: "qwen3"
     }
   }
 
@@ -65,6 +68,9 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.vision.featureLayer = 2
       spec.vision.imageSize = 28
       spec.vision.pinpoints = [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]
+    case .internVL, .internVLLarge:
+      spec.vision.imageSize = 4 * spec.vision.patchSize
+      spec.vision.tiles = 1...4
     case .qwen3: break
     }
     return spec

@@ -5,10 +5,11 @@ import OccamMatmul
 import OccamPruning
 import OccamTensors
 
-/// The vision transformer of CLIP and SigLIP: patch embedding, class token if the file has one, learned positions,
-/// pre-LayerNorm (CLIP), pre-norm layers, post-LayerNorm (SigLIP); features straight from the last layer run.
-/// Reference: Hugging Face transformers, modeling_clip.py and modeling_siglip.py; layout of the file: llama.cpp,
-/// tools/mtmd/clip.cpp.
+/// The vision transformer of CLIP, SigLIP and InternViT: patch embedding, class token if the file has one, learned
+/// positions, pre-LayerNorm (CLIP), pre-norm layers, post-LayerNorm (SigLIP); features straight from the last layer run.
+/// InternViT's layers scale what they add, and those of its large variant norm queries and keys.
+/// Reference: Hugging Face transformers, modeling_clip.py, modeling_siglip.py and modeling_internvl.py; layout of the
+/// file: llama.cpp, tools/mtmd/clip.cpp.
 package final class ViTEncoder: VisionEncoder {
   package let shape: VisionShape
   package let weightBytes: Int
@@ -21,8 +22,9 @@ package final class ViTEncoder: VisionEncoder {
   private let postNorm: LayerNormWeights?
   private let layers: [ViTLayer]
 
-  package init(_ loader: WeightLoader) throws {
-    configuration = try ViTConfiguration(loader.file, reproducing: loader.reproduces)
+  package init(_ loader: WeightLoader, _ variant: ViTVariant = ViTVariant()) throws {
+    let configuration = try ViTConfiguration(loader.file, variant, reproducing: loader.reproduces)
+    self.configuration = configuration
     let shape = configuration.shape
     self.shape = shape
     let before = loader.bytes
@@ -34,7 +36,7 @@ package final class ViTEncoder: VisionEncoder {
       "v.position_embd.weight", rows: shape.patches + (shape.hasClassToken ? 1 : 0), columns: shape.hidden)
     preNorm = try LayerNormWeights(optional: loader, "v.pre_ln", shape.hidden)
     postNorm = try LayerNormWeights(optional: loader, "v.post_ln", shape.hidden)
-    layers = try (0..<shape.layers).map { try ViTLayer(loader, $0, shape) }
+    layers = try (0..<shape.layers).map { try ViTLayer(loader, $0, configuration) }
     weightBytes = loader.bytes - before
   }
 
@@ -81,7 +83,7 @@ package final class ViTEncoder: VisionEncoder {
     if let row = rows.register { x.row(row).update(repeating: 0, count: shape.hidden) }
   }
 
-  /// x += Wo attention(Wq n, Wk n, Wv n), n = LayerNorm(x), bidirectional over all rows.
+  /// x += s1 Wo attention(norm(Wq n), norm(Wk n), Wv n), n = norm(x), bidirectional over all rows.
   /// - Returns: stage I scores if wanted.
   private func attention(
     _ layer: ViTLayer, _ x: MatrixView<Float>, _ rows: EncoderSequence, _ compute: Compute, score: StageOneScore?
@@ -91,10 +93,16 @@ package final class ViTEncoder: VisionEncoder {
     let k = compute.view(.key, rows: x.rows, columns: shape.hidden)
     let v = compute.view(.value, rows: x.rows, columns: shape.hidden)
     let mixed = compute.view(.mixed, rows: x.rows, columns: shape.hidden)
-    timed("vision.norm") { layer.norm1.apply(x, epsilon: configuration.epsilon, into: normed, compute) }
+    timed("vision.norm") { layer.norm1.apply(x, into: normed, compute) }
     timed("vision.qkv", products(x.rows, layer.query.weight, layer.key.weight, layer.value.weight)) {
       compute.matmul.load(normed)
       compute.matmul.multiply([layer.query.product(into: q), layer.key.product(into: k), layer.value.product(into: v)])
+    }
+    if layer.queryNorm != nil || layer.keyNorm != nil {
+      timed("vision.norm") {
+        layer.queryNorm?.apply(q, into: q, compute)
+        layer.keyNorm?.apply(k, into: k, compute)
+      }
     }
     var request: ScoreRequest?
     if score == .attention {
@@ -109,9 +117,9 @@ package final class ViTEncoder: VisionEncoder {
         q, k, v, heads: shape.heads, scale: 1 / Float(shape.hidden / shape.heads).squareRoot(), into: mixed,
         scratch: compute.attention, scores: request)
     }
-    timed("vision.output", products(x.rows, layer.output.weight)) {
+    timed("vision.output", products(x.rows, layer.output.linear.weight)) {
       compute.matmul.load(mixed)
-      layer.output.multiply(into: x, accumulate: true, compute)
+      layer.output.add(to: x, compute)
     }
     if score == .keyNorm { return rows.stageOneScores(keyNorms(k)) }
     return request.map { rows.stageOneScores($0.output.row(0)) }
@@ -129,14 +137,14 @@ package final class ViTEncoder: VisionEncoder {
     }
   }
 
-  /// x += Wdown f(Wup n), n = LayerNorm(x); register neurons move their largest patch activation to the register.
+  /// x += s2 Wdown f(Wup n), n = norm(x); register neurons move their largest patch activation to the register.
   private func feedForward(
     _ layer: ViTLayer, _ index: Int, _ x: MatrixView<Float>, _ rows: EncoderSequence, _ plan: RegisterPlan?,
     _ compute: Compute, _ observer: EncoderObserver?
   ) {
     let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
     let h = compute.view(.gate, rows: x.rows, columns: shape.feedForward)
-    timed("vision.norm") { layer.norm2.apply(x, epsilon: configuration.epsilon, into: normed, compute) }
+    timed("vision.norm") { layer.norm2.apply(x, into: normed, compute) }
     timed("vision.up+activation", products(x.rows, layer.up.weight)) {
       compute.matmul.load(normed)
       layer.up.multiply(into: h, activation: compute.tensors.function(configuration.activation), compute)
@@ -145,9 +153,9 @@ package final class ViTEncoder: VisionEncoder {
       plan.moveActivations(h, layer: index, patches: rows.patches, register: register)
     }
     observer?.hidden(layer: index, h.slice(rows: rows.patches))
-    timed("vision.down", products(x.rows, layer.down.weight)) {
+    timed("vision.down", products(x.rows, layer.down.linear.weight)) {
       compute.matmul.load(h)
-      layer.down.multiply(into: x, accumulate: true, compute)
+      layer.down.add(to: x, compute)
     }
   }
 
