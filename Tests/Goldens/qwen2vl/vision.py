@@ -3,12 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers.models.qwen2_5_vl.modeling_qwen2_5_vl as newer
+import transformers.models.qwen2_vl.modeling_qwen2_vl as older
 from reference import LAST, load
 from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLVisionConfig
-from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLVisionConfig
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
+from transformers.vision_utils import get_vision_window_index
 from weights import Tensors
 
 # llama.cpp's limits of an image's tokens; preprocessor_config.json of the published models has 4 and 16,384.
@@ -35,13 +36,13 @@ class QwenVision:
             config = Qwen2_5_VLVisionConfig(
                 hidden_size=self.width, intermediate_size=key("feed_forward_length"), out_hidden_size=outputs,
                 window_size=112, fullatt_block_indexes=list(range(pattern - 1, common["depth"], pattern)), **common)
-            kind = Qwen2_5_VisionTransformerPretrainedModel
+            self.module, kind = newer, newer.Qwen2_5_VisionTransformerPretrainedModel
         else:
             # The key holds another width.
             forward = max(values["v.blk.0.ffn_up.weight"].shape)
             config = Qwen2VLVisionConfig(
                 embed_dim=self.width, hidden_size=outputs, mlp_ratio=forward // self.width, **common)
-            kind = Qwen2VisionTransformerPretrainedModel
+            self.module, kind = older, older.Qwen2VisionTransformerPretrainedModel
         config._attn_implementation = "eager"
         self.model = kind(config).eval()
         load(self.model, self.state(values), ())
@@ -84,6 +85,37 @@ class QwenVision:
         with torch.no_grad():
             outputs = self.model(torch.from_numpy(pixels).float(), grid_thw=torch.from_numpy(grid))
         return outputs.pooler_output.numpy()
+
+    def scores(self, image: np.ndarray) -> np.ndarray:
+        """What every patch gets of the attention of all patches, mean over patches and heads, in the last layer that sees the
+        whole picture; patches row by row."""
+        pixels, grid = self.processed(image)
+        count, found = len(pixels), []
+        plain = self.module.eager_attention_forward
+
+        def watched(*arguments, **settings):
+            output, weights = plain(*arguments, **settings)
+            if weights.shape[-1] == count:
+                found.append(weights[0].double().mean(dim=(0, 1)).numpy())
+            return output, weights
+
+        self.module.eager_attention_forward = watched
+        try:
+            with torch.no_grad():
+                self.model(torch.from_numpy(pixels).float(), grid_thw=torch.from_numpy(grid))
+        finally:
+            self.module.eager_attention_forward = plain
+        blocks = np.arange(count // self.merge**2)
+        if self.is_gated:
+            order, _ = get_vision_window_index(torch.from_numpy(grid), self.merge, 112, self.patch)
+            blocks = order.numpy()
+        rows, columns = (int(side) for side in grid[0][1:])
+        scores = np.zeros((rows, columns), np.float32)
+        for place, block in enumerate(blocks):
+            row, column = divmod(int(block), columns // self.merge)
+            part = found[-1][place * self.merge**2 : (place + 1) * self.merge**2].reshape(self.merge, self.merge)
+            scores[row * self.merge : (row + 1) * self.merge, column * self.merge : (column + 1) * self.merge] = part
+        return scores
 
     def prepared(self, image: np.ndarray) -> np.ndarray:
         """The picture as the processor scales it, for mtmd, which would fit it between black bars."""
