@@ -28,6 +28,20 @@ struct LinearWeights: Sendable {
   }
 }
 
+/// What a layer adds to its input: s * (W h + b), s one factor a channel (LayerScale), 1 where the file has none.
+struct ScaledBranch: Sendable {
+  let linear: LinearWeights
+  let scale: AlignedBuffer<Float>?  // [outputs]
+
+  /// x += s * (W h + b), h being what `compute.matmul` has loaded.
+  func add(to x: MatrixView<Float>, _ compute: Compute) {
+    guard let scale else { return linear.multiply(into: x, accumulate: true, compute) }
+    let branch = compute.view(.branch, rows: x.rows, columns: x.columns)
+    linear.multiply(into: branch, compute)
+    compute.tensors.add(branch, scaledBy: scale.pointer, into: x)
+  }
+}
+
 /// A LayerNorm's weight and bias, [hidden] each.
 struct LayerNormWeights: Sendable {
   let weight: AlignedBuffer<Float>
@@ -75,5 +89,19 @@ struct RMSNormWeights: Sendable {
     precondition(x.stride == x.columns && x.columns % weight.count == 0, "RMSNorm: rows that divide into heads")
     let heads = MatrixView(x.pointer, rows: x.rows * (x.columns / weight.count), columns: weight.count)
     apply(heads, into: heads, compute)
+  }
+}
+
+/// A norm of either kind, with its epsilon.
+enum Norm: Sendable {
+  case layer(LayerNormWeights, epsilon: Float)
+  case rms(RMSNormWeights)
+
+  /// Each row for itself; `out` may be `x`.
+  func apply(_ x: MatrixView<Float>, into out: MatrixView<Float>, _ compute: Compute) {
+    switch self {
+    case .layer(let weights, let epsilon): weights.apply(x, epsilon: epsilon, into: out, compute)
+    case .rms(let weights): weights.apply(x, into: out, compute)
+    }
   }
 }
