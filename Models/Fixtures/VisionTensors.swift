@@ -41,11 +41,11 @@ extension FixtureSpec.Vision {
 
   /// `[patchSize, patchSize, 3, width]`: a coarse 4 x 4 pattern per colour that answers to shapes and colours, and
   /// fine noise that answers to texture.
-  private func patchKernel(_ role: TensorPlan.Role) -> TensorPlan {
+  func patchKernel(_ role: TensorPlan.Role, name: String = "v.patch_embd.weight") -> TensorPlan {
     let side = patchSize
     let coarse = 1.5 / Float(3 * side * side).squareRoot()
     return TensorPlan(
-      name: "v.patch_embd.weight", shape: [side, side, 3, width], role: role,
+      name: name, shape: [side, side, 3, width], role: role,
       fill: { row, noise, destination in
         // A row is one line of one colour plane of one kernel; the pattern's line is drawn anew for each band of four.
         let band = (row % side) / 4
@@ -55,7 +55,7 @@ extension FixtureSpec.Vision {
       }, deviation: coarse)
   }
 
-  private func layerTensors(_ layer: Int) -> [TensorPlan] {
+  func layerTensors(_ layer: Int) -> [TensorPlan] {
     let prefix = "v.blk.\(layer)."
     let (first, second) = hasSwappedFeedForwardNames ? ("ffn_down", "ffn_up") : ("ffn_up", "ffn_down")
     return [

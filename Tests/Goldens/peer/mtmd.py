@@ -123,6 +123,20 @@ class Pair:
             }
         }
 
+    def places(self, chunks) -> list[list[int]]:
+        """Of every token its position as a sequence counts, its row's and its column's: M-RoPE's three numbers."""
+        places, position = [], 0
+        for chunk in chunks:
+            if self.is_image(chunk):
+                tokens = mtmd.mtmd_input_chunk_get_tokens_image(chunk)
+                for index in range(mtmd.mtmd_input_chunk_get_n_tokens(chunk)):
+                    place = mtmd.mtmd_image_tokens_get_decoder_pos(tokens, position, index)
+                    places.append([place.t, place.y, place.x])
+            else:
+                places += [[position + index] * 3 for index in range(len(self.text_tokens(chunk)))]
+            position += mtmd.mtmd_input_chunk_get_n_pos(chunk)
+        return places
+
     def evaluate(self, chunks, embeddings: list[np.ndarray]) -> np.ndarray:
         """Logits after the prompt, from an empty cache; each image chunk stands for the given embeddings."""
         self.clear()

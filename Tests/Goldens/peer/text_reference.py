@@ -1,11 +1,14 @@
 """Transformers' text models with a fixture's weights, eager attention, F32: what the fixture's text model was meant to be."""
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from transformers import (
     Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
     Qwen3ForCausalLM)
+from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig
+from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLModel, Qwen2VLTextModel
 
 from weights import Tensors
 
@@ -20,9 +23,37 @@ GEMMA_NAMES = NAMES | {
     "post_ffw_norm": "post_feedforward_layernorm",
 }
 GLOBAL_EVERY = 6
+
+
+class Qwen2VLText(torch.nn.Module):
+    """Qwen2-VL's text model alone, with its head."""
+
+    def __init__(self, config: Qwen2VLTextConfig):
+        super().__init__()
+        self.model = Qwen2VLTextModel(config)
+        self.lm_head = torch.nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+
+def grid_places(chunks: list[dict]) -> list[list[int]]:
+    """Three numbers a token, as transformers' Qwen2-VL counts positions; chunks as manifests have them."""
+    kinds, grids = [], []
+    for chunk in chunks:
+        image = chunk.get("image")
+        kinds += [1] * image["tokens"] if image else [0] * len(chunk["text"])
+        grids += [[1, image["ny"], image["nx"]]] if image else []
+    config = SimpleNamespace(vision_config=SimpleNamespace(spatial_merge_size=1))
+    model = SimpleNamespace(config=config)
+    model.get_vision_position_ids = Qwen2VLModel.get_vision_position_ids.__get__(model)
+    kinds = torch.tensor([kinds])
+    places, _ = Qwen2VLModel.get_rope_index(
+        model, torch.zeros_like(kinds), kinds, torch.tensor(grids).reshape(-1, 3) if grids else None)
+    return places[:, 0].T.tolist()
+
+
 CLASSES = {
     "llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM),
     "qwen3": (Qwen3Config, Qwen3ForCausalLM), "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
+    "qwen2vl": (Qwen2VLTextConfig, Qwen2VLText),
 }
 
 
@@ -56,6 +87,9 @@ class TextReference:
             }
         else:
             settings["rope_parameters"] = {"rope_type": "default", "rope_theta": base}
+            sections = self.key(tensors, "rope.dimension_sections")
+            if sections:
+                settings["rope_parameters"]["mrope_section"] = [int(count) for count in sections[:3]]
         configuration, model = CLASSES[self.architecture]
         config = configuration(**settings)
         config._attn_implementation = "eager"
@@ -86,8 +120,8 @@ class TextReference:
                     state["lm_head.weight"] = value
         self.model.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in state.items()}, strict=True)
 
-    def logits(self, chunks: list[dict], blocks: list[np.ndarray]) -> np.ndarray:
-        """Logits behind a prompt's chunks (as manifests have them), pictures' rows given."""
+    def logits(self, chunks: list[dict], blocks: list[np.ndarray], places=None) -> np.ndarray:
+        """Logits behind a prompt's chunks (as manifests have them), pictures' rows given; `places`: three positions a token."""
         remaining, rows, block = iter(blocks), [], []
         with torch.no_grad():
             for index, chunk in enumerate(chunks):
@@ -110,6 +144,8 @@ class TextReference:
             if self.window:
                 local = seen & (place[:, None] - place[None, :] < int(self.window))
                 masks = {"full_attention": masks, "sliding_attention": mask(local)}
+            positions = place[None] if places is None else torch.tensor(places).T[:, None]
+            masks = masks if isinstance(masks, dict) or places is None else {"full_attention": masks}
             hidden = self.model.model(
-                inputs_embeds=whole, attention_mask=masks, position_ids=place[None], use_cache=False).last_hidden_state
+                inputs_embeds=whole, attention_mask=masks, position_ids=positions, use_cache=False).last_hidden_state
             return self.model.lm_head(hidden[0, -1]).numpy()
