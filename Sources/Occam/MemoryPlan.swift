@@ -21,6 +21,8 @@ public struct MemoryPlan: Sendable {
   private let text: TextShape
   private let vision: VisionPlan?
   private let layouts: [PictureLayout]
+  /// A calibration names register neurons.
+  private let movesActivations: Bool
   private let format: LayerKVCache.CellFormat
 
   /// - Parameters:
@@ -72,6 +74,7 @@ public struct MemoryPlan: Sendable {
     contextLength = min(session.contextLength ?? text.contextLength, text.contextLength)
     self.vision = vision
     self.layouts = layouts
+    movesActivations = try VisionLanguageModel.readSidecar(options, files) != nil
     availableBytes = MemoryPlan.available()
   }
 
@@ -96,16 +99,18 @@ public struct MemoryPlan: Sendable {
       + text.vocabulary
   }
 
-  /// Of the largest tile, with keys and values as attention reads them and a packed product's input; of all tiles the
+  /// Of the largest tile, with keys and values as attention reads them and packed inputs of products; of all tiles the
   /// features, and their tokens once more while they are projected.
   private func encoderFloats(_ vision: VisionPlan) -> Int {
     let shape = vision.shape
     let patches = (layouts.flatMap(\.tiles).map { vision.patches(of: $0) }.max() ?? 0) + 2
     // Without a class token stage I reads the attention of every patch, a few rows at a time.
     let scores = shape.hasClassToken ? patches : 64 * patches
-    let widest = max(shape.feedForward, 3 * shape.patchSize * shape.patchSize)
+    // Register neurons compare the values of all patches, gate and product both; else a part of the rows is enough.
+    let expanded = movesActivations ? patches : min(patches, EncoderLimits.rowsPerStep)
     let kept = visualTokens * (vision.merge.width(hidden: shape.hidden) + vision.outputs)
-    return patches * (9 * shape.hidden + widest + widest / 2) + scores + kept
+    return patches * (10 * shape.hidden + 6 * shape.patchSize * shape.patchSize) + expanded * 5 * shape.feedForward / 2
+      + scores + kept
   }
 
   /// Bytes of a vision tensor in memory: float matrices whose rows hold whole blocks of `format` take that.

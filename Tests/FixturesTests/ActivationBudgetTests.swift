@@ -1,5 +1,6 @@
 import Occam
 import OccamFixtures
+import OccamModels
 import OccamTestSupport
 import Testing
 
@@ -42,6 +43,25 @@ import Testing
       text: model.text, projector: model.projector, session: SessionOptions(), options: ModelOptions(), photo: photo)
     let session = try ActivationBudgetTests.session(model)
     var answer = ShapeAnswer(width: 900, height: 900)
+    (answer.textTokens, answer.answerTokens) = (64, 1)
+    if prunes { answer.pruning = GenerationOptions.Pruning() }
+    _ = try session.measure(answer)
+    let peak = session.peakActivationBytes
+    let planned = plan.activationBytes(textTokens: 64 + photo.markerTokens)
+    #expect(peak > 0 && peak <= planned, "\(peak) bytes, planned \(planned)")
+  }
+
+  @Test("a photo of 4,096 tokens", arguments: ["qwen2vl-a", "qwen25vl-a"], [false, true])
+  func largePhoto(name: String, prunes: Bool) throws {
+    let model = try ActivationBudgetTests.model(name)
+    let projector = try #require(model.projector)
+    let side = try ModelRegistry.visionPlan(projector).shape.patchSize * 2 * 64
+    let photo = try ShapePhoto(text: model.text, projector: projector, width: side, height: side)
+    #expect(photo.visualTokens == 4096 && photo.tiles == 1)
+    let plan = try MemoryPlan(
+      text: model.text, projector: model.projector, session: SessionOptions(), options: ModelOptions(), photo: photo)
+    let session = try ActivationBudgetTests.session(model)
+    var answer = ShapeAnswer(width: side, height: side)
     (answer.textTokens, answer.answerTokens) = (64, 1)
     if prunes { answer.pruning = GenerationOptions.Pruning() }
     _ = try session.measure(answer)
