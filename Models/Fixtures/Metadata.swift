@@ -51,6 +51,7 @@ extension FixtureSpec.Text {
       add("rope.scaling.type", .string("linear"))
       add("rope.scaling.factor", .float32(ropeScale))
     }
+    if !ropeSections.isEmpty { add("rope.dimension_sections", .array(.int32(ropeSections.map { Int32($0) }))) }
     return entries
   }
 }

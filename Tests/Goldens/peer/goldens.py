@@ -94,13 +94,13 @@ class Run:
             described = [self.pair.describe(chunk) for chunk in chunks]
             blocks = [self.pair.encode(chunk) for chunk in chunks if self.pair.is_image(chunk)]
             last = self.pair.evaluate(chunks, blocks)
-            assert all(c.get("image", {"positions": 0, "tokens": 0})["positions"] == c.get(
-                "image", {"tokens": 0})["tokens"] for c in described), "positions are not one a token"
+            for image in (c["image"] for c in described if "image" in c):
+                assert image["positions"] == image["tokens"] or image.get("grid"), "positions are not one a token"
         self.check_ids(case, pictures, described)
         position = 0
         for chunk in described:
             chunk["position"] = position
-            position += len(chunk["text"]) if "text" in chunk else chunk["image"]["tokens"]
+            position += len(chunk["text"]) if "text" in chunk else chunk["image"].get("positions", chunk["image"]["tokens"])
         logits = last
         ids, tops = [], []
         for _ in range(STEPS):
@@ -111,7 +111,7 @@ class Run:
         rows = np.concatenate(blocks) if blocks else None
         return {
             "chunks": described, "positions": position, "rows": rows, "blocks": blocks, "logits": logits, "ids": ids, "tops": tops,
-            "pictures": pictures,
+            "pictures": pictures, "planes": self.pair.row_width // self.pair.width - 1,
         }
 
     def check_ids(self, case: Case, pictures, described: list[dict]):
@@ -125,6 +125,8 @@ class Run:
         [row] = self.pair.text_ids(row)[-1:]
         found = sum((c["text"] if "text" in c else [row] * c["image"]["tokens"] for c in described), [])
         assert found == self.pair.text_ids(prompt), f"{case.prompt}: {found} {self.pair.text_ids(prompt)}"
+        if hasattr(self.reference, "positions"):
+            assert positions(described) == self.reference.positions(found, row, pictures).T.tolist(), case.prompt
 
     def with_reference(self, case: Case, pictures):
         """One block of rows an image, from the reference; llama.cpp's text model decodes them."""
@@ -148,6 +150,21 @@ class Run:
                 blocks.append(rows)
                 position += len(rows)
         return described, blocks, self.pair.logits()
+
+
+def positions(described: list[dict]) -> list[list[int]]:
+    """Time, row and column of every token."""
+    found, next = [], 0
+    for chunk in described:
+        if "text" in chunk:
+            count = len(chunk["text"])
+            found += [[next + i] * 3 for i in range(count)]
+            next += count
+        else:
+            image = chunk["image"]
+            found += [[next, next + i // image["nx"], next + i % image["nx"]] for i in range(image["tokens"])]
+            next += image["positions"]
+    return found
 
 
 def generate(tool: str, name: str, kind: str, folder: Path) -> tuple[Path, Path | None]:
@@ -212,6 +229,8 @@ def common(model: Model, index: int, case: Case, run: dict) -> dict:
         "chunks": run["chunks"], "positions": run["positions"],
     }
     if run["rows"] is not None:
+        if run["planes"]:
+            entry["planes"] = run["planes"]
         last = len(run["rows"]) - 1
         entry["rows"] = {"first": 0, "indices": sorted({min(int(np.ceil(share * last)), last) for share in SHARES})}
     return entry
@@ -240,9 +259,13 @@ def save(data: Path, stem: str, found: list[dict], picked: list[np.ndarray]):
     np.save(data / f"{stem}.top-ids.npy", np.array([r["ids"] for r in found], np.int32))
     np.save(data / f"{stem}.top-logits.npy", np.array([r["tops"] for r in found], np.float32))
     if picked:
-        np.save(data / f"{stem}.rows.npy", np.concatenate(picked).astype(np.float32))
+        rows = np.concatenate(picked).astype(np.float32)
+        width = rows.shape[1] // (1 + found[0]["planes"])
+        np.save(data / f"{stem}.rows.npy", rows[:, :width])
+        if found[0]["planes"]:
+            np.save(data / f"{stem}.planes.npy", rows[:, width:])
         if stem.split("-")[-1] in ("F16", "Q8_0"):
-            np.save(data / f"{stem}.embeddings.npy", found[0]["rows"].astype(np.float16))
+            np.save(data / f"{stem}.embeddings.npy", found[0]["rows"][:, :width].astype(np.float16))
 
 
 def make_pixels(family: Family) -> list[dict]:

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from transformers import (
     Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
-    Qwen3ForCausalLM)
+    Qwen3ForCausalLM, Qwen3VLTextConfig, Qwen3VLTextModel)
 
 from weights import Tensors
 
@@ -20,9 +20,20 @@ GEMMA_NAMES = NAMES | {
     "post_ffw_norm": "post_feedforward_layernorm",
 }
 GLOBAL_EVERY = 6
+
+
+class WithHead(torch.nn.Module):
+    """A text model that transformers only holds inside a model with pictures, and its output matrix."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.model = Qwen3VLTextModel._from_config(config)
+        self.lm_head = torch.nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+
 CLASSES = {
     "llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM),
-    "qwen3": (Qwen3Config, Qwen3ForCausalLM), "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
+    "qwen3": (Qwen3Config, Qwen3ForCausalLM), "qwen3vl": (Qwen3VLTextConfig, WithHead), "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
 }
 
 
@@ -56,6 +67,9 @@ class TextReference:
             }
         else:
             settings["rope_parameters"] = {"rope_type": "default", "rope_theta": base}
+        sections = self.key(tensors, "rope.dimension_sections")
+        if sections:
+            settings["rope_parameters"] |= {"mrope_section": list(sections)[:3], "mrope_interleaved": True}
         configuration, model = CLASSES[self.architecture]
         config = configuration(**settings)
         config._attn_implementation = "eager"
@@ -88,6 +102,9 @@ class TextReference:
 
     def logits(self, chunks: list[dict], blocks: list[np.ndarray]) -> np.ndarray:
         """Logits behind a prompt's chunks (as manifests have them), pictures' rows given."""
+        if self.architecture == "qwen3vl":
+            with torch.no_grad():
+                return self.on_grids(chunks, blocks)
         remaining, rows, block = iter(blocks), [], []
         with torch.no_grad():
             for index, chunk in enumerate(chunks):
@@ -113,3 +130,26 @@ class TextReference:
             hidden = self.model.model(
                 inputs_embeds=whole, attention_mask=masks, position_ids=place[None], use_cache=False).last_hidden_state
             return self.model.lm_head(hidden[0, -1]).numpy()
+
+    def on_grids(self, chunks: list[dict], blocks: list[np.ndarray]) -> np.ndarray:
+        """The same where pictures' tokens have three positions, and DeepStack planes behind their rows."""
+        width = self.model.model.config.hidden_size
+        remaining, rows, positions, visual, planes = iter(blocks), [], [], [], []
+        for chunk in chunks:
+            first = chunk["position"]
+            if "text" in chunk:
+                count = len(chunk["text"])
+                rows.append(self.model.model.embed_tokens(torch.tensor(chunk["text"])))
+                positions += [(first + i,) * 3 for i in range(count)]
+            else:
+                count, columns = chunk["image"]["tokens"], chunk["image"]["nx"]
+                block = torch.from_numpy(np.array(next(remaining), np.float32))
+                rows.append(block[:, :width])
+                planes.append(block[:, width:].reshape(count, -1, width))
+                positions += [(first, first + i // columns, first + i % columns) for i in range(count)]
+            visual += ["image" in chunk] * count
+        stacked = torch.cat(planes).transpose(0, 1) if planes else []
+        hidden = self.model.model(
+            inputs_embeds=torch.cat(rows)[None], position_ids=torch.tensor(positions).T[:, None], use_cache=False,
+            visual_pos_masks=torch.tensor(visual)[None], deepstack_visual_embeds=list(stacked)).last_hidden_state
+        return self.model.lm_head(hidden[0, -1]).numpy()
