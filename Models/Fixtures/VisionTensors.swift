@@ -33,7 +33,7 @@ extension FixtureSpec.Vision {
     let merged = merge * merge * width
     var plans = [
       patchKernel(.vector, gain: 0.75),
-      patchKernel(.vector, suffix: ".1", gain: 0.75),
+      patchKernel(.vector, name: "v.patch_embd.weight.1", gain: 0.75),
       .bias("v.patch_embd.bias", width, deviation: 0.2),
       .noise("v.position_embd.weight", [width, positions], .vector, deviation: 0.5),
     ]
@@ -74,11 +74,13 @@ extension FixtureSpec.Vision {
 
   /// `[patchSize, patchSize, 3, width]`: a coarse 4 x 4 pattern per colour that answers to shapes and colours, and
   /// fine noise that answers to texture.
-  private func patchKernel(_ role: TensorPlan.Role, suffix: String = "", gain: Float = 1.5) -> TensorPlan {
+  func patchKernel(
+    _ role: TensorPlan.Role, name: String = "v.patch_embd.weight", gain: Float = 1.5
+  ) -> TensorPlan {
     let side = patchSize
     let coarse = gain / Float(3 * side * side).squareRoot()
     return TensorPlan(
-      name: "v.patch_embd.weight" + suffix, shape: [side, side, 3, width], role: role,
+      name: name, shape: [side, side, 3, width], role: role,
       fill: { row, noise, destination in
         // A row is one line of one colour plane of one kernel; the pattern's line is drawn anew for each band of four.
         let band = (row % side) / 4
@@ -89,7 +91,7 @@ extension FixtureSpec.Vision {
   }
 
   /// - Parameter fused: whether query, key and value are one matrix.
-  private func layerTensors(_ layer: Int, fused: Bool = false) -> [TensorPlan] {
+  func layerTensors(_ layer: Int, fused: Bool = false) -> [TensorPlan] {
     let prefix = "v.blk.\(layer)."
     let (first, second) = hasSwappedFeedForwardNames ? ("ffn_down", "ffn_up") : ("ffn_up", "ffn_down")
     let separate: [TensorPlan] = [

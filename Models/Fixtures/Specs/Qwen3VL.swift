@@ -11,7 +11,7 @@ package enum Qwen3VL: FixtureFamily {
       name: "qwen3vl-a", seed: 71, family: Qwen3VL.self,
       text: .init(
         layers: 4, width: 256, heads: 8, kvHeads: 2, headSize: 32, feedForward: 512, ropeBase: 5_000_000,
-        contextLength: 4096, epsilon: 1e-6, ropeSections: [6, 5, 5, 0], planes: 3),
+        contextLength: 4096, epsilon: 1e-6, ropeSections: [6, 5, 5], planes: 3),
       vision: .init(
         imageSize: 96, patchSize: 16, width: 128, heads: 4, feedForward: 256, layers: 4, hasClassToken: false,
         activation: .gelu, epsilon: 1e-6, merge: 2, deepStack: [0, 2, 3])),
@@ -21,7 +21,7 @@ package enum Qwen3VL: FixtureFamily {
       name: "qwen3vl-b", seed: 72, family: Qwen3VL.self,
       text: .init(
         layers: 3, width: 160, heads: 4, kvHeads: 2, headSize: 40, feedForward: 416, ropeBase: 5_000_000,
-        contextLength: 4096, epsilon: 1e-6, isTied: true, ropeSections: [8, 6, 6, 0], planes: 1),
+        contextLength: 4096, epsilon: 1e-6, isTied: true, ropeSections: [8, 6, 6], planes: 1),
       vision: .init(
         imageSize: 60, patchSize: 12, width: 96, heads: 4, feedForward: 160, layers: 3, hasClassToken: false,
         activation: .gelu, epsilon: 1e-6, merge: 2, deepStack: [1])),
@@ -30,7 +30,7 @@ package enum Qwen3VL: FixtureFamily {
       name: "qwen3vl-c", seed: 73, family: Qwen3VL.self,
       text: .init(
         layers: 2, width: 128, heads: 4, kvHeads: 2, headSize: 32, feedForward: 256, ropeBase: 5_000_000,
-        contextLength: 4096, epsilon: 1e-6, ropeSections: [6, 5, 5, 0]),
+        contextLength: 4096, epsilon: 1e-6, ropeSections: [6, 5, 5]),
       vision: .init(
         imageSize: 64, patchSize: 16, width: 64, heads: 2, feedForward: 128, layers: 2, hasClassToken: false,
         activation: .gelu, epsilon: 1e-6, merge: 2)),
@@ -85,7 +85,7 @@ package enum Qwen3VL: FixtureFamily {
       "qwen3-vl-2b",
       .init(
         layers: 28, width: 2048, heads: 16, kvHeads: 8, headSize: 128, feedForward: 6144, ropeBase: 5_000_000,
-        contextLength: 262_144, epsilon: 1e-6, isTied: true, ropeSections: [24, 20, 20, 0], planes: 3),
+        contextLength: 262_144, epsilon: 1e-6, isTied: true, ropeSections: [24, 20, 20], planes: 3),
       .init(
         imageSize: 768, patchSize: 16, width: 1024, heads: 16, feedForward: 4096, layers: 24, hasClassToken: false,
         activation: .gelu, epsilon: 1e-6, merge: 2, deepStack: [5, 11, 17])),
@@ -93,7 +93,7 @@ package enum Qwen3VL: FixtureFamily {
       "qwen3-vl-8b",
       .init(
         layers: 36, width: 4096, heads: 32, kvHeads: 8, headSize: 128, feedForward: 12_288, ropeBase: 5_000_000,
-        contextLength: 262_144, epsilon: 1e-6, ropeSections: [24, 20, 20, 0], planes: 3),
+        contextLength: 262_144, epsilon: 1e-6, ropeSections: [24, 20, 20], planes: 3),
       .init(
         imageSize: 768, patchSize: 16, width: 1152, heads: 16, feedForward: 4304, layers: 27, hasClassToken: false,
         activation: .gelu, epsilon: 1e-6, merge: 2, deepStack: [8, 16, 24])),

@@ -15,7 +15,7 @@ import llama_cpp as lib
 import numpy as np
 
 from pictures import picture
-from text_reference import TextReference
+from text_reference import TextReference, grid_places
 from weights import dequantized
 
 STEPS, TOP = 16, 8
@@ -62,6 +62,8 @@ class Family:
     expanded: Callable | None = None
     # Pictures that only `pixels` looks at.
     more_pictures: list[str] = field(default_factory=list)
+    # Positions are three numbers (M-RoPE): a picture's tokens have their row and column.
+    has_grids: bool = False
     # What mtmd puts around pictures, by where it stands.
     markers: dict[str, str] = field(default_factory=dict)
 
@@ -94,13 +96,16 @@ class Run:
             described = [self.pair.describe(chunk) for chunk in chunks]
             blocks = [self.pair.encode(chunk) for chunk in chunks if self.pair.is_image(chunk)]
             last = self.pair.evaluate(chunks, blocks)
-            for image in (c["image"] for c in described if "image" in c):
-                assert image["positions"] == image["tokens"] or image.get("grid"), "positions are not one a token"
         self.check_ids(case, pictures, described)
         position = 0
         for chunk in described:
             chunk["position"] = position
             position += len(chunk["text"]) if "text" in chunk else chunk["image"].get("positions", chunk["image"]["tokens"])
+        places = None
+        if self.family.has_grids:
+            places = grid_places(described)
+            if self.mmproj is not None:
+                assert places == self.pair.places(chunks), "mtmd counts positions otherwise"
         logits = last
         ids, tops = [], []
         for _ in range(STEPS):
@@ -111,7 +116,7 @@ class Run:
         rows = np.concatenate(blocks) if blocks else None
         return {
             "chunks": described, "positions": position, "rows": rows, "blocks": blocks, "logits": logits, "ids": ids, "tops": tops,
-            "pictures": pictures, "planes": self.pair.row_width // self.pair.width - 1,
+            "pictures": pictures, "places": places, "planes": self.pair.row_width // self.pair.width - 1,
         }
 
     def check_ids(self, case: Case, pictures, described: list[dict]):
@@ -125,8 +130,6 @@ class Run:
         [row] = self.pair.text_ids(row)[-1:]
         found = sum((c["text"] if "text" in c else [row] * c["image"]["tokens"] for c in described), [])
         assert found == self.pair.text_ids(prompt), f"{case.prompt}: {found} {self.pair.text_ids(prompt)}"
-        if hasattr(self.reference, "positions"):
-            assert positions(described) == self.reference.positions(found, row, pictures).T.tolist(), case.prompt
 
     def with_reference(self, case: Case, pictures):
         """One block of rows an image, from the reference; llama.cpp's text model decodes them."""
@@ -150,21 +153,6 @@ class Run:
                 blocks.append(rows)
                 position += len(rows)
         return described, blocks, self.pair.logits()
-
-
-def positions(described: list[dict]) -> list[list[int]]:
-    """Time, row and column of every token."""
-    found, next = [], 0
-    for chunk in described:
-        if "text" in chunk:
-            count = len(chunk["text"])
-            found += [[next + i] * 3 for i in range(count)]
-            next += count
-        else:
-            image = chunk["image"]
-            found += [[next, next + i // image["nx"], next + i % image["nx"]] for i in range(image["tokens"])]
-            next += image["positions"]
-    return found
 
 
 def generate(tool: str, name: str, kind: str, folder: Path) -> tuple[Path, Path | None]:
@@ -208,7 +196,8 @@ def make_model(family: Family, tool: str, model: Model, folder: Path) -> dict:
                 "logits_from_dequantized": error(run["logits"], plain[index]["logits"]),
             }
             if kind == "F32":
-                entry["logits_from_reference"] = error(run["logits"], text_reference.logits(run["chunks"], run["blocks"]))
+                logits = text_reference.logits(run["chunks"], run["blocks"], run["places"])
+                entry["logits_from_reference"] = error(run["logits"], logits)
             if run["rows"] is not None:
                 entry["embeddings_from_f32"] = error(run["rows"], exact[index]["rows"])
                 entry["embeddings_from_dequantized"] = error(run["rows"], plain[index]["rows"])
@@ -228,6 +217,9 @@ def common(model: Model, index: int, case: Case, run: dict) -> dict:
         "model": model.name, "index": index, "prompt": case.prompt, "pictures": case.pictures,
         "chunks": run["chunks"], "positions": run["positions"],
     }
+    if run["places"] is not None:
+        # All t, then all y, then all x.
+        entry["places"] = np.array(run["places"]).T.tolist()
     if run["rows"] is not None:
         if run["planes"]:
             entry["planes"] = run["planes"]

@@ -122,14 +122,21 @@ class Pair:
             "positions": int(mtmd.mtmd_input_chunk_get_n_pos(chunk)),
             "causal": not mtmd.mtmd_decode_use_non_causal(self.vision, chunk),
         }
-        if mtmd.mtmd_decode_use_mrope(self.vision):
-            # M-RoPE: token (row, column) stands at (p, p + row, p + column), what follows at p + max(rows, columns).
-            image["grid"] = True
-            assert image["positions"] == max(image["nx"], image["ny"])
-            for index in range(image["tokens"]):
-                at = mtmd.mtmd_image_tokens_get_decoder_pos(tokens, 100, index)
-                assert (at.t, at.y, at.x) == (100, 100 + index // image["nx"], 100 + index % image["nx"])
         return {"image": image}
+
+    def places(self, chunks) -> list[list[int]]:
+        """Of every token its position as a sequence counts, its row's and its column's: M-RoPE's three numbers."""
+        places, position = [], 0
+        for chunk in chunks:
+            if self.is_image(chunk):
+                tokens = mtmd.mtmd_input_chunk_get_tokens_image(chunk)
+                for index in range(mtmd.mtmd_input_chunk_get_n_tokens(chunk)):
+                    place = mtmd.mtmd_image_tokens_get_decoder_pos(tokens, position, index)
+                    places.append([place.t, place.y, place.x])
+            else:
+                places += [[position + index] * 3 for index in range(len(self.text_tokens(chunk)))]
+            position += mtmd.mtmd_input_chunk_get_n_pos(chunk)
+        return places
 
     def evaluate(self, chunks, embeddings: list[np.ndarray]) -> np.ndarray:
         """Logits after the prompt, from an empty cache; each image chunk stands for the given embeddings."""

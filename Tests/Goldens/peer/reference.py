@@ -13,7 +13,7 @@ from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.llava_next.modeling_llava_next import LlavaNextModel
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLModel, Qwen3VLVisionModel
+from transformers.models.qwen3_vl import modeling_qwen3_vl as qwen3_vl
 
 from weights import Tensors
 
@@ -242,7 +242,7 @@ class Qwen3VL:
         }
         self.config = Qwen3VLConfig(vision_config=vision)
         self.config.vision_config._attn_implementation = "eager"
-        self.model = Qwen3VLVisionModel._from_config(self.config.vision_config).eval()
+        self.model = qwen3_vl.Qwen3VLVisionModel._from_config(self.config.vision_config).eval()
         state = {"patch_embed.proj.weight": np.stack([values["v.patch_embd.weight"], values["v.patch_embd.weight.1"]], 2)}
         for name, value in values.items():
             stem, what = name.rsplit(".", 1)
@@ -272,18 +272,31 @@ class Qwen3VL:
             found = self.model(pixels.float(), grid_thw=grid, return_dict=True)
         return torch.cat([found.pooler_output, *found.deepstack_features], dim=-1).numpy()
 
+    def scores(self, image: np.ndarray) -> np.ndarray:
+        """What every patch gets of the attention of all patches in the last layer, mean over patches and heads, [rows, columns]."""
+        pixels, grid = self.patches(image)
+        plain, found = qwen3_vl.eager_attention_forward, []
+
+        def watched(*arguments, **settings):
+            output, weights = plain(*arguments, **settings)
+            found.append(weights[0].double().mean(dim=(0, 1)))
+            return output, weights
+
+        qwen3_vl.eager_attention_forward = watched
+        try:
+            with torch.no_grad():
+                self.model(pixels.float(), grid_thw=grid)
+        finally:
+            qwen3_vl.eager_attention_forward = plain
+        _, rows, columns = grid[0].tolist()
+        tokens = found[-1].reshape(rows // self.merge, columns // self.merge, self.merge, self.merge)
+        return tokens.permute(0, 2, 1, 3).reshape(rows, columns).float().numpy()
+
     def tokens(self, image: np.ndarray) -> int:
         return int(self.patches(image)[1].prod()) // self.merge**2
 
     def expanded(self, image: np.ndarray) -> tuple[str, str]:
         return "<|vision_start|>" + "<|image_pad|>" * self.tokens(image) + "<|vision_end|>", "<|image_pad|>"
-
-    def positions(self, ids: list[int], row: int, images: list[np.ndarray]) -> np.ndarray:
-        """Time, row and column of each id, [3, ids]; `row` is what stands for a picture's token."""
-        whole = torch.tensor([ids])
-        grids = torch.cat([self.patches(image)[1] for image in images])
-        model = SimpleNamespace(config=self.config, get_vision_position_ids=Qwen3VLModel.get_vision_position_ids.__get__(0))
-        return Qwen3VLModel.get_rope_index(model, whole, (whole == row).int(), grids)[0][:, 0].numpy()
 
     def prepared(self, image: np.ndarray) -> np.ndarray:
         """The picture in the size that the encoder gets, [height, width, 3]."""

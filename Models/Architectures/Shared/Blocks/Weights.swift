@@ -77,3 +77,17 @@ struct RMSNormWeights: Sendable {
     apply(heads, into: heads, compute)
   }
 }
+
+/// A norm of either kind, with its epsilon.
+enum Norm: Sendable {
+  case layer(LayerNormWeights, epsilon: Float)
+  case rms(RMSNormWeights)
+
+  /// Each row for itself; `out` may be `x`.
+  func apply(_ x: MatrixView<Float>, into out: MatrixView<Float>, _ compute: Compute) {
+    switch self {
+    case .layer(let weights, let epsilon): weights.apply(x, epsilon: epsilon, into: out, compute)
+    case .rms(let weights): weights.apply(x, into: out, compute)
+    }
+  }
+}
