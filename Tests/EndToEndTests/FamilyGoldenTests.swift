@@ -63,7 +63,7 @@ import Testing
 
 /// The reference processors' tiles, pixel by pixel.
 @Suite struct FamilyPixelTests {
-  @Test(arguments: ["smolvlm", "gemma3", "llava-next"]) func tilesAreTheReferences(family: String) throws {
+  @Test(arguments: ["smolvlm", "gemma3", "llava-next", "qwen3vl"]) func tilesAreTheReferences(family: String) throws {
     let goldens = try FamilyGoldens.load(family).pixels
     #expect(goldens.count >= 5)
     for golden in goldens {

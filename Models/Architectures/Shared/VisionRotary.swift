@@ -7,10 +7,17 @@ import OccamTensors
 enum VisionRotary {
   /// Turns of each pair a row or column, radians: base^(-4j / d) for j = 0..<d/4, twice.
   /// - Precondition: `headDimension` is a multiple of 4.
-  static func frequencies(headDimension: Int, base: Double = 10_000) -> [Double] {
+  static func frequencies(headDimension: Int, base: Double) -> [Double] {
     precondition(headDimension > 0 && headDimension % 4 == 0, "VisionRotary: heads of four parts")
     let half = (0..<headDimension / 4).map { pow(base, -4 * Double($0) / Double(headDimension)) }
     return half + half
+  }
+
+  /// Cosines and sines for `positions`.
+  static func table(headDimension: Int, base: Double = 10_000) -> RotaryTable {
+    let frequencies = frequencies(headDimension: headDimension, base: base)
+    let axes = frequencies.indices.map { $0 < frequencies.count / 2 ? RotaryAxis.y : .x }
+    return RotaryTable(frequencies: frequencies, style: .halves, axes: axes)
   }
 
   /// Where patches stand, `y` the row and `x` the column in the whole picture; `t` is 0.

@@ -103,8 +103,8 @@ package final class WeightLoader {
     let packed = try withBytes(info) { stored in
       let size = stored.count / parts
       return try (0..<parts).map { part in
-        try pack(
-          UnsafeRawBufferPointer(rebasing: stored[part * size..<(part + 1) * size]), format, rows: rows, columns: columns)
+        let bytes = UnsafeRawBufferPointer(rebasing: stored[part * size..<(part + 1) * size])
+        return try pack(bytes, format, rows: rows, columns: columns)
       }
     }
     account(info, packed.reduce(0) { $0 + $1.byteCount })
