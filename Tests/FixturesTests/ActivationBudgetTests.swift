@@ -51,7 +51,7 @@ import Testing
     #expect(peak > 0 && peak <= planned, "\(peak) bytes, planned \(planned)")
   }
 
-  @Test("a photo of 4,096 tokens", arguments: ["qwen2vl-a", "qwen25vl-a"], [false, true])
+  @Test("a photo of 4,096 tokens", arguments: ["qwen2vl-a", "qwen25vl-a", "qwen3vl-a"], [false, true])
   func largePhoto(name: String, prunes: Bool) throws {
     let model = try ActivationBudgetTests.model(name)
     let projector = try #require(model.projector)

@@ -114,6 +114,15 @@ import Testing
     + changes(.qwen2VL, "clip.vision.spatial_merge_size", .uint32(0), .uint32(5), .int32(-2), .string("2"))
     // 46 pixels a side, 16,384 times.
     + changes(.qwen2VL, "clip.vision.patch_size", .uint32(23))
+    + changes(.qwen3VL, "clip.vision.spatial_merge_size", .uint32(0), .uint32(5), .int32(-2), .string("2"))
+    + changes(
+      .qwen3VL, "clip.vision.is_deepstack_layers", .array(.bool([true])), .array(.bool([])),
+      .array(.bool([true, true, true])), .array(.int32([1, 1])), .bool(true), .string("11"))
+    + changes(.qwen3VL, "clip.vision.patch_size", .uint32(23))
+    + changes(.qwen3VL, "qwen3vl.n_deepstack_layers", .uint32(3), .int32(-1), .uint64(.max), .string("2"))
+    + changes(
+      .qwen3VL, "qwen3vl.rope.dimension_sections", .array(.int32([3, 3])), .array(.int32([3, 3, 3, 0])),
+      .array(.int32([-1, 6, 3, 0])), .array(.int32([3, 3, 1, 1])), .array(.int32([])), .uint32(8), .string("332"))
 
   @Test(arguments: impossible) func impossibleHyperparameters(change: Change) throws {
     let files = try change.family.files()
@@ -137,6 +146,9 @@ import Testing
       HostileFamilyTests.changes(.smolVLM, "clip.vision.preproc_image_size", .uint32(1), .uint32(480))
       + HostileFamilyTests.changes(.gemma3, "gemma3.attention.sliding_window", .uint32(0), .uint32(1), .uint32(1 << 30))
       + HostileFamilyTests.changes(.qwen3, "qwen3.context_length", .uint32(1 << 30))
+      // Marks for layers that are not there, all false.
+      + HostileFamilyTests.changes(
+        .qwen3VL, "clip.vision.is_deepstack_layers", .array(.bool([true, true, false, false])))
       + HostileFamilyTests.changes(.gemma3, "gemma3.context_length", .uint32(1 << 30))
       + HostileFamilyTests.changes(.qwen25VL, "clip.vision.n_wa_pattern", .uint32(0), .uint32(1), .uint32(256))
       + HostileFamilyTests.changes(

@@ -13,8 +13,9 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case qwen3 = "qwen3-text"
   case qwen2VL = "qwen2vl-a"
   case qwen25VL = "qwen25vl-a"
+  case qwen3VL = "qwen3vl-a"
 
-  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT, .qwen2VL, .qwen25VL]
+  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT, .qwen2VL, .qwen25VL, .qwen3VL]
 
   var testDescription: String { rawValue }
 
@@ -25,6 +26,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .gemma3: "gemma3"
     case .qwen3: "qwen3"
     case .qwen2VL, .qwen25VL: "qwen2vl"
+    case .qwen3VL: "qwen3vl"
     }
   }
 
@@ -71,6 +73,12 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .qwen2VL, .qwen25VL:
       spec.text.ropeSections = [2, 3, 3]
       if self == .qwen2VL { spec.vision.feedForward = 96 }
+    case .qwen3VL:
+      spec.text.ropeSections = [3, 3, 2]
+      spec.text.planes = 2
+      spec.vision.imageSize = 32
+      spec.vision.patchSize = 8
+      spec.vision.deepStack = [0, 1]
     case .qwen3: break
     }
     return spec
