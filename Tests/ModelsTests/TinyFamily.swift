@@ -13,8 +13,11 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case internVL = "internvl-a"
   case internVLLarge = "internvl-b"
   case qwen3 = "qwen3-text"
+  case qwen2VL = "qwen2vl-a"
+  case qwen25VL = "qwen25vl-a"
+  case qwen3VL = "qwen3vl-a"
 
-  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge]
+  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL]
 
   var testDescription: String { rawValue }
 
@@ -25,6 +28,8 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .gemma3: "gemma3"
     case .internVL: "qwen2"
     case .internVLLarge, .qwen3: "qwen3"
+    case .qwen2VL, .qwen25VL: "qwen2vl"
+    case .qwen3VL: "qwen3vl"
     }
   }
 
@@ -71,6 +76,15 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .internVL, .internVLLarge:
       spec.vision.imageSize = 4 * spec.vision.patchSize
       spec.vision.tiles = 1...4
+    case .qwen2VL, .qwen25VL:
+      spec.text.ropeSections = [2, 3, 3]
+      if self == .qwen2VL { spec.vision.feedForward = 96 }
+    case .qwen3VL:
+      spec.text.ropeSections = [3, 3, 2]
+      spec.text.planes = 2
+      spec.vision.imageSize = 32
+      spec.vision.patchSize = 8
+      spec.vision.deepStack = [0, 1]
     case .qwen3: break
     }
     return spec
