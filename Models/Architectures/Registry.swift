@@ -28,6 +28,7 @@ package enum ModelRegistry {
     VisionEntry("mlp", where: LLaVANeXT.matches, plan: LLaVANeXT.plan, load: LLaVANeXT.load),
     VisionEntry("mlp", plan: LLaVA.plan, load: LLaVA.load),
     VisionEntry("idefics3", plan: Idefics3.plan, load: Idefics3.load),
+    VisionEntry("internvl", plan: InternVL.plan, load: InternVL.load),
     VisionEntry("qwen3vl_merger", plan: Qwen3VL.plan, load: Qwen3VL.load),
     VisionEntry("gemma3", plan: Gemma3Vision.plan, load: Gemma3Vision.load),
     VisionEntry("qwen2vl_merger") {

@@ -75,6 +75,8 @@ struct PixelStatistics {
   /// CLIP's own numbers.
   static let clip = PixelStatistics(
     mean: [0.481_454_66, 0.457_827_5, 0.408_210_73], deviation: [0.268_629_54, 0.261_302_58, 0.275_777_11])
+  /// ImageNet's own.
+  static let imageNet = PixelStatistics(mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])
   /// SigLIP's: pixels on -1...1.
   static let half = PixelStatistics(mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5])
 }
