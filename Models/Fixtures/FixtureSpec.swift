@@ -105,8 +105,7 @@ extension FixtureSpec {
   package static let published: [FixtureSpec] = families.flatMap { $0.published }
 
   package static let families: [any FixtureFamily.Type] = [
-    LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, Qwen2VL.self, Qwen25VL.self,
-    InternVL.self, InternVL3_5.self,
-    Qwen3VL.self,
+    LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, InternVL.self, InternVL3_5.self,
+    Qwen2VL.self, Qwen25VL.self, Qwen3VL.self,
   ]
 }

@@ -78,7 +78,9 @@ import Testing
     }
   }
 
-  @Test("only Gemma 3 sees a picture as a whole", arguments: ["smolvlm", "gemma3", "llava-next", "internvl", "qwen2vl", "qwen3vl"])
+  @Test(
+    "only Gemma 3 sees a picture as a whole",
+    arguments: ["smolvlm", "gemma3", "llava-next", "internvl", "qwen2vl", "qwen3vl"])
   func causality(family: String) throws {
     for golden in try FamilyGoldens.load(family).cases {
       for case .image(_, let isCausal) in golden.chunks { #expect(isCausal == (family != "gemma3"), "\(golden)") }

@@ -17,7 +17,9 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case qwen25VL = "qwen25vl-a"
   case qwen3VL = "qwen3vl-a"
 
-  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL]
+  static let seeing: [TinyFamily] = [
+    .smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL,
+  ]
 
   var testDescription: String { rawValue }
 
