@@ -125,22 +125,40 @@ package final class MatmulContext {
     let grain = max(1, 16_384 / max(1, x.columns * ActivationLayout.tokens))
     team.parallel(
       groups, grain: grain,
-      PackStep(x: x, pack: pack, target: UnsafeMutableRawPointer(buffer.pointer), groupStride: stride))
+      PackStep(
+        x: x, pack: pack, record: ActivationLayout.record(kind), target: UnsafeMutableRawPointer(buffer.pointer),
+        groupStride: stride))
   }
 
   /// Item by item one group of tokens.
   private struct PackStep: TeamStep {
     let x: MatrixView<Float>
     let pack: MatmulKernels.Pack
+    /// What is packed at a time; nil: any number of columns.
+    let record: (columns: Int, bytes: Int)?
     let target: UnsafeMutableRawPointer
     let groupStride: Int
 
     func run(_ range: Range<Int>, worker: Int) {
+      let whole = record.map { x.columns / $0.columns * $0.columns } ?? x.columns
       for group in range {
         let first = group * ActivationLayout.tokens
-        pack(
-          x.row(first), x.stride, min(ActivationLayout.tokens, x.rows - first), x.columns,
-          target + group * groupStride)
+        let tokens = min(ActivationLayout.tokens, x.rows - first)
+        let place = target + group * groupStride
+        pack(x.row(first), x.stride, tokens, whole, place)
+        guard whole < x.columns, let record else { continue }
+        let last = place + whole / record.columns * record.bytes * ActivationLayout.tokens
+        for token in 0..<tokens { packRest(first + token, from: whole, record.columns, last + token * record.bytes) }
+      }
+    }
+
+    /// What a row has behind its whole blocks, and zeros up to the next one.
+    private func packRest(_ row: Int, from whole: Int, _ columns: Int, _ place: UnsafeMutableRawPointer) {
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { block in
+        block.initialize(repeating: 0)
+        guard let base = block.baseAddress else { return }
+        base.update(from: x.row(row) + whole, count: x.columns - whole)
+        pack(base, columns, 1, columns, place)
       }
     }
   }

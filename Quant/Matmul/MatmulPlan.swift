@@ -86,8 +86,8 @@ struct MatmulPart {
         let group = activations + first / ActivationLayout.tokens * groupStride
         tile(
           TileArguments(
-            panel: weights.panel(panel), x: group, groupStride: groupStride, tokens: count, columns: weights.columns,
-            out: out))
+            panel: weights.panel(panel), x: group, groupStride: groupStride, tokens: count,
+            columns: weights.paddedColumns, out: out))
         store(out, product, panel: panel, token: first, count: count)
         first += count
       }

@@ -8,6 +8,8 @@ import OccamQuantFormats
 package final class PackedMatrix: Sendable {
   package let rows: Int
   package let columns: Int
+  /// `columns` up to a whole block, zeros behind them: of floats that are encoded on their way.
+  let paddedColumns: Int
   package let format: QuantFormat
   /// Q8_0 with limited sums.
   let isLimited: Bool
@@ -18,10 +20,10 @@ package final class PackedMatrix: Sendable {
 
   /// - Parameters:
   ///   - rows: 1 or more; padded with zeros to whole panels inside.
-  ///   - columns: 1 or more, a multiple of the format's block.
+  ///   - columns: 1 or more, a multiple of the stored format's block.
   ///   - source: the rows as a GGUF file holds them, any alignment.
   ///   - stored: the format of `source` if it is another than `format`, a float one: rows are then encoded in `format`
-  ///     on their way, to the same bytes as by `QuantFormat.encode`.
+  ///     on their way, to the same bytes as by `QuantFormat.encode`; zeros fill a last block.
   ///   - limitsSums: encodes Q8_0 as `BlockQ8_0.encodeSumLimited` does, if the kernels are faster then.
   ///   - team: packs in parallel.
   ///   - arena: where the packed matrix shall lie; without one it takes memory of its own.
@@ -31,12 +33,13 @@ package final class PackedMatrix: Sendable {
   ) throws(MatmulError) {
     let stored = stored ?? format
     precondition(stored == format || !stored.isQuantized, "PackedMatrix: only float formats are encoded anew")
-    guard rows > 0, columns > 0, columns % format.blockSize == 0 else {
-      throw .shape(rows: rows, columns: columns, format: format)
+    guard rows > 0, columns > 0, columns % stored.blockSize == 0 else {
+      throw .shape(rows: rows, columns: columns, format: stored)
     }
     let panels = (rows - 1) / PanelLayout.rows + 1
-    guard let storedBytes = stored.byteCount(elements: columns), let rowBytes = format.byteCount(elements: columns),
-      let panelBytes = PanelLayout.bytes(format, columns: columns),
+    guard let padded = format.wholeBlocks(columns), let rowBytes = format.byteCount(elements: padded),
+      let storedBytes = stored.byteCount(elements: columns),
+      let panelBytes = PanelLayout.bytes(format, columns: padded),
       case let (expected, false) = storedBytes.multipliedReportingOverflow(by: rows),
       case let (total, false) = panelBytes.multipliedReportingOverflow(by: panels)
     else { throw .tooLarge(rows: rows, columns: columns, format: format) }
@@ -45,6 +48,7 @@ package final class PackedMatrix: Sendable {
     }
     self.rows = rows
     self.columns = columns
+    paddedColumns = padded
     self.format = format
     let isLimited = limitsSums && stored != format && format == .q8_0 && kernels.matmul.limited != nil
     self.isLimited = isLimited
@@ -76,7 +80,7 @@ package final class PackedMatrix: Sendable {
           place = UnsafeRawPointer(copy)
         }
         packPanel(
-          format, place, rowBytes: rowBytes, columns: columns,
+          format, place, rowBytes: rowBytes, columns: padded,
           into: UnsafeMutableRawPointer(storage.pointer) + panel * panelBytes)
       }
     }
@@ -93,24 +97,41 @@ package final class PackedMatrix: Sendable {
 private struct RowEncoder {
   let from: QuantFormat
   let to: QuantFormat
+  /// Of a stored row; what lacks of the last block are zeros.
   let columns: Int
   let limitsSums: Bool
   let kernels: VectorKernels
 
   func encode(_ row: UnsafeRawPointer, into target: UnsafeMutableRawPointer) {
+    let whole = columns / to.blockSize * to.blockSize
+    encode(row, whole, into: target)
+    guard whole < columns, let done = to.byteCount(elements: whole), let skipped = from.byteCount(elements: whole),
+      let rest = from.byteCount(elements: columns - whole), let block = from.byteCount(elements: to.blockSize)
+    else { return }
+    // All bits zero are 0 in every float format.
+    withUnsafeTemporaryAllocation(byteCount: block, alignment: 64) { last in
+      guard let base = last.initializeMemory(as: UInt8.self, repeating: 0).baseAddress else { return }
+      let start = UnsafeMutableRawPointer(base)
+      start.copyMemory(from: row + skipped, byteCount: rest)
+      encode(start, to.blockSize, into: target + done)
+    }
+  }
+
+  /// Whole blocks.
+  private func encode(_ row: UnsafeRawPointer, _ count: Int, into target: UnsafeMutableRawPointer) {
     switch (from, to) {
     case (.f16, .q8_0):
-      kernels.requantizeHalves(row.assumingMemoryBound(to: UInt16.self), target, columns, limitsSums)
+      kernels.requantizeHalves(row.assumingMemoryBound(to: UInt16.self), target, count, limitsSums)
     case (.f32, .q8_0):
-      kernels.requantizeFloats(row.assumingMemoryBound(to: Float.self), target, columns, limitsSums)
+      kernels.requantizeFloats(row.assumingMemoryBound(to: Float.self), target, count, limitsSums)
     default:
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { floats in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: count) { floats in
         guard let values = floats.baseAddress else { return }
-        from.decode(row, count: columns, into: values)
+        from.decode(row, count: count, into: values)
         if to == .q8_0 {
-          kernels.requantizeFloats(values, target, columns, limitsSums)
+          kernels.requantizeFloats(values, target, count, limitsSums)
         } else {
-          to.encode(values, count: columns, into: target)
+          to.encode(values, count: count, into: target)
         }
       }
     }

@@ -81,14 +81,15 @@ public struct MemoryPlan: Sendable {
     return (shape.patches + 2) * (6 * shape.hidden + shape.feedForward) + scores
   }
 
-  /// Bytes of a vision tensor in memory: float matrices whose rows hold whole blocks of `format` take that.
+  /// Bytes of a vision tensor in memory: float matrices take those of `format`, zeros filling the rows' last blocks.
   private static func loadedBytes(_ tensor: GGUFTensorInfo, _ format: QuantFormat?) -> Int {
     let stored = tensor.byteRange.count
     guard let format, let type = QuantFormat(rawValue: tensor.type.rawValue), !type.isQuantized,
       tensor.dimensions.count > 1, tensor.name != "v.position_embd.weight", let rows = tensor.dimensions.last,
-      tensor.elementCount / rows % format.blockSize == 0
+      let columns = format.wholeBlocks(tensor.elementCount / rows), let bytes = format.byteCount(elements: columns),
+      case let (total, false) = bytes.multipliedReportingOverflow(by: rows)
     else { return stored }
-    return format.byteCount(elements: tensor.elementCount) ?? stored
+    return total
   }
 
   /// KV bytes of a conversation of `tokens` tokens, as the caches allocate them: whole blocks, windows no longer than

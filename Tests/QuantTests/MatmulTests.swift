@@ -158,6 +158,8 @@ struct MatmulTests {
     #expect(make(2, 128, .q4_K, bytes: 144) == .shape(rows: 2, columns: 128, format: .q4_K))
     #expect(make(1, 32, .q4_0, bytes: 17) == .sourceSize(expected: 18, found: 17))
     #expect(make(1, 32, .q4_0, bytes: 19) == .sourceSize(expected: 18, found: 19))
+    #expect(
+      make(1 << 40, Int.max, .f32, bytes: 4) == .tooLarge(rows: 1 << 40, columns: Int.max, format: .f32))
     #expect(make(1 << 40, 1 << 40, .f32, bytes: 4) == .tooLarge(rows: 1 << 40, columns: 1 << 40, format: .f32))
     #expect(make(1, 32, .q4_0, bytes: 18) == nil)
   }

@@ -27,7 +27,7 @@ package final class WeightLoader {
   package let team: WorkerTeam
   /// Bytes of all weights packed or copied so far.
   package private(set) var bytes = 0
-  /// Float matrices are requantised to this format while loading, where its blocks fit their rows; nil: as stored.
+  /// Float matrices are requantised to this format while loading; nil: as stored.
   package var requantizesFloats: QuantFormat?
   /// What is computed as llama.cpp does although the model was trained otherwise.
   package var reproduces: PeerDifferences = []
@@ -89,7 +89,7 @@ package final class WeightLoader {
     _ stored: UnsafeRawBufferPointer, _ format: QuantFormat, rows: Int, columns: Int
   ) throws -> PackedMatrix {
     var target = format
-    if let wanted = requantizesFloats, !format.isQuantized, columns % wanted.blockSize == 0 { target = wanted }
+    if let wanted = requantizesFloats, !format.isQuantized { target = wanted }
     return try PackedMatrix(
       rows: rows, columns: columns, format: target, source: stored, stored: format, limitsSums: true, kernels: kernels,
       team: team, arena: arena)
