@@ -45,13 +45,13 @@ public struct MemoryPlan: Sendable {
     let vision = try files.projector.map { file throws(OccamError) in
       try translating(path) { try ModelRegistry.visionPlan(file) }
     }
-    func bytes(_ file: GGUFFile, _ wanted: (String) -> Bool) -> Int {
-      file.tensors.reduce(0) { $0 + (wanted($1.name) ? $1.byteRange.count : 0) }
-    }
-    let isVision = ModelRegistry.isVision(tensor:)
-    textWeightsBytes = bytes(files.text) { !isVision($0) }
-    visionWeightsBytes = (files.projector?.tensors ?? []).reduce(0) {
-      $0 + (isVision($1.name) ? MemoryPlan.loadedBytes($1, encoderType.format) : 0)
+    let loader = WeightLoader.dry(files.text)
+    textWeightsBytes = try translating(path) { try ModelRegistry.textDecoder(loader).weightBytes } + loader.mappedBytes
+    visionWeightsBytes = try translating(path) {
+      guard let file = files.projector else { return 0 }
+      let loader = WeightLoader.dry(file)
+      loader.requantizesFloats = encoderType.format
+      return try ModelRegistry.vision(loader).weightBytes
     }
     self.text = text
     format = session.cells.stored
@@ -79,17 +79,6 @@ public struct MemoryPlan: Sendable {
     // Without a class token stage I reads the attention of every patch, a few rows at a time.
     let scores = shape.hasClassToken ? shape.patches : 64 * shape.patches
     return (shape.patches + 2) * (6 * shape.hidden + shape.feedForward) + scores
-  }
-
-  /// Bytes of a vision tensor in memory: float matrices take those of `format`, zeros filling the rows' last blocks.
-  private static func loadedBytes(_ tensor: GGUFTensorInfo, _ format: QuantFormat?) -> Int {
-    let stored = tensor.byteRange.count
-    guard let format, let type = QuantFormat(rawValue: tensor.type.rawValue), !type.isQuantized,
-      tensor.dimensions.count > 1, tensor.name != "v.position_embd.weight", let rows = tensor.dimensions.last,
-      let columns = format.wholeBlocks(tensor.elementCount / rows), let bytes = format.byteCount(elements: columns),
-      case let (total, false) = bytes.multipliedReportingOverflow(by: rows)
-    else { return stored }
-    return total
   }
 
   /// KV bytes of a conversation of `tokens` tokens, as the caches allocate them: whole blocks, windows no longer than
@@ -135,13 +124,5 @@ public struct MemoryPlan: Sendable {
       return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
     }
     return nil
-  }
-}
-
-/// Metadata and tensors of a GGUF file as text, for `occam-run --inspect`.
-public enum Inspection {
-  public static func lines(path: String) throws(OccamError) -> [String] {
-    let file = try ModelFiles.open(path)
-    return inspectionLines(of: file)
   }
 }
