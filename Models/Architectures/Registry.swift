@@ -14,6 +14,9 @@ package enum ModelRegistry {
     TextEntry("qwen3", { try LlamaConfiguration($0, prefix: "qwen3").shape }) {
       try LlamaDecoder($0, prefix: "qwen3", pairing: .halves)
     },
+    TextEntry("qwen3moe", { try LlamaConfiguration($0, prefix: "qwen3moe", hasExperts: true).shape }) {
+      try LlamaDecoder($0, prefix: "qwen3moe", pairing: .halves, hasExperts: true)
+    },
     TextEntry("gemma3", { try Gemma3Configuration($0).shape }, load: Gemma3Decoder.init),
   ]
 

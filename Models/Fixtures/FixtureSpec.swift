@@ -16,6 +16,19 @@ package struct FixtureSpec: Sendable {
     package var slidingWindow: Int?
     /// Divisor of the positions of global layers (linear RoPE scaling).
     package var ropeScale: Float?
+    /// Of feed-forward networks that are mixtures.
+    package var experts: Experts?
+
+    package struct Experts: Sendable {
+      package var count: Int
+      /// Experts of a token.
+      package var used: Int
+      package var feedForward: Int
+
+      package init(count: Int, used: Int, feedForward: Int) {
+        (self.count, self.used, self.feedForward) = (count, used, feedForward)
+      }
+    }
   }
 
   package struct Vision: Sendable {
@@ -91,5 +104,6 @@ extension FixtureSpec {
 
   package static let families: [any FixtureFamily.Type] = [
     LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self,
+    Qwen3MoE.self,
   ]
 }

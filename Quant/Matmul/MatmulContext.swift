@@ -5,8 +5,10 @@ import OccamQuantFormats
 /// One product of a step: y (+)= f(x * weights^T (+ bias)).
 package struct MatmulProduct {
   package let weights: PackedMatrix
-  /// [tokens x weights.rows].
+  /// [rows x weights.rows].
   package let y: MatrixView<Float>
+  /// Of the rows of x those that are multiplied, from a multiple of four on; nil: all.
+  package let rows: Range<Int>?
   /// weights.rows floats that outlive the call.
   package let bias: UnsafePointer<Float>?
   /// Adds to y instead of overwriting it.
@@ -17,9 +19,10 @@ package struct MatmulProduct {
   package typealias Activation = @Sendable (UnsafeMutablePointer<Float>, Int) -> Void
 
   package init(
-    _ weights: PackedMatrix, into y: MatrixView<Float>, bias: UnsafePointer<Float>? = nil, accumulate: Bool = false,
-    activation: Activation? = nil
+    _ weights: PackedMatrix, into y: MatrixView<Float>, rows: Range<Int>? = nil, bias: UnsafePointer<Float>? = nil,
+    accumulate: Bool = false, activation: Activation? = nil
   ) {
+    self.rows = rows
     self.weights = weights
     self.y = y
     self.bias = bias
@@ -40,6 +43,8 @@ package final class MatmulContext {
   private var packed = ActivationKind.allCases.map { _ in false }
   /// One tile for each worker, and the kernels' scratch memory behind it.
   private let tiles: AlignedBuffer<Float>
+  /// Of a step's products the first item each (`MatmulPlan`).
+  private var starts = AlignedBuffer<Int>(count: 16)
 
   package init(kernels: KernelSet, team: WorkerTeam) {
     self.kernels = kernels
@@ -68,16 +73,27 @@ package final class MatmulContext {
     products.span.withUnsafeBufferPointer { multiply($0) }
   }
 
+  /// Any number of products in one parallel step, each of rows of its own (`MatmulProduct.rows`): experts.
+  package func multiply(_ products: ContiguousArray<MatmulProduct>) {
+    products.withUnsafeBufferPointer { multiply($0) }
+  }
+
   private func multiply(_ products: UnsafeBufferPointer<MatmulProduct>) {
     guard let x else { preconditionFailure("MatmulContext: multiply before load") }
     for product in products {
       precondition(product.weights.columns == x.columns, "MatmulContext: columns of x and weights differ")
-      precondition(product.y.rows == x.rows, "MatmulContext: rows of x and y differ")
+      let rows = product.rows ?? 0..<x.rows
+      precondition(
+        rows.lowerBound >= 0 && rows.lowerBound % ActivationLayout.tokens == 0 && rows.upperBound <= x.rows,
+        "MatmulContext: rows out of range, or not from a multiple of four on")
+      precondition(product.y.rows == rows.count, "MatmulContext: rows of x and y differ")
       precondition(product.y.columns == product.weights.rows, "MatmulContext: columns of y and rows of weights differ")
     }
     guard x.rows > 0 else { return }
     for product in products { prepare(product.weights.activations, x) }
-    let plan = MatmulPlan(products, tokens: x.rows, tileTokens: kernels.matmul.tileTokens, threads: team.threads)
+    if starts.count <= products.count { starts = AlignedBuffer(count: 2 * products.count) }
+    let plan = MatmulPlan(
+      products, tileTokens: kernels.matmul.tileTokens, threads: team.threads, starts: starts.pointer)
     team.parallel(
       plan.items, grain: plan.grain,
       MultiplyStep(plan: plan, products: products, kernels: kernels.matmul, forms: forms, tiles: tiles.pointer))
@@ -100,7 +116,8 @@ package final class MatmulContext {
         guard let input = forms[kind],
           let stride = ActivationLayout.groupBytes(kind, columns: product.weights.columns)
         else { continue }
-        part.run(product, kernels, UnsafeRawPointer(input.pointer), groupStride: stride, out: tile)
+        let first = (product.rows?.lowerBound ?? 0) / ActivationLayout.tokens
+        part.run(product, kernels, UnsafeRawPointer(input.pointer) + first * stride, groupStride: stride, out: tile)
       }
     }
   }

@@ -71,7 +71,7 @@ public struct MemoryPlan: Sendable {
   private static func decoderFloats(_ text: TextShape, rows: Int) -> Int {
     let widths = text.caches.map { 2 * text.heads * $0.headDimension + 2 * $0.kvHeads * $0.headDimension }
     return rows * text.hidden + min(rows, PrefillDriver.chunk) * (2 * text.hidden + (widths.max() ?? 0))
-      + min(rows, 256) * 2 * text.feedForward
+      + (text.experts?.activationFloats(rows: rows, hidden: text.hidden) ?? min(rows, 256) * 2 * text.feedForward)
   }
 
   private static func encoderFloats(_ vision: VisionPlan) -> Int {

@@ -30,6 +30,7 @@ import Testing
     Published("smolvlm2-2.2b", 2.25, 17, 1377), Published("gemma3-270m", 0.268), Published("gemma3-1b", 1.0),
     Published("gemma-3-4b", 4.30, 1, 256), Published("llava-next-7b-vicuna", 7.06, 5, 2880),
     Published("llava-next-7b-mistral", 7.57, 5, 2880), Published("qwen2-1.5b", 1.54), Published("qwen3-1.7b", 1.72),
+    Published("qwen3-30b-a3b", 30.5),
   ]
 
   @Test("every shape is as large as the published model and loads its configuration", arguments: published)

@@ -11,6 +11,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case gemma3 = "gemma3-a"
   case llavaNeXT = "next-a"
   case qwen3 = "qwen3-text"
+  case qwen3MoE = "qwen3moe-text"
 
   static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT]
 
@@ -22,6 +23,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .smolVLM, .llavaNeXT: "llama"
     case .gemma3: "gemma3"
     case .qwen3: "qwen3"
+    case .qwen3MoE: "qwen3moe"
     }
   }
 
@@ -48,6 +50,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     spec.text.headSize = 16
     spec.text.feedForward = 96
     spec.text.contextLength = 512
+    if self == .qwen3MoE { spec.text.experts = .init(count: 4, used: 2, feedForward: 32) }
     guard spec.hasVision else { return spec }
     spec.vision.width = 32
     spec.vision.heads = 2
@@ -65,7 +68,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.vision.featureLayer = 2
       spec.vision.imageSize = 28
       spec.vision.pinpoints = [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]
-    case .qwen3: break
+    case .qwen3, .qwen3MoE: break
     }
     return spec
   }

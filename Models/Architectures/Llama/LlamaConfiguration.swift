@@ -9,7 +9,8 @@ struct LlamaConfiguration: Sendable {
   let ropeBase: Float
   let ropeFrequencyScale: Float
 
-  init(_ file: GGUFFile, prefix: String) throws {
+  /// - Parameter hasExperts: the architecture's feed-forward networks are mixtures of experts; others must not have any.
+  init(_ file: GGUFFile, prefix: String, hasExperts: Bool = false) throws {
     func key(_ name: String) -> String { "\(prefix).\(name)" }
     func size(_ name: String, _ limit: Int) throws -> Int {
       let value = try file.requireInteger(key(name))
@@ -40,7 +41,8 @@ struct LlamaConfiguration: Sendable {
         "head size \(headDimension) (values: \(valueDimension)) is not supported: even, 2...\(maximumHeadDimension), both equal"
       )
     }
-    guard try file.integer(key("expert_count")) ?? 0 == 0 else {
+    let experts = hasExperts ? try ExpertShape(file, prefix: prefix) : nil
+    guard try hasExperts || file.integer(key("expert_count")) ?? 0 == 0 else {
       throw ModelError(
         .unknownArchitecture, file.subject, "mixture-of-experts models are not supported (\(key("expert_count")))")
     }
@@ -50,10 +52,18 @@ struct LlamaConfiguration: Sendable {
         .missingKey, file.subject, "no vocabulary: neither \(key("vocab_size")) nor tokenizer.ggml.tokens")
     }
     let cache = KVCacheShape(kvHeads: kvHeads, headDimension: headDimension)
-    shape = TextShape(
-      hidden: hidden, heads: heads, feedForward: try size("feed_forward_length", 1 << 20), vocabulary: vocabulary,
+    let feedForward: Int
+    if let experts, file.metadata[key("feed_forward_length")] == nil {
+      feedForward = experts.feedForward
+    } else {
+      feedForward = try size("feed_forward_length", 1 << 20)
+    }
+    var shape = TextShape(
+      hidden: hidden, heads: heads, feedForward: feedForward, vocabulary: vocabulary,
       contextLength: try size("context_length", 1 << 30),
       caches: Array(repeating: cache, count: try size("block_count", 1024)))
+    shape.experts = experts
+    self.shape = shape
     rmsEpsilon = try file.float(key("attention.layer_norm_rms_epsilon")) ?? 1e-5
     guard rmsEpsilon >= 0, rmsEpsilon <= 1 else {
       throw ModelError(

@@ -4,9 +4,10 @@ import OccamMatmul
 import OccamTensors
 
 /// The `llama` architecture (LLaMA 1-3, Vicuna, Mistral, SmolLM and whatever shares its graph), and those that differ from
-/// it by biases, norms of queries and keys, and the pairing of rotated numbers alone: `qwen2`, `qwen3`.
+/// it by biases, norms of queries and keys, and the pairing of rotated numbers alone: `qwen2`, `qwen3`; and those whose
+/// feed-forward networks are mixtures of experts: `qwen3moe`.
 ///
-/// RMSNorm, RoPE, grouped-query attention, SwiGLU. Reference: llama.cpp, src/models/llama.cpp, qwen2.cpp, qwen3.cpp.
+/// RMSNorm, RoPE, grouped-query attention, SwiGLU. Reference: llama.cpp, src/models/llama.cpp, qwen2.cpp, qwen3.cpp, qwen3moe.cpp.
 package final class LlamaDecoder: TextDecoder {
   package let shape: TextShape
   package let weightBytes: Int
@@ -18,8 +19,11 @@ package final class LlamaDecoder: TextDecoder {
   /// - Parameters:
   ///   - prefix: of the configuration's keys, the architecture's name.
   ///   - pairing: which numbers of a head are rotated together.
-  package init(_ loader: WeightLoader, prefix: String, pairing: RotaryTable.Style) throws {
-    let configuration = try LlamaConfiguration(loader.file, prefix: prefix)
+  ///   - hasExperts: feed-forward networks are mixtures of experts.
+  package init(
+    _ loader: WeightLoader, prefix: String, pairing: RotaryTable.Style, hasExperts: Bool = false
+  ) throws {
+    let configuration = try LlamaConfiguration(loader.file, prefix: prefix, hasExperts: hasExperts)
     let shape = configuration.shape
     self.shape = shape
     embedding = try loader.embedding("token_embd.weight", rows: shape.vocabulary, columns: shape.hidden)
@@ -28,7 +32,7 @@ package final class LlamaDecoder: TextDecoder {
     layers = try (0..<shape.layers).map { try LlamaLayer(loader, $0, configuration, rotary) }
     head = try OutputHead(loader, shape, epsilon: configuration.rmsEpsilon)
     weightBytes = loader.bytes
-    bytesPerToken = loader.bytes - embeddingBytes
+    bytesPerToken = loader.bytes - embeddingBytes - layers.reduce(0) { $0 + $1.feedForward.unreadBytes }
   }
 
   package func embed(_ token: Int32, into row: UnsafeMutablePointer<Float>) {
@@ -52,7 +56,7 @@ package final class LlamaDecoder: TextDecoder {
         normed, input, caches[index], outputs: wanted, scores: input.scores(of: index, in: range), into: rest,
         accumulate: true, compute)
       // x += MLP(norm(x)), some rows at a time
-      inSteps(rest) { part in
+      inSteps(rest, of: layer.feedForward.rowsPerStep) { part in
         let normed = normed.slice(rows: 0..<part.rows)
         timed("text.norm") { layer.feedForwardNorm.apply(part, into: normed, compute) }
         layer.feedForward.run(normed, into: part, accumulate: true, compute)

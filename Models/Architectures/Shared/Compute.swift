@@ -14,12 +14,14 @@ package final class Compute {
   package var isCancelled: () -> Bool = { false }
   /// Told between layers what share of the current pass is done, 0...1.
   package var progress: (Double) -> Void = { _ in }
+  let routing = ExpertRouting()
   private var slots = [AlignedBuffer<Float>?](repeating: nil, count: Slot.allCases.count)
 
   private var ranges = AlignedBuffer<VisibleRange>(count: 0)
 
   package enum Slot: Int, CaseIterable {
     case residual, normed, query, key, value, mixed, branch, gate, up, patches, hidden, logits, scores
+    case router, gathered, experts
   }
 
   package init(kernels: KernelSet, team: WorkerTeam) {

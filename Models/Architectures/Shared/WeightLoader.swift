@@ -97,6 +97,34 @@ package final class WeightLoader {
     return packed
   }
 
+  /// The matrices of `count` experts that the file stacks, [part][expert]: ggml dimensions [columns, sum of rows, count].
+  /// - Parameter rows: of the parts that follow each other in each expert, e.g. gate and up.
+  package func experts(_ name: String, count: Int, rows: [Int], columns: Int) throws -> [[PackedMatrix]] {
+    let all = rows.reduce(0, +)
+    let (info, format) = try require(name, [columns, all, count])
+    func stack(_ matrix: (_ first: Int, _ rows: Int) throws -> PackedMatrix) rethrows -> [[PackedMatrix]] {
+      var before = 0
+      return try rows.map { part in
+        defer { before += part }
+        return try (0..<count).map { try matrix($0 * all + before, part) }
+      }
+    }
+    let stacks =
+      isDry
+      ? try stack { _, rows in
+        try PackedMatrix(
+          measuring: rows, columns: columns, format: target(format), stored: format, kernels: kernels)
+      }
+      : try withBytes(info) { stored in
+        try stack { first, rows in
+          let part = stored[first * info.bytesPerRow..<(first + rows) * info.bytesPerRow]
+          return try pack(UnsafeRawBufferPointer(rebasing: part), format, rows: rows, columns: columns)
+        }
+      }
+    account(info, stacks.joined().reduce(0) { $0 + $1.byteCount })
+    return stacks
+  }
+
   private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {
     guard !isDry else { return try measured(info, format, rows: rows, columns: columns) }
     let packed = try withBytes(info) { try pack($0, format, rows: rows, columns: columns) }

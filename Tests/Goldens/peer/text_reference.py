@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from transformers import (
     Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
-    Qwen3ForCausalLM)
+    Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM)
 
 from weights import Tensors
 
@@ -13,6 +13,7 @@ NAMES = {
     "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
     "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
     "ffn_norm": "post_attention_layernorm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+    "ffn_gate_inp": "mlp.gate",
 }
 # Gemma 3 has four norms a layer, and calls the one behind attention what others call the one before the feed-forward.
 GEMMA_NAMES = NAMES | {
@@ -22,7 +23,8 @@ GEMMA_NAMES = NAMES | {
 GLOBAL_EVERY = 6
 CLASSES = {
     "llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM),
-    "qwen3": (Qwen3Config, Qwen3ForCausalLM), "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
+    "qwen3": (Qwen3Config, Qwen3ForCausalLM), "qwen3moe": (Qwen3MoeConfig, Qwen3MoeForCausalLM),
+    "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
 }
 
 
@@ -56,6 +58,11 @@ class TextReference:
             }
         else:
             settings["rope_parameters"] = {"rope_type": "default", "rope_theta": base}
+        if self.architecture == "qwen3moe":
+            settings |= {
+                "num_experts": int(self.key(tensors, "expert_count")),
+                "num_experts_per_tok": int(self.key(tensors, "expert_used_count")),
+                "moe_intermediate_size": int(self.key(tensors, "expert_feed_forward_length")), "norm_topk_prob": True}
         configuration, model = CLASSES[self.architecture]
         config = configuration(**settings)
         config._attn_implementation = "eager"
@@ -77,6 +84,16 @@ class TextReference:
                 value = pairs.swapaxes(1, 2).reshape(value.shape)
             if name.startswith("blk."):
                 _, index, kind, what = name.split(".")
+                experts = f"model.layers.{index}.mlp.experts"
+                if kind == "ffn_up_exps":
+                    continue
+                if kind == "ffn_gate_exps":
+                    up = tensors.values[name.replace("gate", "up")]
+                    state[f"{experts}.gate_up_proj"] = np.concatenate([value, up], axis=1)
+                    continue
+                if kind == "ffn_down_exps":
+                    state[f"{experts}.down_proj"] = value
+                    continue
                 state[f"model.layers.{index}.{names[kind]}.{what}"] = value
             else:
                 whole = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
