@@ -17,6 +17,18 @@ package enum ModelRegistry {
     TextEntry("qwen3moe", { try LlamaConfiguration($0, prefix: "qwen3moe", hasExperts: true).shape }) {
       try LlamaDecoder($0, prefix: "qwen3moe", pairing: .halves, hasExperts: true)
     },
+    TextEntry("qwen2vl", { try LlamaConfiguration($0, prefix: "qwen2vl", sections: .contiguous).shape }) {
+      try LlamaDecoder($0, prefix: "qwen2vl", pairing: .halves, sections: .contiguous)
+    },
+    TextEntry("qwen3vl", { try LlamaConfiguration($0, prefix: "qwen3vl", sections: .interleaved).shape }) {
+      try LlamaDecoder($0, prefix: "qwen3vl", pairing: .halves, sections: .interleaved)
+    },
+    TextEntry(
+      "qwen3vlmoe",
+      { try LlamaConfiguration($0, prefix: "qwen3vlmoe", sections: .interleaved, hasExperts: true).shape }
+    ) {
+      try LlamaDecoder($0, prefix: "qwen3vlmoe", pairing: .halves, sections: .interleaved, hasExperts: true)
+    },
     TextEntry("gemma3", { try Gemma3Configuration($0).shape }, load: Gemma3Decoder.init),
   ]
 
@@ -25,7 +37,18 @@ package enum ModelRegistry {
     VisionEntry("mlp", where: LLaVANeXT.matches, plan: LLaVANeXT.plan, load: LLaVANeXT.load),
     VisionEntry("mlp", plan: LLaVA.plan, load: LLaVA.load),
     VisionEntry("idefics3", plan: Idefics3.plan, load: Idefics3.load),
+    VisionEntry("qwen3vl_merger", plan: Qwen3VL.plan, load: Qwen3VL.load),
     VisionEntry("gemma3", plan: Gemma3Vision.plan, load: Gemma3Vision.load),
+    VisionEntry("qwen2vl_merger") {
+      try Qwen2VL.plan($0, isGated: false)
+    } load: {
+      try Qwen2VL.load($0, isGated: false)
+    },
+    VisionEntry("qwen2.5vl_merger") {
+      try Qwen2VL.plan($0, isGated: true)
+    } load: {
+      try Qwen2VL.load($0, isGated: true)
+    },
   ]
 
   /// A text model: `general.architecture`, its sizes, its weights.

@@ -8,7 +8,7 @@ import Testing
 
 /// Photos of every shape, through the whole library, on each family that sees.
 @Suite(.serialized) struct PhotoShapeTests {
-  static let families = ["g1", "smolvlm-a", "gemma3-a", "next-a"]
+  static let families = ["g1", "smolvlm-a", "gemma3-a", "next-a", "qwen2vl-a", "qwen25vl-b", "qwen3vl-b"]
   static let sizes = [(1, 1), (3, 5), (40, 4000), (4000, 40), (1080, 2000), (2000, 1), (1, 2000)]
 
   private static func photo(_ width: Int, _ height: Int, seed: UInt64 = 1) -> ImageSource {
@@ -82,7 +82,7 @@ import Testing
     // Pruned anew for each question from the same first stage.
     #expect(zip(third.pruning, first.pruning).allSatisfy { $0.stage1Indices == $1.stage1Indices })
     session.clear()
-    #expect(session.imageCount == 0 && session.cellCounts.allSatisfy { $0 == 0 })
+    #expect(session.imageCount == 0 && session.entryCounts.allSatisfy { $0 == 0 })
     let again = try session.respond(to: "Compare.", images: Array(photos.prefix(2)), options: .greedy(2))
     #expect(again.text == first.text && again.promptTokens == first.promptTokens)
   }

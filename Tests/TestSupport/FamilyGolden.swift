@@ -19,12 +19,16 @@ package struct FamilyGolden: Sendable, CustomStringConvertible {
   /// Names of drawn pictures (`DrawnPicture`) or of files in Tests/Photos, in the order of the prompt.
   package let pictures: [String]
   package let chunks: [Chunk]
+  /// Of each row the position's t, y and x; nil: one behind the other.
+  package let positions: [[Int]]?
   /// All logits after the prompt.
   package let logits: [Float]
   /// Step 0 holds the best of `logits`; step i+1 follows from step i's best token.
   package let steps: [GoldenStep]
   /// Some of the projector's rows, all image chunks' taken together: index and values. Empty without a picture.
   package let rows: [(index: Int, values: [Float])]
+  /// Of the same rows the DeepStack planes, one behind the other, [planes * width]; empty in a family without.
+  package let planes: [(index: Int, values: [Float])]
   /// All of them, [imageTokens * width], rounded to F16; nil for most goldens.
   package let embeddings: [Float]?
   /// Differences of llama.cpp from its F32 run of the unquantised model, and from its F32 run of these very weights, in
@@ -95,7 +99,7 @@ package struct FamilyGoldens: Sendable {
   package let checksums: [(model: String, type: String, text: UInt32, projector: UInt32?)]
 
   /// Folders of Tests/Goldens that hold a family's goldens.
-  package static let families = ["smolvlm", "gemma3", "llava-next", "qwen", "moe"]
+  package static let families = ["smolvlm", "gemma3", "llava-next", "qwen", "qwen2vl", "qwen3vl", "moe", "qwen3vlmoe"]
 
   private static let read = Guarded<[String: FamilyGoldens]>([:])
 
@@ -141,6 +145,7 @@ extension FamilyGolden {
       guard let image = chunk["image"] else { return .text(ids: try chunk.integers("text")) }
       return .image(tokens: try image.member("tokens", \.intValue), isCausal: try image.member("causal", \.boolValue))
     }
+    positions = try FamilyGolden.positions(prompt)
     let index = try prompt.member("index", \.intValue)
     let stem = "\(model)-\(type)"
     logits = try arrays["\(stem).logits"].values(at: index)
@@ -151,9 +156,13 @@ extension FamilyGolden {
     if let places = prompt["rows"] {
       let first = try places.member("first", \.intValue)
       let picked = try arrays["\(stem).rows"]
-      rows = try places.integers("indices").enumerated().map { ($1, picked.values(at: first + $0)) }
+      let indices = try places.integers("indices")
+      rows = indices.enumerated().map { ($1, picked.values(at: first + $0)) }
+      let stacked = prompt["planes"] == nil ? nil : try arrays["\(stem).planes"]
+      planes = stacked.map { array in indices.enumerated().map { ($1, array.values(at: first + $0)) } } ?? []
     } else {
       rows = []
+      planes = []
     }
     let hasEmbeddings = index == 0 && !rows.isEmpty && ["F16", "Q8_0"].contains(type)
     embeddings = hasEmbeddings ? try arrays["\(stem).embeddings"].values : nil
@@ -161,6 +170,17 @@ extension FamilyGolden {
     logitsFromDequantized = try result.member("logits_from_dequantized", \.doubleValue)
     embeddingsFromF32 = result["embeddings_from_f32"]?.doubleValue
     embeddingsFromDequantized = result["embeddings_from_dequantized"]?.doubleValue
+  }
+}
+
+extension FamilyGolden {
+  private static func positions(_ prompt: JSONValue) throws -> [[Int]]? {
+    guard let stored = prompt["grid_positions"] else { return nil }
+    let axes = (stored.arrayValue ?? []).map { axis in (axis.arrayValue ?? []).compactMap(\.intValue) }
+    guard axes.count == 3, Set(axes.map(\.count)).count == 1 else {
+      throw GoldenError(description: "positions are not three rows of one length")
+    }
+    return axes[0].indices.map { row in axes.map { $0[row] } }
   }
 }
 

@@ -4,13 +4,19 @@ import OccamTensors
 /// Hyperparameters of the `llama` architecture and its kin, as GGUF's `llama.*`, `qwen3.*`, ... keys name them.
 struct LlamaConfiguration: Sendable {
   let shape: TextShape
+  /// What each layer stores of a token.
+  let cache: KVCacheShape
   let rmsEpsilon: Float
   let ropeDimension: Int
   let ropeBase: Float
   let ropeFrequencyScale: Float
+  /// Which number of a position turns each pair; nil: one dimension.
+  let ropeAxes: [RotaryAxis]?
 
-  /// - Parameter hasExperts: the architecture's feed-forward networks are mixtures of experts; others must not have any.
-  init(_ file: GGUFFile, prefix: String, hasExperts: Bool = false) throws {
+  /// - Parameters:
+  ///   - sections: how positions of several dimensions share a head's pairs; nil: positions have one.
+  ///   - hasExperts: the architecture's feed-forward networks are mixtures of experts; others must not have any.
+  init(_ file: GGUFFile, prefix: String, sections: RotarySections? = nil, hasExperts: Bool = false) throws {
     func key(_ name: String) -> String { "\(prefix).\(name)" }
     func size(_ name: String, _ limit: Int) throws -> Int {
       let value = try file.requireInteger(key(name))
@@ -51,7 +57,7 @@ struct LlamaConfiguration: Sendable {
       throw ModelError(
         .missingKey, file.subject, "no vocabulary: neither \(key("vocab_size")) nor tokenizer.ggml.tokens")
     }
-    let cache = KVCacheShape(kvHeads: kvHeads, headDimension: headDimension)
+    cache = KVCacheShape(kvHeads: kvHeads, headDimension: headDimension)
     let feedForward: Int
     if let experts, file.metadata[key("feed_forward_length")] == nil {
       feedForward = experts.feedForward
@@ -63,6 +69,13 @@ struct LlamaConfiguration: Sendable {
       contextLength: try size("context_length", 1 << 30),
       caches: Array(repeating: cache, count: try size("block_count", 1024)))
     shape.experts = experts
+    if sections != nil { shape.positions = .grid }
+    if sections == .interleaved { shape.pruningDepth = .qwen3VL }
+    let planesKey = key("n_deepstack_layers")
+    shape.injectedLayers = try file.integer(planesKey) ?? 0
+    guard shape.injectedLayers >= 0, shape.injectedLayers <= shape.layers else {
+      throw ModelError(.badValue, file.subject, "\(planesKey) is \(shape.injectedLayers) of \(shape.layers) layers")
+    }
     self.shape = shape
     rmsEpsilon = try file.float(key("attention.layer_norm_rms_epsilon")) ?? 1e-5
     guard rmsEpsilon >= 0, rmsEpsilon <= 1 else {
@@ -78,6 +91,7 @@ struct LlamaConfiguration: Sendable {
       throw ModelError(.badValue, file.subject, "\(key("rope.freq_base")) is \(ropeBase)")
     }
     ropeFrequencyScale = try LlamaConfiguration.frequencyScale(file, prefix)
+    ropeAxes = try sections?.axes(file, key: key("rope.dimension_sections"), pairs: ropeDimension / 2)
   }
 
   /// Llama 3.1 and later scale the frequencies by a stored factor each.
@@ -89,7 +103,7 @@ struct LlamaConfiguration: Sendable {
     }
     return RotaryTable(
       dimension: ropeDimension, base: ropeBase, frequencyScale: ropeFrequencyScale,
-      frequencyFactors: factors.map { Array($0.buffer) }, style: pairing)
+      frequencyFactors: factors.map { Array($0.buffer) }, style: pairing, axes: ropeAxes)
   }
 
   /// `rope.scaling`: none and linear; the newer `factor` or the older `scale_linear`.

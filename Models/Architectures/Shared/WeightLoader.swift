@@ -80,6 +80,30 @@ package final class WeightLoader {
     return try pack(info, format, rows: rows, columns: dimensions.reduce(1, *))
   }
 
+  /// The sum of several matrices that the file stores with other dimensions of the same content, as
+  /// `matrix(_:rows:flattening:)`. It passes through floats.
+  package func summedMatrix(_ names: [String], rows: Int, flattening dimensions: [Int]) throws -> PackedMatrix {
+    let columns = dimensions.reduce(1, *)
+    let found = try names.map { try require($0, dimensions + [rows]) }
+    if isDry {
+      let matrix = try PackedMatrix(
+        measuring: rows, columns: columns, format: target(.f32), stored: .f32, kernels: kernels)
+      for (index, (info, _)) in found.enumerated() { account(info, index == 0 ? matrix.byteCount : 0) }
+      return matrix
+    }
+    let sum = AlignedBuffer<Float>(count: rows * columns)
+    let part = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
+    for (info, format) in found {
+      withBytes(info) { stored in
+        if let source = stored.baseAddress { format.decode(source, count: rows * columns, into: part.pointer) }
+      }
+      for index in 0..<rows * columns { sum.pointer[index] += part.pointer[index] }
+    }
+    let packed = try pack(UnsafeRawBufferPointer(sum.buffer), .f32, rows: rows, columns: columns)
+    for (index, (info, _)) in found.enumerated() { account(info, index == 0 ? packed.byteCount : 0) }
+    return packed
+  }
+
   /// A matrix that the file stores transposed: ggml dimensions [rows, columns]. It passes through floats.
   package func transposedMatrix(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
     let (info, format) = try require(name, [rows, columns])
@@ -100,9 +124,22 @@ package final class WeightLoader {
   /// The matrices of `count` experts that the file stacks, [part][expert]: ggml dimensions [columns, sum of rows, count].
   /// - Parameter rows: of the parts that follow each other in each expert, e.g. gate and up.
   package func experts(_ name: String, count: Int, rows: [Int], columns: Int) throws -> [[PackedMatrix]] {
+    let (info, format) = try require(name, [columns, rows.reduce(0, +), count])
+    return try stack(info, format, count: count, rows: rows, columns: columns)
+  }
+
+  /// A matrix whose rows belong to `parts` layers, `rows` to each.
+  package func splitMatrix(_ name: String, rows: Int, parts: Int, columns: Int) throws -> [PackedMatrix] {
+    let (info, format) = try require(name, [columns, rows * parts])
+    let all = Array(repeating: rows, count: parts)
+    return try stack(info, format, count: 1, rows: all, columns: columns).map { $0[0] }
+  }
+
+  private func stack(
+    _ info: GGUFTensorInfo, _ format: QuantFormat, count: Int, rows: [Int], columns: Int
+  ) throws -> [[PackedMatrix]] {
     let all = rows.reduce(0, +)
-    let (info, format) = try require(name, [columns, all, count])
-    func stack(_ matrix: (_ first: Int, _ rows: Int) throws -> PackedMatrix) rethrows -> [[PackedMatrix]] {
+    func each(_ matrix: (_ first: Int, _ rows: Int) throws -> PackedMatrix) rethrows -> [[PackedMatrix]] {
       var before = 0
       return try rows.map { part in
         defer { before += part }
@@ -111,12 +148,12 @@ package final class WeightLoader {
     }
     let stacks =
       isDry
-      ? try stack { _, rows in
+      ? try each { _, rows in
         try PackedMatrix(
           measuring: rows, columns: columns, format: target(format), stored: format, kernels: kernels)
       }
       : try withBytes(info) { stored in
-        try stack { first, rows in
+        try each { first, rows in
           let part = stored[first * info.bytesPerRow..<(first + rows) * info.bytesPerRow]
           return try pack(UnsafeRawBufferPointer(rebasing: part), format, rows: rows, columns: columns)
         }

@@ -22,6 +22,11 @@ package final class ExpertRouting {
 
   package init() {}
 
+  /// What is allocated for rows and experts, bytes.
+  var byteCount: Int {
+    chosen.byteCount + slotOf.byteCount + shares.byteCount + counts.byteCount + ends.byteCount
+  }
+
   /// [rows x used]: of each row's experts, largest weight first, the slot.
   var places: UnsafePointer<Int> { UnsafePointer(slotOf.pointer) }
   /// [rows x used]: their weights.

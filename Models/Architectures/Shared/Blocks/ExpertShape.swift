@@ -58,11 +58,13 @@ package struct ExpertShape: Sendable, Equatable {
     }
   }
 
-  /// Floats of a pass of `rows` rows beside what it is given: gathered rows, the experts' insides and outputs.
+  /// Floats of a pass of `rows` rows beside what it is given: gathered rows, the experts' insides and outputs, the packed
+  /// inputs of their products, and the routing.
   package func activationFloats(rows: Int, hidden: Int) -> Int {
     let rows = min(rows, ExpertMLP.rowsPerStep)
     // Each expert's rows start on a multiple of four.
     let slots = rows * used + 3 * min(count, rows * used)
-    return slots * 2 * (hidden + feedForward) + rows * (count + 1 + 2 * shared)
+    let packed = (slots * max(hidden, feedForward) + rows * shared) / 2
+    return slots * 2 * (hidden + feedForward) + packed + rows * (count + 1 + 2 * shared + 5 * used) + 4 * count
   }
 }
