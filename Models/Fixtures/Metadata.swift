@@ -3,6 +3,13 @@ import OccamGGUF
 /// Key and value pairs of a file, in order.
 package typealias MetadataEntries = [(key: String, value: GGUFValue)]
 
+extension MetadataEntries {
+  /// Gives a key another value.
+  mutating func set(_ key: String, _ value: GGUFValue) {
+    if let index = firstIndex(where: { $0.key == key }) { self[index].value = value }
+  }
+}
+
 extension FixtureSpec {
   /// Metadata of the text file, without the vocabulary.
   func textMetadata(_ type: FixtureType) -> MetadataEntries {
@@ -50,6 +57,11 @@ extension FixtureSpec.Text {
     if let ropeScale {
       add("rope.scaling.type", .string("linear"))
       add("rope.scaling.factor", .float32(ropeScale))
+    }
+    if !ropeSections.isEmpty {
+      // Four numbers whatever the model has.
+      let sections = (ropeSections + [0, 0, 0, 0]).prefix(4).map { Int32($0) }
+      add("rope.dimension_sections", .array(.int32(sections)))
     }
     return entries
   }

@@ -3,13 +3,14 @@ import OccamGGUF
 import OccamMatmul
 import OccamTensors
 
-/// LLaVA-1.5's projector: linear, GELU (tanh form, as ggml computes it), linear. Tensors mm.0 and mm.2.
+/// LLaVA-1.5's projector: linear, GELU, linear. Tensors mm.0 and mm.2.
 package final class MLPProjector: Projector {
   package let inputs: Int
   package let outputs: Int
   package let weightBytes: Int
   private let first: LinearWeights
   private let second: LinearWeights
+  private let activation: Activation
 
   /// Widths between and behind the layers, from the file's header.
   static func sizes(_ file: GGUFFile) throws -> (middle: Int, outputs: Int) {
@@ -20,7 +21,8 @@ package final class MLPProjector: Projector {
     return (try rows("mm.0.weight"), try rows("mm.2.weight"))
   }
 
-  package init(_ loader: WeightLoader, inputs: Int) throws {
+  /// - Parameter activation: the tanh form unless told otherwise, as ggml computes it.
+  package init(_ loader: WeightLoader, inputs: Int, activation: Activation = .gelu) throws {
     let before = loader.bytes
     let (middle, outputs) = try MLPProjector.sizes(loader.file)
     // The Yi variant has the same projector type and norms between its layers.
@@ -29,6 +31,7 @@ package final class MLPProjector: Projector {
     }
     self.inputs = inputs
     self.outputs = outputs
+    self.activation = activation
     first = try LinearWeights(loader, "mm.0", outputs: middle, inputs: inputs)
     second = try LinearWeights(loader, "mm.2", outputs: outputs, inputs: middle)
     weightBytes = loader.bytes - before
@@ -38,7 +41,7 @@ package final class MLPProjector: Projector {
     let hidden = compute.view(.hidden, rows: features.rows, columns: first.weight.rows)
     timed("projector", products(features.rows, first.weight, second.weight)) {
       compute.matmul.load(features)
-      first.multiply(into: hidden, activation: compute.tensors.function(.gelu), compute)
+      first.multiply(into: hidden, activation: compute.tensors.function(activation), compute)
       compute.matmul.load(hidden)
       second.multiply(into: target, compute)
     }

@@ -63,6 +63,24 @@ package final class WeightLoader {
     return try pack(info, format, rows: rows, columns: dimensions.reduce(1, *))
   }
 
+  /// The sum of several matrices that the file stores with other dimensions of the same content, as
+  /// `matrix(_:rows:flattening:)`. It passes through floats.
+  package func summedMatrix(_ names: [String], rows: Int, flattening dimensions: [Int]) throws -> PackedMatrix {
+    let columns = dimensions.reduce(1, *)
+    let found = try names.map { try require($0, dimensions + [rows]) }
+    let sum = AlignedBuffer<Float>(count: rows * columns)
+    let part = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
+    for (info, format) in found {
+      withBytes(info) { stored in
+        if let source = stored.baseAddress { format.decode(source, count: rows * columns, into: part.pointer) }
+      }
+      for index in 0..<rows * columns { sum.pointer[index] += part.pointer[index] }
+    }
+    let packed = try pack(UnsafeRawBufferPointer(sum.buffer), .f32, rows: rows, columns: columns)
+    for (index, (info, _)) in found.enumerated() { account(info, index == 0 ? packed.byteCount : 0) }
+    return packed
+  }
+
   /// A matrix that the file stores transposed: ggml dimensions [rows, columns]. It passes through floats.
   package func transposedMatrix(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
     let (info, format) = try require(name, [rows, columns])
@@ -76,6 +94,20 @@ package final class WeightLoader {
     }
     let packed = try pack(UnsafeRawBufferPointer(turned.buffer), .f32, rows: rows, columns: columns)
     account(info, packed.byteCount)
+    return packed
+  }
+
+  /// A matrix whose rows belong to `parts` layers, `rows` to each.
+  package func splitMatrix(_ name: String, rows: Int, parts: Int, columns: Int) throws -> [PackedMatrix] {
+    let (info, format) = try require(name, [columns, rows * parts])
+    let packed = try withBytes(info) { stored in
+      let size = stored.count / parts
+      return try (0..<parts).map { part in
+        try pack(
+          UnsafeRawBufferPointer(rebasing: stored[part * size..<(part + 1) * size]), format, rows: rows, columns: columns)
+      }
+    }
+    account(info, packed.reduce(0) { $0 + $1.byteCount })
     return packed
   }
 

@@ -20,10 +20,11 @@ struct EncoderSequence {
     selected = Array(shifted) + (wantsRegister ? [count - 1] : [])
   }
 
-  /// s1 of every patch, then of the register.
-  /// - Parameter attention: to all rows, mean over heads: the class token's, or without one the mean of all patches' and
-  ///   the register's.
-  func stageOneScores(_ attention: UnsafePointer<Float>) -> [Float] {
-    (Array(patches) + (register.map { [$0] } ?? [])).map { attention[$0] }
-  }
+  /// The rows whose attention scores the others: the class token, or without one all patches and the register.
+  var scoring: [Int] { classToken.map { [$0] } ?? visual }
+
+  /// s1 of every patch, then of the register, out of all rows'.
+  func stageOneScores(_ scores: [Float]) -> [Float] { visual.map { scores[$0] } }
+
+  private var visual: [Int] { Array(patches) + (register.map { [$0] } ?? []) }
 }

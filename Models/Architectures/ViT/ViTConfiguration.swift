@@ -12,7 +12,8 @@ struct ViTConfiguration: Sendable {
   /// Bounds what one image may cost: without a class token stage I asks for patches x patches scores.
   private static let maximumPatches = 1 << 14
 
-  init(_ file: GGUFFile, reproducing differences: PeerDifferences = []) throws {
+  /// - Parameter feedForward: where the file's key does not tell it.
+  init(_ file: GGUFFile, reproducing differences: PeerDifferences = [], feedForward: Int? = nil) throws {
     func size(_ name: String, _ limit: Int) throws -> Int {
       let key = "clip.vision.\(name)"
       let value = try file.requireInteger(key)
@@ -57,7 +58,7 @@ struct ViTConfiguration: Sendable {
     }
     shape = VisionShape(
       imageSize: imageSize, patchSize: patchSize, hidden: hidden, heads: heads,
-      feedForward: try size("feed_forward_length", 1 << 17),
+      feedForward: try feedForward ?? size("feed_forward_length", 1 << 17),
       layers: try ViTConfiguration.layersToRun(file, stored: storedLayers, differences),
       hasClassToken: file.tensor("v.class_embd") != nil, mean: try channels("image_mean"), deviation: deviation)
     epsilon = try file.float("clip.vision.attention.layer_norm_epsilon") ?? 1e-5

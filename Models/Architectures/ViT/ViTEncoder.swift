@@ -22,9 +22,9 @@ package final class ViTEncoder: VisionEncoder {
   private let layers: [ViTLayer]
 
   package init(_ loader: WeightLoader) throws {
-    configuration = try ViTConfiguration(loader.file, reproducing: loader.reproduces)
+    let configuration = try ViTConfiguration(loader.file, reproducing: loader.reproduces)
     let shape = configuration.shape
-    self.shape = shape
+    (self.configuration, self.shape) = (configuration, shape)
     let before = loader.bytes
     patchEmbedding = try loader.matrix(
       "v.patch_embd.weight", rows: shape.hidden, flattening: [shape.patchSize, shape.patchSize, 3])
@@ -34,7 +34,7 @@ package final class ViTEncoder: VisionEncoder {
       "v.position_embd.weight", rows: shape.patches + (shape.hasClassToken ? 1 : 0), columns: shape.hidden)
     preNorm = try LayerNormWeights(optional: loader, "v.pre_ln", shape.hidden)
     postNorm = try LayerNormWeights(optional: loader, "v.post_ln", shape.hidden)
-    layers = try (0..<shape.layers).map { try ViTLayer(loader, $0, shape) }
+    layers = try (0..<shape.layers).map { try ViTLayer(loader, $0, configuration) }
     weightBytes = loader.bytes - before
   }
 
@@ -48,14 +48,22 @@ package final class ViTEncoder: VisionEncoder {
     embed(image, rows, into: x, compute)
     preNorm?.apply(x, epsilon: configuration.epsilon, into: x, compute)
     Probe.tensor("vision.input", x)
+    let normed = compute.view(.normed, rows: rows.count, columns: shape.hidden)
+    var sight = EncoderAttention.Sight(
+      pairs: Double(rows.count) * Double(rows.count), scoring: request.wantsScores ? rows.scoring : [])
     var scores: [Float]?
     for (index, layer) in layers.enumerated() {
       try compute.beginLayer(index, of: layers.count)
       let isLast = index == layers.count - 1
-      let wanted = request.wantsScores && isLast ? request.score : nil
-      let found = attention(layer, x, rows, compute, score: wanted)
-      if wanted != nil { scores = found }
-      feedForward(layer, index, x, rows, request.register, compute, observer)
+      sight.score = request.wantsScores && isLast ? request.score : nil
+      // x += attention(norm(x))
+      timed("vision.norm") { layer.norm1.apply(x, epsilon: configuration.epsilon, into: normed, compute) }
+      if let found = layer.attention.run(normed, sight, into: x, compute) { scores = rows.stageOneScores(found) }
+      // x += MLP(norm(x))
+      timed("vision.norm") { layer.norm2.apply(x, epsilon: configuration.epsilon, into: normed, compute) }
+      layer.feedForward.run(
+        normed, layer: index, patches: rows.patches, register: rows.register, plan: request.register,
+        observer: observer, into: x, compute)
       observer?.output(layer: index, x.slice(rows: rows.patches))
       Probe.tensor("vision.layer-\(index)", x)
     }
@@ -79,76 +87,6 @@ package final class ViTEncoder: VisionEncoder {
     compute.tensors.add(
       MatrixView(positions, rows: embedded, columns: shape.hidden), into: x.slice(rows: 0..<embedded))
     if let row = rows.register { x.row(row).update(repeating: 0, count: shape.hidden) }
-  }
-
-  /// x += Wo attention(Wq n, Wk n, Wv n), n = LayerNorm(x), bidirectional over all rows.
-  /// - Returns: stage I scores if wanted.
-  private func attention(
-    _ layer: ViTLayer, _ x: MatrixView<Float>, _ rows: EncoderSequence, _ compute: Compute, score: StageOneScore?
-  ) -> [Float]? {
-    let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
-    let q = compute.view(.query, rows: x.rows, columns: shape.hidden)
-    let k = compute.view(.key, rows: x.rows, columns: shape.hidden)
-    let v = compute.view(.value, rows: x.rows, columns: shape.hidden)
-    let mixed = compute.view(.mixed, rows: x.rows, columns: shape.hidden)
-    timed("vision.norm") { layer.norm1.apply(x, epsilon: configuration.epsilon, into: normed, compute) }
-    timed("vision.qkv", products(x.rows, layer.query.weight, layer.key.weight, layer.value.weight)) {
-      compute.matmul.load(normed)
-      compute.matmul.multiply([layer.query.product(into: q), layer.key.product(into: k), layer.value.product(into: v)])
-    }
-    var request: ScoreRequest?
-    if score == .attention {
-      let wanted = rows.classToken.map { [$0] } ?? Array(rows.patches) + (rows.register.map { [$0] } ?? [])
-      request = ScoreRequest(
-        rows: wanted, reduction: .mean, output: compute.view(.scores, rows: 1, columns: x.rows))
-    }
-    timed(
-      "vision.attention", MeasuredWork(operations: 4 * Double(x.rows) * Double(x.rows) * Double(shape.hidden))
-    ) {
-      compute.tensors.attend(
-        q, k, v, heads: shape.heads, scale: 1 / Float(shape.hidden / shape.heads).squareRoot(), into: mixed,
-        scratch: compute.attention, scores: request)
-    }
-    timed("vision.output", products(x.rows, layer.output.weight)) {
-      compute.matmul.load(mixed)
-      layer.output.multiply(into: x, accumulate: true, compute)
-    }
-    if score == .keyNorm { return rows.stageOneScores(keyNorms(k)) }
-    return request.map { rows.stageOneScores($0.output.row(0)) }
-  }
-
-  /// Lengths of the keys [rows x hidden], mean over heads.
-  private func keyNorms(_ keys: MatrixView<Float>) -> [Float] {
-    let width = shape.hidden / shape.heads
-    return (0..<keys.rows).map { row in
-      let lengths = (0..<shape.heads).map { head -> Float in
-        let key = UnsafeBufferPointer(start: keys.row(row) + head * width, count: width)
-        return key.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      }
-      return lengths.reduce(0, +) / Float(shape.heads)
-    }
-  }
-
-  /// x += Wdown f(Wup n), n = LayerNorm(x); register neurons move their largest patch activation to the register.
-  private func feedForward(
-    _ layer: ViTLayer, _ index: Int, _ x: MatrixView<Float>, _ rows: EncoderSequence, _ plan: RegisterPlan?,
-    _ compute: Compute, _ observer: EncoderObserver?
-  ) {
-    let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
-    let h = compute.view(.gate, rows: x.rows, columns: shape.feedForward)
-    timed("vision.norm") { layer.norm2.apply(x, epsilon: configuration.epsilon, into: normed, compute) }
-    timed("vision.up+activation", products(x.rows, layer.up.weight)) {
-      compute.matmul.load(normed)
-      layer.up.multiply(into: h, activation: compute.tensors.function(configuration.activation), compute)
-    }
-    if let plan, let register = rows.register {
-      plan.moveActivations(h, layer: index, patches: rows.patches, register: register)
-    }
-    observer?.hidden(layer: index, h.slice(rows: rows.patches))
-    timed("vision.down", products(x.rows, layer.down.weight)) {
-      compute.matmul.load(h)
-      layer.down.multiply(into: x, accumulate: true, compute)
-    }
   }
 
   private func output(_ x: MatrixView<Float>, _ rows: EncoderSequence, _ scores: [Float]?) -> EncodedPatches {

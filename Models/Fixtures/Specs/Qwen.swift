@@ -1,7 +1,7 @@
 import OccamGGUF
 
 /// Qwen2's byte-pair vocabulary, special tokens behind, and ChatML.
-private enum QwenVocabulary {
+enum QwenVocabulary {
   static func metadata(minimumCount: Int, template: String) -> VocabularyMetadata {
     let vocabulary = BytePairVocabulary(
       leading: [],

@@ -15,7 +15,7 @@ import llama_cpp as lib
 import numpy as np
 
 from pictures import picture
-from text_reference import TextReference
+from text_reference import TextReference, grid_places
 from weights import dequantized
 
 STEPS, TOP = 16, 8
@@ -62,6 +62,8 @@ class Family:
     expanded: Callable | None = None
     # Pictures that only `pixels` looks at.
     more_pictures: list[str] = field(default_factory=list)
+    # Positions are three numbers (M-RoPE): a picture's tokens have their row and column.
+    has_grids: bool = False
     # What mtmd puts around pictures, by where it stands.
     markers: dict[str, str] = field(default_factory=dict)
 
@@ -94,13 +96,16 @@ class Run:
             described = [self.pair.describe(chunk) for chunk in chunks]
             blocks = [self.pair.encode(chunk) for chunk in chunks if self.pair.is_image(chunk)]
             last = self.pair.evaluate(chunks, blocks)
-            assert all(c.get("image", {"positions": 0, "tokens": 0})["positions"] == c.get(
-                "image", {"tokens": 0})["tokens"] for c in described), "positions are not one a token"
         self.check_ids(case, pictures, described)
         position = 0
         for chunk in described:
             chunk["position"] = position
-            position += len(chunk["text"]) if "text" in chunk else chunk["image"]["tokens"]
+            position += len(chunk["text"]) if "text" in chunk else chunk["image"].get("positions", chunk["image"]["tokens"])
+        places = None
+        if self.family.has_grids:
+            places = grid_places(described)
+            if self.mmproj is not None:
+                assert places == self.pair.places(chunks), "mtmd counts positions otherwise"
         logits = last
         ids, tops = [], []
         for _ in range(STEPS):
@@ -111,7 +116,7 @@ class Run:
         rows = np.concatenate(blocks) if blocks else None
         return {
             "chunks": described, "positions": position, "rows": rows, "blocks": blocks, "logits": logits, "ids": ids, "tops": tops,
-            "pictures": pictures,
+            "pictures": pictures, "places": places, "planes": self.pair.row_width // self.pair.width - 1,
         }
 
     def check_ids(self, case: Case, pictures, described: list[dict]):
@@ -191,7 +196,8 @@ def make_model(family: Family, tool: str, model: Model, folder: Path) -> dict:
                 "logits_from_dequantized": error(run["logits"], plain[index]["logits"]),
             }
             if kind == "F32":
-                entry["logits_from_reference"] = error(run["logits"], text_reference.logits(run["chunks"], run["blocks"]))
+                logits = text_reference.logits(run["chunks"], run["blocks"], run["places"])
+                entry["logits_from_reference"] = error(run["logits"], logits)
             if run["rows"] is not None:
                 entry["embeddings_from_f32"] = error(run["rows"], exact[index]["rows"])
                 entry["embeddings_from_dequantized"] = error(run["rows"], plain[index]["rows"])
@@ -211,7 +217,12 @@ def common(model: Model, index: int, case: Case, run: dict) -> dict:
         "model": model.name, "index": index, "prompt": case.prompt, "pictures": case.pictures,
         "chunks": run["chunks"], "positions": run["positions"],
     }
+    if run["places"] is not None:
+        # All t, then all y, then all x.
+        entry["places"] = np.array(run["places"]).T.tolist()
     if run["rows"] is not None:
+        if run["planes"]:
+            entry["planes"] = run["planes"]
         last = len(run["rows"]) - 1
         entry["rows"] = {"first": 0, "indices": sorted({min(int(np.ceil(share * last)), last) for share in SHARES})}
     return entry
@@ -240,9 +251,13 @@ def save(data: Path, stem: str, found: list[dict], picked: list[np.ndarray]):
     np.save(data / f"{stem}.top-ids.npy", np.array([r["ids"] for r in found], np.int32))
     np.save(data / f"{stem}.top-logits.npy", np.array([r["tops"] for r in found], np.float32))
     if picked:
-        np.save(data / f"{stem}.rows.npy", np.concatenate(picked).astype(np.float32))
+        rows = np.concatenate(picked).astype(np.float32)
+        width = rows.shape[1] // (1 + found[0]["planes"])
+        np.save(data / f"{stem}.rows.npy", rows[:, :width])
+        if found[0]["planes"]:
+            np.save(data / f"{stem}.planes.npy", rows[:, width:])
         if stem.split("-")[-1] in ("F16", "Q8_0"):
-            np.save(data / f"{stem}.embeddings.npy", found[0]["rows"].astype(np.float16))
+            np.save(data / f"{stem}.embeddings.npy", found[0]["rows"][:, :width].astype(np.float16))
 
 
 def make_pixels(family: Family) -> list[dict]:

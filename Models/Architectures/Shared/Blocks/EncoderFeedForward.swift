@@ -1,0 +1,114 @@
+import OccamCore
+import OccamMatmul
+import OccamPruning
+import OccamTensors
+
+/// The feed-forward network of a vision encoder's layer.
+protocol EncoderFeedForward: Sendable {
+  /// Of the hidden values.
+  var width: Int { get }
+  /// Whether a hidden value is a product of two.
+  var isGated: Bool { get }
+  /// `hidden` [rows x width] = what the down projection takes, of n [rows x hidden size].
+  func expand(_ normed: MatrixView<Float>, into hidden: MatrixView<Float>, _ compute: Compute)
+  /// x += Wdown hidden.
+  func contract(_ hidden: MatrixView<Float>, into x: MatrixView<Float>, _ compute: Compute)
+}
+
+extension EncoderFeedForward {
+  /// x += Wdown h(n); register neurons move their largest patch activation to the register.
+  /// - Parameters: normed: n; patches: their rows; register: its row, if there is one.
+  func run(
+    _ normed: MatrixView<Float>, layer: Int, patches: Range<Int>, register: Int?, plan: RegisterPlan?,
+    observer: EncoderObserver?, into x: MatrixView<Float>, _ compute: Compute
+  ) {
+    let moves = register != nil && plan.map { !$0.neurons(inLayer: layer).isEmpty } ?? false
+    guard moves || observer != nil else {
+      // Nobody looks at all patches' values together: some rows at a time take less memory.
+      for start in stride(from: 0, to: x.rows, by: encoderRowsPerStep) {
+        let rows = start..<min(start + encoderRowsPerStep, x.rows)
+        let hidden = compute.view(.gate, rows: rows.count, columns: width)
+        expand(normed.slice(rows: rows), into: hidden, compute)
+        contract(hidden, into: x.slice(rows: rows), compute)
+      }
+      return
+    }
+    let hidden = compute.view(.gate, rows: x.rows, columns: width)
+    expand(normed, into: hidden, compute)
+    if let plan, let register {
+      plan.moveActivations(hidden, layer: layer, patches: patches, register: register, gated: isGated)
+    }
+    observer?.hidden(layer: layer, hidden.slice(rows: patches))
+    contract(hidden, into: x, compute)
+  }
+}
+
+/// Rows that a feed-forward takes at once where it may.
+private let encoderRowsPerStep = 1024
+
+/// f(Wup n): CLIP, SigLIP, Qwen2-VL.
+struct PlainFeedForward: EncoderFeedForward {
+  let activation: Activation
+  let up: LinearWeights  // [width x hidden size]
+  let down: LinearWeights  // [hidden size x width]
+
+  /// Files of the older converter name the two matrices the other way round; the shape tells (llama.cpp does the same:
+  /// they are swapped iff "down" takes `hidden` inputs).
+  init(
+    _ loader: WeightLoader, _ prefix: String, hidden: Int, feedForward: Int, activation: Activation
+  ) throws {
+    self.activation = activation
+    let swapped = loader.file.tensor(prefix + "ffn_down.weight")?.dimensions.first == hidden
+    up = try LinearWeights(loader, prefix + (swapped ? "ffn_down" : "ffn_up"), outputs: feedForward, inputs: hidden)
+    down = try LinearWeights(loader, prefix + (swapped ? "ffn_up" : "ffn_down"), outputs: hidden, inputs: feedForward)
+  }
+
+  var width: Int { up.weight.rows }
+  var isGated: Bool { false }
+
+  func expand(_ normed: MatrixView<Float>, into hidden: MatrixView<Float>, _ compute: Compute) {
+    timed("vision.up+activation", products(normed.rows, up.weight)) {
+      compute.matmul.load(normed)
+      up.multiply(into: hidden, activation: compute.tensors.function(activation), compute)
+    }
+  }
+
+  func contract(_ hidden: MatrixView<Float>, into x: MatrixView<Float>, _ compute: Compute) {
+    timed("vision.down", products(x.rows, down.weight)) {
+      compute.matmul.load(hidden)
+      down.multiply(into: x, accumulate: true, compute)
+    }
+  }
+}
+
+/// silu(Wgate n) * Wup n: Qwen2.5-VL.
+struct GatedFeedForward: EncoderFeedForward {
+  let gate: LinearWeights  // [width x hidden size]
+  let up: LinearWeights  // [width x hidden size]
+  let down: LinearWeights  // [hidden size x width]
+
+  init(_ loader: WeightLoader, _ prefix: String, hidden: Int, feedForward: Int) throws {
+    gate = try LinearWeights(loader, prefix + "ffn_gate", outputs: feedForward, inputs: hidden)
+    up = try LinearWeights(loader, prefix + "ffn_up", outputs: feedForward, inputs: hidden)
+    down = try LinearWeights(loader, prefix + "ffn_down", outputs: hidden, inputs: feedForward)
+  }
+
+  var width: Int { up.weight.rows }
+  var isGated: Bool { true }
+
+  func expand(_ normed: MatrixView<Float>, into hidden: MatrixView<Float>, _ compute: Compute) {
+    let u = compute.view(.up, rows: normed.rows, columns: width)
+    timed("vision.gate+up", products(normed.rows, gate.weight, up.weight)) {
+      compute.matmul.load(normed)
+      compute.matmul.multiply([gate.product(into: hidden), up.product(into: u)])
+    }
+    timed("vision.gating") { compute.tensors.siluMultiply(gate: hidden, up: u) }
+  }
+
+  func contract(_ hidden: MatrixView<Float>, into x: MatrixView<Float>, _ compute: Compute) {
+    timed("vision.down", products(x.rows, down.weight)) {
+      compute.matmul.load(hidden)
+      down.multiply(into: x, accumulate: true, compute)
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import Glibc
+import OccamTensors
+
+/// Two-dimensional rotary positions, as the vision encoders of Qwen2-VL and its successors have them: numbers (i, i + d/2)
+/// of a head of width d turn together, the first d/4 pairs by the patch's row, the other d/4 by its column, both with the
+/// same frequencies. Reference: Hugging Face transformers, modeling_qwen2_vl.py, `Qwen2VLVisionRotaryEmbedding`.
+enum VisionRotary {
+  /// Turns of each pair a row or column, radians: base^(-4j / d) for j = 0..<d/4, twice.
+  /// - Precondition: `headDimension` is a multiple of 4.
+  static func frequencies(headDimension: Int, base: Double = 10_000) -> [Double] {
+    precondition(headDimension > 0 && headDimension % 4 == 0, "VisionRotary: heads of four parts")
+    let half = (0..<headDimension / 4).map { pow(base, -4 * Double($0) / Double(headDimension)) }
+    return half + half
+  }
+
+  /// Where patches stand, `y` the row and `x` the column in the whole picture; `t` is 0.
+  /// - Parameters:
+  ///   - patches: their numbers, counted row by row, in the order of the encoder's sequence.
+  ///   - columns: patches in a row of the picture.
+  ///   - register: one position more, behind: (0, 0), which turns nothing.
+  static func positions(of patches: some Sequence<Int>, columns: Int, register: Bool) -> [Position] {
+    patches.map { Position(t: 0, y: Int32($0 / columns), x: Int32($0 % columns)) } + (register ? [Position(0)] : [])
+  }
+}
