@@ -14,6 +14,7 @@ package enum ModelRegistry {
     TextEntry("qwen3", { try LlamaConfiguration($0, prefix: "qwen3").shape }) {
       try LlamaDecoder($0, prefix: "qwen3", pairing: .halves)
     },
+    TextEntry("qwen35", { try Qwen35Configuration($0).shape }, load: Qwen35Decoder.init),
     TextEntry("gemma3", { try Gemma3Configuration($0).shape }, load: Gemma3Decoder.init),
   ]
 

@@ -88,7 +88,7 @@ extension FixtureSpec.Text {
   }
 
   /// A matrix that adds into the residual stream, with stronger rows for the outlier channels.
-  private func residual(_ name: String, _ input: Int, _ role: TensorPlan.Role, gain: Float) -> TensorPlan {
+  func residual(_ name: String, _ input: Int, _ role: TensorPlan.Role, gain: Float) -> TensorPlan {
     let deviation = gain / Float(input).squareRoot()
     let width = width
     return TensorPlan(

@@ -10,6 +10,7 @@ package final class Compute {
   package let matmul: MatmulContext
   package let tensors: TensorOps
   package let attention: AttentionScratch
+  package let delta = DeltaScratch()
   /// Asked between layers; true ends the pass with `Cancelled`.
   package var isCancelled: () -> Bool = { false }
   /// Told between layers what share of the current pass is done, 0...1.

@@ -98,17 +98,36 @@ package final class WeightLoader {
   }
 
   /// A matrix whose rows belong to `parts` layers, `rows` to each.
-  package func splitMatrix(_ name: String, rows: Int, parts: Int, columns: Int) throws -> [PackedMatrix] {
+  /// - Parameter run: so many rows each, the parts take turns, and `rows` is a multiple; nil: all rows of a part.
+  package func splitMatrix(
+    _ name: String, rows: Int, parts: Int, columns: Int, alternating run: Int? = nil
+  ) throws -> [PackedMatrix] {
     let (info, format) = try require(name, [columns, rows * parts])
     let packed = try withBytes(info) { stored in
-      let size = stored.count / parts
-      return try (0..<parts).map { part in
-        try pack(
-          UnsafeRawBufferPointer(rebasing: stored[part * size..<(part + 1) * size]), format, rows: rows, columns: columns)
+      try (0..<parts).map { part in
+        let own = run.map { WeightLoader.gathered(stored, of: rows * parts, part, parts, run: $0) }
+        let size = stored.count / parts
+        let bytes =
+          own.map { UnsafeRawBufferPointer($0.buffer) }
+          ?? UnsafeRawBufferPointer(rebasing: stored[part * size..<(part + 1) * size])
+        return try withExtendedLifetime(own) { try pack(bytes, format, rows: rows, columns: columns) }
       }
     }
     account(info, packed.reduce(0) { $0 + $1.byteCount })
     return packed
+  }
+
+  /// The rows of one part, of `rows` in all, where parts take turns.
+  private static func gathered(
+    _ stored: UnsafeRawBufferPointer, of rows: Int, _ part: Int, _ parts: Int, run: Int
+  ) -> AlignedBuffer<UInt8> {
+    let size = stored.count / rows * run
+    let result = AlignedBuffer<UInt8>(count: stored.count / parts, zeroed: false)
+    for turn in 0..<result.count / size {
+      let source = stored[(turn * parts + part) * size..<(turn * parts + part + 1) * size]
+      UnsafeMutableRawBufferPointer(result.buffer)[turn * size..<(turn + 1) * size].copyBytes(from: source)
+    }
+    return result
   }
 
   private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {

@@ -2,7 +2,7 @@ import OccamGGUF
 
 /// Qwen2's byte-pair vocabulary, special tokens behind, and ChatML.
 enum QwenVocabulary {
-  static func metadata(minimumCount: Int, template: String) -> VocabularyMetadata {
+  static func metadata(minimumCount: Int, pre: String = "qwen2", template: String) -> VocabularyMetadata {
     let vocabulary = BytePairVocabulary(
       leading: [],
       trailing: [
@@ -10,7 +10,7 @@ enum QwenVocabulary {
         "<|image_pad|>", "<|video_pad|>", "<think>", "</think>",
       ], minimumCount: minimumCount)
     return VocabularyMetadata(
-      vocabulary, pre: "qwen2", beginning: "<|endoftext|>", end: "<|im_end|>", padding: "<|endoftext|>",
+      vocabulary, pre: pre, beginning: "<|endoftext|>", end: "<|im_end|>", padding: "<|endoftext|>",
       template: template)
   }
 }
