@@ -14,6 +14,12 @@ package enum ModelRegistry {
     TextEntry("qwen3", { try LlamaConfiguration($0, prefix: "qwen3").shape }) {
       try LlamaDecoder($0, prefix: "qwen3", pairing: .halves)
     },
+    TextEntry("qwen2vl", { try LlamaConfiguration($0, prefix: "qwen2vl", sections: .contiguous).shape }) {
+      try LlamaDecoder($0, prefix: "qwen2vl", pairing: .halves, sections: .contiguous)
+    },
+    TextEntry("qwen3vl", { try LlamaConfiguration($0, prefix: "qwen3vl", sections: .interleaved).shape }) {
+      try LlamaDecoder($0, prefix: "qwen3vl", pairing: .halves, sections: .interleaved)
+    },
     TextEntry("qwen35", { try Qwen35Configuration($0).shape }, load: Qwen35Decoder.init),
     TextEntry("gemma3", { try Gemma3Configuration($0).shape }, load: Gemma3Decoder.init),
   ]

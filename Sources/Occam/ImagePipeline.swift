@@ -23,29 +23,23 @@ struct ImagePipeline {
     }
   }
 
-  /// Image tokens of a picture before anything is dropped, from its header.
-  static func tokens(of source: ImageSource, _ processor: any ImageProcessor) throws(OccamError) -> Int {
+  /// How a picture stands in the prompt, from its header.
+  static func layout(
+    of source: ImageSource, _ processor: any ImageProcessor
+  ) throws(OccamError) -> PictureLayout {
     let bytes = try read(source)
     let size = try translating(source.name) { try imageSize(of: bytes, subject: source.name) }
-    return processor.layout(width: size.width, height: size.height).imageTokens
+    return processor.layout(width: size.width, height: size.height)
   }
 
-  /// Positions that a picture takes in the prompt, markers included: of a file from its header.
-  func extent(of image: SessionCore.Shown) throws(OccamError) -> Int {
-    let frame: [FrameItem]
+  /// What a picture takes in the prompt, markers included: of a file from its header.
+  func extent(of image: SessionCore.Shown, _ scheme: PositionScheme) throws(OccamError) -> PromptExtent {
     switch image {
-    case .encoded(let photo): frame = photo.frame
+    case .encoded(let photo):
+      return photo.frame.extent(scheme, tokenizer) { photo.tiles[$0].grid.columns }
     case .source(let source):
-      let bytes = try ImagePipeline.read(source)
-      let size = try translating(source.name) { try imageSize(of: bytes, subject: source.name) }
-      frame = vision.plan.processor.layout(width: size.width, height: size.height).frame
-    }
-    return frame.reduce(0) { sum, item in
-      switch item {
-      case .text(let text): sum + tokenizer.encode(text, addSpecial: false, parseSpecial: true).count
-      case .tokens(_, let range): sum + range.count
-      case .learned: sum + 1
-      }
+      let layout = try ImagePipeline.layout(of: source, vision.plan.processor)
+      return layout.frame.extent(scheme, tokenizer) { layout.tiles[$0].columns.count }
     }
   }
 
@@ -130,9 +124,11 @@ struct ImagePipeline {
       }
       return compute.team.pass {
         let keep = stageOne(tile, of: photo.tokens, selector)
-        let embeddings = project(tile, rows: keep.kept + (tile.hasRegister ? [tile.tokens] : []))
+        let rows = keep.kept + (tile.hasRegister ? [tile.tokens] : [])
+        let planes = zip(tile.planes, vision.planeProjectors).map { project(tile, $0, rows: rows, $1) }
         return SessionTile(
-          grid: tile.grid, embeddings: embeddings, stageOne: keep, hasRegister: tile.hasRegister)
+          grid: tile.grid, embeddings: project(tile, tile.features, rows: rows, vision.projector), planes: planes,
+          stageOne: keep, hasRegister: tile.hasRegister)
       }
     }
     let frame = photo.frame.compactMap { item -> FramePiece? in
@@ -146,17 +142,18 @@ struct ImagePipeline {
       name: photo.name, bytes: photo.bytes, tiles: tiles, frame: frame, settings: StageOneSettings(selector))
   }
 
-  /// Projected rows of a tile's features, [rows x text width].
-  private func project(_ tile: EncodedTile, rows: [Int]) -> AlignedBuffer<Float> {
-    let source = tile.rows
+  /// Projected rows of a tile's features or of a plane, [rows x text width].
+  private func project(
+    _ tile: EncodedTile, _ features: AlignedBuffer<Float>, rows: [Int], _ projector: any Projector
+  ) -> AlignedBuffer<Float> {
+    let source = tile.view(features)
     let gathered = compute.view(.patches, rows: rows.count, columns: tile.width)
     for (target, row) in rows.enumerated() {
       gathered.row(target).update(from: source.row(row), count: tile.width)
     }
-    let outputs = vision.projector.outputs
+    let outputs = projector.outputs
     let embeddings = AlignedBuffer<Float>(count: rows.count * outputs, zeroed: false)
-    vision.projector.project(
-      gathered, into: MatrixView(embeddings, rows: rows.count, columns: outputs), compute: compute)
+    projector.project(gathered, into: MatrixView(embeddings, rows: rows.count, columns: outputs), compute: compute)
     return embeddings
   }
 
@@ -169,9 +166,24 @@ struct ImagePipeline {
     defer { withExtendedLifetime(projected) {} }
     return selector.behindEncoder(
       EncodedTokens(count: tile.tokens, of: imageTokens, scores: tile.scores) {
-        let buffer = projected ?? project(tile, rows: Array(0..<tile.tokens))
+        let buffer = projected ?? project(tile, tile.features, rows: Array(0..<tile.tokens), vision.projector)
         projected = buffer
         return MatrixView(buffer, rows: tile.tokens, columns: vision.projector.outputs)
       })
+  }
+}
+
+extension [FrameItem] {
+  /// - Parameter columns: of a tile's grid of tokens.
+  fileprivate func extent(
+    _ scheme: PositionScheme, _ tokenizer: Tokenizer, columns: (Int) -> Int
+  ) -> PromptExtent {
+    reduce(into: PromptExtent()) { sum, item in
+      switch item {
+      case .text(let text): sum.add(tokenizer.encode(text, addSpecial: false, parseSpecial: true).count)
+      case .tokens(let tile, let range): sum.add(range, columns: columns(tile), scheme)
+      case .learned: sum.add(1)
+      }
+    }
   }
 }

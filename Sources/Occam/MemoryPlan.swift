@@ -8,7 +8,7 @@ import OccamTensors
 public struct MemoryPlan: Sendable {
   public let textWeightsBytes: Int
   public let visionWeightsBytes: Int
-  /// KV bytes one token costs over all layers, while sliding windows are not full.
+  /// KV bytes one token costs over all layers that store it, while sliding windows are not full.
   public let kvBytesPerToken: Int
   public let layers: Int
   /// Visual tokens of one image, unpruned; 0 for a text-only model.
@@ -21,64 +21,77 @@ public struct MemoryPlan: Sendable {
   private let text: TextShape
   private let format: LayerKVCache.CellFormat
 
-  /// - Parameter images: planned for; their headers are read. Empty: one large square photo.
+  /// - Parameters:
+  ///   - options: how the model would be loaded.
+  ///   - images: planned for; their headers are read. Empty: one large square photo.
   public init(
     path: String, projector: String? = nil, session: SessionOptions = SessionOptions(),
-    encoderType: ModelOptions.EncoderType = .auto, images: [ImageSource] = []
+    options: ModelOptions = ModelOptions(), images: [ImageSource] = []
   ) throws(OccamError) {
     let files = try ModelFiles(path: path, projector: projector)
-    var tokens: Int?
+    var layouts: [PictureLayout]?
     if !images.isEmpty, let file = files.projector {
-      let processor = try translating(path) { try ModelRegistry.visionPlan(file).processor }
-      tokens = 0
-      for image in images { tokens = (tokens ?? 0) + (try ImagePipeline.tokens(of: image, processor)) }
+      let plan = try MemoryPlan.visionPlan(file, options)
+      layouts = []
+      for image in images { layouts?.append(try ImagePipeline.layout(of: image, plan.processor)) }
     }
-    try self.init(files, session, encoderType, visualTokens: tokens)
+    try self.init(files, session, options, layouts)
   }
 
-  /// - Parameter visualTokens: of the images planned for; nil: of one large square photo.
+  private static func visionPlan(_ file: GGUFFile, _ options: ModelOptions) throws(OccamError) -> VisionPlan {
+    try translating(file.subject) { try ModelRegistry.visionPlan(file).limited(to: options.imageTokens) }
+  }
+
+  /// - Parameter layouts: of the images planned for; nil: of one large square photo.
   init(
-    _ files: ModelFiles, _ session: SessionOptions, _ encoderType: ModelOptions.EncoderType, visualTokens: Int? = nil
+    _ files: ModelFiles, _ session: SessionOptions, _ options: ModelOptions, _ layouts: [PictureLayout]? = nil
   ) throws(OccamError) {
     let path = files.text.subject
     let text = try translating(path) { try ModelRegistry.textShape(files.text) }
-    let vision = try files.projector.map { file throws(OccamError) in
-      try translating(path) { try ModelRegistry.visionPlan(file) }
-    }
+    let vision = try files.projector.map { file throws(OccamError) in try MemoryPlan.visionPlan(file, options) }
     func bytes(_ file: GGUFFile, _ wanted: (String) -> Bool) -> Int {
       file.tensors.reduce(0) { $0 + (wanted($1.name) ? $1.byteRange.count : 0) }
     }
     let isVision = ModelRegistry.isVision(tensor:)
     textWeightsBytes = bytes(files.text) { !isVision($0) }
     visionWeightsBytes = (files.projector?.tensors ?? []).reduce(0) {
-      $0 + (isVision($1.name) ? MemoryPlan.loadedBytes($1, encoderType.format) : 0)
+      $0 + (isVision($1.name) ? MemoryPlan.loadedBytes($1, options.encoderType.format) : 0)
     }
     self.text = text
     format = session.cells.stored
     // Of a whole block: that is what a cache takes at a time.
-    kvBytesPerToken = text.caches.reduce(0) { $0 + $1.byteCount(entries: 64, format: session.cells.stored) } / 64
+    kvBytesPerToken = text.states.reduce(0) { sum, state in
+      guard case .attention(let shape) = state else { return sum }
+      return sum + shape.byteCount(entries: 64, format: session.cells.stored) / 64
+    }
     layers = text.layers
-    let visualTokens =
-      visualTokens ?? vision?.processor.layout(width: 1024, height: 1024).imageTokens ?? 0
-    self.visualTokens = visualTokens
+    let layouts = layouts ?? vision.map { [$0.processor.layout(width: 1024, height: 1024)] } ?? []
+    visualTokens = layouts.reduce(0) { $0 + $1.imageTokens }
     contextLength = min(session.contextLength ?? text.contextLength, text.contextLength)
     activationBytes =
-      4 * max(MemoryPlan.decoderFloats(text, rows: visualTokens + 64), vision.map(MemoryPlan.encoderFloats) ?? 0)
+      4
+      * max(
+        MemoryPlan.decoderFloats(text, rows: visualTokens + 64),
+        vision.map { MemoryPlan.encoderFloats($0, layouts) } ?? 0)
     availableBytes = MemoryPlan.available()
   }
 
   /// Hidden states of all rows, and the rest of one chunk's.
   private static func decoderFloats(_ text: TextShape, rows: Int) -> Int {
-    let widths = text.caches.map { 2 * text.heads * $0.headDimension + 2 * $0.kvHeads * $0.headDimension }
+    let widths = (0..<text.layers).compactMap { text.attention($0) }.map {
+      2 * text.heads * $0.headDimension + 2 * $0.kvHeads * $0.headDimension
+    }
     return rows * text.hidden + min(rows, PrefillDriver.chunk) * (2 * text.hidden + (widths.max() ?? 0))
       + min(rows, 256) * 2 * text.feedForward
   }
 
-  private static func encoderFloats(_ vision: VisionPlan) -> Int {
+  /// Of the largest tile.
+  private static func encoderFloats(_ vision: VisionPlan, _ layouts: [PictureLayout]) -> Int {
     let shape = vision.shape
+    let patches = layouts.flatMap(\.tiles).map { vision.patches(of: $0) }.max() ?? 0
     // Without a class token stage I reads the attention of every patch, a few rows at a time.
-    let scores = shape.hasClassToken ? shape.patches : 64 * shape.patches
-    return (shape.patches + 2) * (6 * shape.hidden + shape.feedForward) + scores
+    let scores = shape.hasClassToken ? patches : 64 * patches
+    return (patches + 2) * (6 * shape.hidden + shape.feedForward) + scores
   }
 
   /// Bytes of a vision tensor in memory: float matrices whose rows hold whole blocks of `format` take that.
@@ -93,7 +106,7 @@ public struct MemoryPlan: Sendable {
 
   /// KV bytes of a conversation of `tokens` tokens, as the caches allocate them: whole blocks, windows no longer than
   /// they are.
-  public func kvBytes(tokens: Int) -> Int { text.cacheBytes(tokens: tokens, format: format) }
+  public func kvBytes(tokens: Int) -> Int { text.stateBytes(tokens: tokens, format: format) }
 
   /// Weights, activations and the KV cells of one unpruned image with 64 text tokens and 256 answered ones.
   public var totalBytes: Int {

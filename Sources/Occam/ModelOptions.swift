@@ -15,6 +15,13 @@ public struct ModelOptions: Sendable {
   /// Format that float weights of the vision encoder and projector take in memory.
   public var encoderType: EncoderType = .auto
 
+  /// Tokens that a picture takes at least and at most, for families that keep a picture's proportions; nil: as the family
+  /// does. Other families refuse one.
+  public var imageMinTokens: Int?
+  public var imageMaxTokens: Int?
+
+  var imageTokens: ImageTokenBudget { ImageTokenBudget(minimum: imageMinTokens, maximum: imageMaxTokens) }
+
   /// Overrides `visionLayout`, for comparing numerics with one of its differences at a time.
   package var peerDifferences: PeerDifferences?
 

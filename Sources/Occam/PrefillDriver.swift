@@ -10,7 +10,7 @@ import OccamTensors
 struct PrefillDriver {
   let decoder: any TextDecoder
   let compute: Compute
-  let caches: [LayerKVCache]
+  let states: SequenceState
   /// Rows of a chunk at most, but for an image's run that must not be cut.
   static let chunk = 1024
 
@@ -42,22 +42,27 @@ struct PrefillDriver {
     let x = compute.view(.residual, rows: rows.count, columns: decoder.shape.hidden)
     let filler = RowFiller(rows, images)
     filler.fill(x, 0..<rows.count, decoder)
-    let request = scoreRequest(rows, caches[split - 1])
-    for chunk in PrefillDriver.chunks(rows.count, whole: runs) {
-      let wanted = request?.slice(chunk, entries: caches[split - 1].count + chunk.count)
-      try run(0..<split, x, rows.positions, runs, chunk, scores: wanted, lastRowOnly: false, scored: split - 1)
+    let planes = PlaneRows(rows, images, layers: decoder.shape.injectedLayers)
+    let scored = states.keyValues(split - 1)
+    let request = scoreRequest(rows, scored)
+    for chunk in PrefillDriver.chunks(rows.count, whole: runs, cut: rows.firstImage?.row) {
+      let wanted = request?.slice(chunk, entries: scored.count + chunk.count)
+      try run(
+        0..<split, x, rows.positions, runs, planes, chunk, rows.firstImage, scores: wanted, lastRowOnly: false,
+        scored: split - 1)
     }
     let choice = stageTwo(rows, request?.output)
     let compactor = TokenCompactor(rows, keep: choice.keep)
     let survivors = compactor.compact(x)
     let positions = compactor.compact(rows.positions)
-    if settings.kvPolicy == .compact {
-      for cache in caches[..<split] { cache.keep(compactor.kept, ofLast: rows.count) }
-    }
+    if settings.kvPolicy == .compact { states.keep(compactor.kept, ofLast: rows.count, in: 0..<split) }
     if split < layers {
       let left = compactor.compact(runs)
-      for chunk in PrefillDriver.chunks(survivors.rows, whole: left) {
-        try run(split..<layers, survivors, positions, left, chunk, scores: nil, lastRowOnly: true)
+      let planes = planes.compacted(to: compactor.kept)
+      // No row before the first image was dropped.
+      for chunk in PrefillDriver.chunks(survivors.rows, whole: left, cut: rows.firstImage?.row) {
+        try run(
+          split..<layers, survivors, positions, left, planes, chunk, rows.firstImage, scores: nil, lastRowOnly: true)
       }
     }
     return Outcome(
@@ -83,46 +88,58 @@ struct PrefillDriver {
     _ rows: PrefillRows, _ runs: [Range<Int>], _ images: [SessionImage]
   ) throws(Cancelled) -> MatrixView<Float> {
     let filler = RowFiller(rows, images)
+    let planes = PlaneRows(rows, images, layers: decoder.shape.injectedLayers)
     var last = compute.view(.residual, rows: 0, columns: decoder.shape.hidden)
-    for chunk in PrefillDriver.chunks(rows.count, whole: runs) {
+    for chunk in PrefillDriver.chunks(rows.count, whole: runs, cut: rows.firstImage?.row) {
       let x = compute.view(.residual, rows: chunk.count, columns: decoder.shape.hidden)
       filler.fill(x, chunk, decoder)
+      let image = rows.firstImage.map { (row: $0.row - chunk.lowerBound, position: $0.position) }
       try run(
-        0..<decoder.shape.layers, x, Array(rows.positions[chunk]), runs.inside(chunk), 0..<chunk.count, scores: nil,
-        lastRowOnly: true)
+        0..<decoder.shape.layers, x, Array(rows.positions[chunk]), runs.inside(chunk), planes.inside(chunk),
+        0..<chunk.count, image, scores: nil, lastRowOnly: true)
       last = x.slice(rows: (x.rows - 1)..<x.rows)
     }
     return last
   }
 
   /// One chunk of rows through a group of layers, a turn of its own on the model's threads.
-  /// - Parameter scored: a layer whose entries keep their numbers, for the attention weights asked of it.
+  /// - Parameters:
+  ///   - image: the row and the position where the first image begins: what its layers remember before it is kept.
+  ///   - scored: a layer whose entries keep their numbers, for the attention weights asked of it.
   private func run(
-    _ layers: Range<Int>, _ x: MatrixView<Float>, _ positions: [Position], _ runs: [Range<Int>], _ chunk: Range<Int>,
-    scores: ScoreRequest?, lastRowOnly: Bool, scored: Int? = nil
+    _ layers: Range<Int>, _ x: MatrixView<Float>, _ positions: [Position], _ runs: [Range<Int>], _ planes: PlaneRows,
+    _ chunk: Range<Int>, _ image: (row: Int, position: Int32)?, scores: ScoreRequest?, lastRowOnly: Bool,
+    scored: Int? = nil
   ) throws(Cancelled) {
+    if let image, image.row == chunk.lowerBound { states.snapshot(layers, at: image.position) }
     let result = positions.withUnsafeBufferPointer { positions -> Result<Void, Cancelled> in
       let input = PassInput(
         hidden: x.slice(rows: chunk), positions: UnsafeBufferPointer(rebasing: positions[chunk]),
-        bidirectional: runs.inside(chunk), scores: scores, lastRowOnly: lastRowOnly)
+        bidirectional: runs.inside(chunk), scores: scores, injections: planes.inside(chunk).injections(layers),
+        lastRowOnly: lastRowOnly)
       return compute.team.pass {
         do throws(Cancelled) {
-          return .success(try decoder.forward(layers: layers, input, caches: caches, compute: compute))
+          return .success(try decoder.forward(layers: layers, input, states: states, compute: compute))
         } catch { return .failure(error) }
       }
     }
     try result.get()
-    for layer in layers where layer != scored { caches[layer].dropUnreachable(from: positions[chunk.upperBound - 1].t) }
+    let reached = positions[chunk.upperBound - 1].t
+    guard let scored else { return states.dropUnreachable(from: reached, in: layers) }
+    states.dropUnreachable(from: reached, in: layers.lowerBound..<scored)
+    states.dropUnreachable(from: reached, in: scored + 1..<layers.upperBound)
   }
 
   /// Runs of at most `chunk` rows; a run of `whole`, ascending and disjoint, is never cut.
-  static func chunks(_ rows: Int, whole: [Range<Int>]) -> [Range<Int>] {
+  /// - Parameter cut: a row that begins a chunk, in no run's middle.
+  static func chunks(_ rows: Int, whole: [Range<Int>], cut: Int? = nil) -> [Range<Int>] {
     var chunks: [Range<Int>] = []
     var start = 0
     while start < rows {
       var end = min(start + chunk, rows)
-      if let cut = whole.first(where: { $0.lowerBound < end && $0.upperBound > end }) {
-        end = cut.lowerBound > start ? cut.lowerBound : cut.upperBound
+      if let cut, cut > start { end = min(end, cut) }
+      if let run = whole.first(where: { $0.lowerBound < end && $0.upperBound > end }) {
+        end = run.lowerBound > start ? run.lowerBound : run.upperBound
       }
       chunks.append(start..<end)
       start = end
@@ -136,32 +153,6 @@ struct PrefillDriver {
     let keys = rows.visualKeys(firstEntry: cache.count)
     let output = compute.view(.scores, rows: rows.questionRows.count, columns: keys.reduce(0) { $0 + $1.count })
     return ScoreRequest(rows: rows.questionRows, keys: keys, output: output)
-  }
-}
-
-/// Fills rows with what they hold: text and markers token embeddings, image rows the projected features of stage I's
-/// survivors, others a learned embedding.
-private struct RowFiller {
-  let rows: PrefillRows
-  let images: [SessionImage]
-
-  init(_ rows: PrefillRows, _ images: [SessionImage]) {
-    self.rows = rows
-    self.images = images
-  }
-
-  /// - Parameters: x: [part x hidden]; part: which of the prompt's rows x holds.
-  func fill(_ x: MatrixView<Float>, _ part: Range<Int>, _ decoder: any TextDecoder) {
-    func copy(_ source: UnsafePointer<Float>, _ row: Int) {
-      if part.contains(row) { x.row(row - part.lowerBound).update(from: source, count: x.columns) }
-    }
-    for (row, id) in rows.tokens where part.contains(row) { decoder.embed(id, into: x.row(row - part.lowerBound)) }
-    for (row, embedding) in rows.learned { copy(embedding.pointer, row) }
-    for span in rows.spans {
-      let embeddings = images[span.image].tiles[span.tile].embeddings.pointer
-      for (index, row) in span.visual.enumerated() { copy(embeddings + index * x.columns, row) }
-      if let row = span.register { copy(embeddings + span.visual.count * x.columns, row) }
-    }
   }
 }
 

@@ -1,4 +1,5 @@
 import OccamCore
+import OccamModels
 import OccamPruning
 import OccamTensors
 
@@ -27,6 +28,9 @@ struct PrefillRows {
   private(set) var imageRuns: [Range<Int>] = []
   /// Position behind the last item: where decoding goes on.
   private(set) var nextPosition: Int32
+  /// The first row of the first image and its position.
+  private(set) var firstImage: (row: Int, position: Int32)?
+  private let scheme: PositionScheme
 
   var count: Int { positions.count }
 
@@ -34,8 +38,13 @@ struct PrefillRows {
   ///   - items: of the prompt from item `first` on.
   ///   - position: of the first item.
   ///   - images: the session's images, with stage I done.
-  init(_ items: ArraySlice<PromptItem>, questionStart: Int, position: Int32, images: [SessionImage]) {
+  ///   - scheme: how the model numbers rows.
+  init(
+    _ items: ArraySlice<PromptItem>, questionStart: Int, position: Int32, images: [SessionImage],
+    scheme: PositionScheme
+  ) {
     nextPosition = position
+    self.scheme = scheme
     for (index, item) in zip(items.indices, items) {
       switch item {
       case .token(let id):
@@ -57,6 +66,7 @@ struct PrefillRows {
   }
 
   private mutating func append(_ index: Int, _ image: SessionImage) {
+    if firstImage == nil { firstImage = (count, nextPosition) }
     var spans = image.tiles.indices.map { Span(image: index, tile: $0) }
     for piece in image.frame {
       switch piece {
@@ -75,15 +85,19 @@ struct PrefillRows {
   /// behind it stands where it would without pruning.
   private mutating func append(_ range: Range<Int>, _ tile: SessionTile, _ span: inout Span) {
     let start = count
+    let columns = tile.grid.columns
+    func position(_ token: Int) -> Position {
+      scheme.position(of: token, in: range, columns: columns, first: nextPosition)
+    }
     for token in tile.stageOne.kept where range.contains(token) {
       span.visual.append(count)
-      positions.append(Position(nextPosition + Int32(token - range.lowerBound)))
+      positions.append(position(token))
     }
-    nextPosition += Int32(range.count)
-    if tile.hasRegister, range.upperBound == tile.stageOne.total {
+    if tile.hasRegister, range.upperBound == tile.stageOne.total, let last = range.last {
       span.register = count
-      positions.append(Position(nextPosition - 1))
+      positions.append(position(last))
     }
+    nextPosition += Int32(scheme.extent(of: range, columns: columns))
     if count > start { imageRuns.append(start..<count) }
   }
 

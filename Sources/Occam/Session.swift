@@ -1,6 +1,7 @@
 import Dispatch
 import OccamCore
 import OccamModels
+import OccamTensors
 import OccamTokenizer
 import Synchronization
 
@@ -130,7 +131,7 @@ public final class Session: Sendable {
   /// position of each. For comparing with other runtimes.
   package func layout(
     raw prompt: String, images: [ImageSource]
-  ) throws(OccamError) -> (ids: [Int32?], positions: [Int32]) {
+  ) throws(OccamError) -> (ids: [Int32?], positions: [Position]) {
     try measured { core throws(OccamError) in try core.layout(prompt, images) }
   }
 
@@ -140,12 +141,12 @@ public final class Session: Sendable {
   ///   - images: of all turns, in their order.
   package func layout(
     chat turns: [ChatMessage], images: [ImageSource] = []
-  ) throws(OccamError) -> (ids: [Int32?], positions: [Int32]) {
+  ) throws(OccamError) -> (ids: [Int32?], positions: [Position]) {
     try measured { core throws(OccamError) in try core.layout(turns, images) }
   }
 
-  /// KV cache entries that each text layer holds: for checking what pruning leaves.
-  package var cellCounts: [Int] { queue.sync { core.caches.map(\.count) } }
+  /// KV cache entries that each text layer reads, 0 where it is recurrent: for checking what pruning leaves.
+  package var entryCounts: [Int] { queue.sync { core.states.entryCounts } }
 
   /// The embeddings [tokens x width] of an unpruned image, learned ones among them, in the prompt's order: for comparing numerics.
   package func imageEmbeddings(_ source: ImageSource) throws(OccamError) -> [[Float]] {

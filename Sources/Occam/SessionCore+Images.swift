@@ -68,18 +68,20 @@ extension SessionCore {
 
   /// Refuses, before anything is encoded, a prompt that the context cannot hold.
   func checkLength(_ prompt: Prompt, _ shown: [Shown]) throws(OccamError) {
-    var extents = images.map(\.extent)
-    for image in shown { extents.append(try pipeline.extent(of: image)) }
+    let scheme = model.decoder.shape.positions
+    var extents = images.map { $0.extent(scheme) }
+    for image in shown { extents.append(try pipeline.extent(of: image, scheme)) }
     try checkLength(
       prompt.items.reduce(0) { sum, item in
-        if case .image(let index) = item { sum + extents[index] } else { sum + 1 }
+        if case .image(let index) = item { sum + extents[index].tokens } else { sum + 1 }
       })
   }
 
-  func checkLength(_ positions: Int) throws(OccamError) {
-    guard positions < contextLength else {
+  /// Positions are never more than tokens.
+  func checkLength(_ tokens: Int) throws(OccamError) {
+    guard tokens < contextLength else {
       throw OccamError(
-        .promptTooLong, "prompt", "needs \(positions) positions and one to answer; the context holds \(contextLength)")
+        .promptTooLong, "prompt", "needs \(tokens) tokens and one to answer; the context holds \(contextLength)")
     }
   }
 

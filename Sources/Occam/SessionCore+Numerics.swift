@@ -1,5 +1,6 @@
 import OccamCore
 import OccamPruning
+import OccamTensors
 import OccamTokenizer
 
 // For calibrating, and for comparing numerics.
@@ -13,8 +14,9 @@ extension SessionCore {
     var metrics = GenerationMetrics()
     try addImages([image], selector, { _ in }, &metrics)
     let prompt = try chatPrompt(SessionCore.userMessage(question, images: 1))
-    let rows = PrefillRows(prompt.items[...], questionStart: 0, position: 0, images: images)
-    let driver = PrefillDriver(decoder: model.decoder, compute: compute, caches: caches)
+    let rows = PrefillRows(
+      prompt.items[...], questionStart: 0, position: 0, images: images, scheme: model.decoder.shape.positions)
+    let driver = PrefillDriver(decoder: model.decoder, compute: compute, states: states)
     let outcome = try translating("prefill") {
       try driver.run(rows, images: images, selector: selector)
     }
@@ -61,7 +63,7 @@ extension SessionCore {
 
   func layout(
     _ text: String, _ sources: [ImageSource]
-  ) throws(OccamError) -> (ids: [Int32?], positions: [Int32]) {
+  ) throws(OccamError) -> (ids: [Int32?], positions: [Position]) {
     clear()
     defer { clear() }
     var metrics = GenerationMetrics()
@@ -71,7 +73,7 @@ extension SessionCore {
 
   func layout(
     _ turns: [ChatMessage], _ sources: [ImageSource]
-  ) throws(OccamError) -> (ids: [Int32?], positions: [Int32]) {
+  ) throws(OccamError) -> (ids: [Int32?], positions: [Position]) {
     clear()
     defer { clear() }
     guard let last = turns.last else { throw OccamError(.invalidOption, "prompt", "is empty") }
@@ -81,11 +83,12 @@ extension SessionCore {
     return layout(try chatPrompt(last))
   }
 
-  private func layout(_ prompt: Prompt) -> (ids: [Int32?], positions: [Int32]) {
-    let rows = PrefillRows(prompt.items[...], questionStart: 0, position: 0, images: images)
+  private func layout(_ prompt: Prompt) -> (ids: [Int32?], positions: [Position]) {
+    let rows = PrefillRows(
+      prompt.items[...], questionStart: 0, position: 0, images: images, scheme: model.decoder.shape.positions)
     var ids = [Int32?](repeating: nil, count: rows.count)
     for (row, id) in rows.tokens { ids[row] = id }
-    return (ids, rows.positions.map(\.t))
+    return (ids, rows.positions)
   }
 
   func imageEmbeddings(_ source: ImageSource) throws(OccamError) -> [[Float]] {

@@ -17,21 +17,16 @@ extension SessionCore {
     _ metrics: inout GenerationMetrics
   ) throws(OccamError) -> MatrixView<Float> {
     guard !prompt.items.isEmpty else { throw OccamError(.invalidOption, "prompt", "is empty") }
-    var reused = reusableItems(prompt, pruned: selector != nil)
-    var positions = reused.reduce(0) { $0 + extent($1) }
-    // A sliding window may have given up what the new prompt needs: then all of it is computed again.
-    if !caches.allSatisfy({ $0.truncate(toPosition: Int32(positions)) }) {
-      dropCache()
-      reused = []
-      positions = 0
-    }
-    cached = Array(reused)
+    let reused = resume(reusableItems(prompt, pruned: selector != nil))
+    let scheme = model.decoder.shape.positions
+    cached = Array(prompt.items[..<reused.items])
     let rows = PrefillRows(
-      prompt.items[reused.count...], questionStart: prompt.questionStart, position: Int32(positions), images: images)
-    let total = Int(rows.nextPosition)
-    try checkLength(total)
+      prompt.items[reused.items...], questionStart: prompt.questionStart, position: Int32(reused.extent.positions),
+      images: images, scheme: scheme)
+    let total = prompt.items.reduce(PromptExtent()) { $0 + extent($1) }
+    try checkLength(total.tokens)
     let start = Clock.nanoseconds()
-    let driver = PrefillDriver(decoder: model.decoder, compute: compute, caches: caches)
+    let driver = PrefillDriver(decoder: model.decoder, compute: compute, states: states)
     let logits = compute.view(.logits, rows: 1, columns: model.decoder.shape.vocabulary)
     let outcome = try withProgress({ onEvent(.prefill(tokens: rows.count, fraction: $0)) }) {
       () throws(OccamError) in
@@ -43,6 +38,8 @@ extension SessionCore {
     }
     cached = prompt.items
     nextPosition = rows.nextPosition
+    length = total.tokens
+    states.snapshot(0..<model.decoder.shape.layers, at: nextPosition)
     // So that decoding does not allocate, and a file that names a context of a billion positions costs nothing.
     cached.reserveCapacity(min(contextLength, cached.count + SessionCore.answerReserve))
     cacheIsPruned = selector != nil && !rows.spans.isEmpty
@@ -50,12 +47,30 @@ extension SessionCore {
     metrics.rowsPerLayer = outcome.rowsPerLayer
     metrics.textRows = rows.tokens.count
     let elapsed = Clock.milliseconds(since: start)
-    metrics.promptTokens = total
-    metrics.cachedTokens = positions
+    metrics.promptTokens = total.tokens
+    metrics.cachedTokens = reused.extent.tokens
     metrics.timings.prefill = elapsed
-    metrics.timings.prefillTokensPerSecond = Double(total - positions) / max(elapsed, 1e-6) * 1000
+    metrics.timings.prefillTokensPerSecond = Double(total.tokens - reused.extent.tokens) / max(elapsed, 1e-6) * 1000
     compute.trim()
     return logits
+  }
+
+  /// Takes the states back to the largest point at which all layers can go on. A sliding window may have given up what
+  /// lies behind an earlier one, a recurrent layer knows a few: then more of the prompt is computed again.
+  /// - Parameter items: of `cached`, that the new prompt shares.
+  /// - Returns: how many of them stay, and their extent.
+  private func resume(_ items: ArraySlice<PromptItem>) -> (items: Int, extent: PromptExtent) {
+    var extents = [PromptExtent()]
+    for item in items { extents.append((extents.last ?? PromptExtent()) + extent(item)) }
+    var count = items.count
+    while count > 0 {
+      let wanted = Int32(extents[count].positions)
+      let point = states.resumePoint(atMost: wanted)
+      if point == wanted { break }
+      count = extents.lastIndex { $0.positions <= Int(point) } ?? 0
+    }
+    if count == 0 { dropCache() } else { states.resume(at: Int32(extents[count].positions)) }
+    return (count, extents[count])
   }
 
   private func reusableItems(_ prompt: Prompt, pruned: Bool) -> ArraySlice<PromptItem> {
@@ -67,11 +82,11 @@ extension SessionCore {
     return prompt.items[..<max(count, 0)]
   }
 
-  /// Positions an item takes, pruned or not.
-  func extent(_ item: PromptItem) -> Int {
+  /// What an item takes, pruned or not.
+  func extent(_ item: PromptItem) -> PromptExtent {
     switch item {
-    case .token: 1
-    case .image(let index): images[index].extent
+    case .token: PromptExtent(tokens: 1, positions: 1)
+    case .image(let index): images[index].extent(model.decoder.shape.positions)
     }
   }
 
@@ -85,29 +100,28 @@ extension SessionCore {
 
   /// Runs one token through all layers. - Returns: logits after it.
   func decode(_ token: Int32) throws(OccamError) -> MatrixView<Float> {
-    guard nextPosition < contextLength else {
-      throw OccamError(.contextFull, "context", "is full (\(contextLength) positions)")
+    guard length < contextLength else {
+      throw OccamError(.contextFull, "context", "is full (\(contextLength) tokens)")
     }
     let shape = model.decoder.shape
     let hidden = compute.view(.residual, rows: 1, columns: shape.hidden)
     let logits = compute.view(.logits, rows: 1, columns: shape.vocabulary)
     decodePosition.pointer[0] = Position(nextPosition)
     // Between passes, so that no pass allocates: every 64 tokens each layer takes another block.
-    for cache in caches {
-      cache.dropUnreachable(from: nextPosition)
-      cache.reserve(cache.count + 1)
-    }
+    states.dropUnreachable(from: nextPosition, in: 0..<shape.layers)
+    states.reserve(more: 1)
     let input = PassInput(
       hidden: hidden, positions: UnsafeBufferPointer(start: decodePosition.pointer, count: 1), lastRowOnly: true)
     try translating("decode") {
       try compute.team.pass {
         model.decoder.embed(token, into: hidden.row(0))
-        try model.decoder.forward(layers: 0..<shape.layers, input, caches: caches, compute: compute)
+        try model.decoder.forward(layers: 0..<shape.layers, input, states: states, compute: compute)
         model.decoder.logits(hidden, into: logits, compute: compute)
       }
     }
     cached.append(.token(token))
     nextPosition += 1
+    length += 1
     return logits
   }
 
@@ -128,8 +142,8 @@ extension SessionCore {
       metrics.meanVisualTokensPerLayer = Double(images.reduce(0) { $0 + $1.total })
     }
     metrics.timings.load = model.loadMilliseconds
-    metrics.kvBytes = caches.reduce(0) { $0 + $1.byteCount }
-    metrics.kvBytesUnpruned = caches.reduce(0) { $0 + $1.byteCount(forTokens: Int(nextPosition)) }
+    metrics.kvBytes = states.byteCount
+    metrics.kvBytesUnpruned = states.byteCount(forTokens: length)
     metrics.weightsBytes = model.weightsBytes
     metrics.peakResidentBytes = ProcessMemory.peakResidentBytes()
     metrics.kernel = model.kernel

@@ -11,16 +11,18 @@ final class SessionCore {
   let compute: Compute
   let contextLength: Int
   let imageReading: ImageReading
-  let caches: [LayerKVCache]
+  let states: SequenceState
   var images: [SessionImage] = []
   var systemPrompt: String?
   var messages: [ChatMessage] = []
-  /// Prompt items whose keys and values `caches` hold, and whether any of their tokens was pruned away.
+  /// Prompt items whose traces `states` hold, and whether any of their tokens was pruned away.
   var cached: [PromptItem] = []
   var cacheIsPruned = false
   var lastWasRaw = false
   /// Behind the last item of `cached`: where the next token stands.
   var nextPosition: Int32 = 0
+  /// Tokens of `cached`, nothing pruned: what the context's length counts.
+  var length = 0
   /// The position of the token being decoded: memory once, not once a token.
   let decodePosition = AlignedBuffer<Position>(count: 1)
 
@@ -32,7 +34,7 @@ final class SessionCore {
     contextLength = min(wanted, limit)
     if wanted > limit { Log.warning("the model was trained for \(limit) positions; the context is limited to that") }
     compute = Compute(kernels: model.kernels, team: model.team)
-    caches = model.decoder.makeCaches(options.cells.stored)
+    states = SequenceState(model.decoder.shape, format: options.cells.stored)
     imageReading = options.images
   }
 
@@ -55,9 +57,10 @@ final class SessionCore {
   }
 
   func dropCache() {
-    for cache in caches { cache.removeAll() }
+    states.removeAll()
     cached = []
     nextPosition = 0
+    length = 0
     cacheIsPruned = false
   }
 
@@ -99,6 +102,7 @@ final class SessionCore {
       let logits = try prefill(prompt, selector, onEvent, &metrics)
       let generator = Generator(core: self, options: options, start: start)
       try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)
+      states.snapshot(0..<model.decoder.shape.layers, at: nextPosition)
       if !options.raw { messages += [user, ChatMessage(role: "assistant", text: metrics.text)] }
     } catch {
       images.removeSubrange(imagesBefore...)

@@ -20,15 +20,39 @@ struct SessionImage {
   /// Image tokens before anything was dropped, registers and markers not counted.
   var total: Int { tiles.reduce(0) { $0 + $1.stageOne.total } }
 
-  /// Positions that the image takes in the prompt, pruned or not.
-  var extent: Int {
-    frame.reduce(0) { sum, piece in
+  /// What the image takes in the prompt, pruned or not.
+  func extent(_ scheme: PositionScheme) -> PromptExtent {
+    frame.reduce(into: PromptExtent()) { sum, piece in
       switch piece {
-      case .marker(let ids): sum + ids.count
-      case .tokens(_, let range): sum + range.count
-      case .learned: sum + 1
+      case .marker(let ids): sum.add(ids.count)
+      case .tokens(let tile, let range): sum.add(range, columns: tiles[tile].grid.columns, scheme)
+      case .learned: sum.add(1)
       }
     }
+  }
+}
+
+/// Length of a part of a prompt, nothing pruned.
+struct PromptExtent: Equatable {
+  /// Rows that the model would see: what a context holds.
+  var tokens = 0
+  /// By which later rows stand further behind.
+  var positions = 0
+
+  /// Text, or learned embeddings.
+  mutating func add(_ count: Int) {
+    tokens += count
+    positions += count
+  }
+
+  /// A run of a tile's tokens.
+  mutating func add(_ range: Range<Int>, columns: Int, _ scheme: PositionScheme) {
+    tokens += range.count
+    positions += scheme.extent(of: range, columns: columns)
+  }
+
+  static func + (one: PromptExtent, other: PromptExtent) -> PromptExtent {
+    PromptExtent(tokens: one.tokens + other.tokens, positions: one.positions + other.positions)
   }
 }
 
@@ -37,6 +61,8 @@ struct SessionTile {
   let grid: TokenGrid
   /// Projected rows of S1 in token order, then the register's: [kept + register x hidden].
   let embeddings: AlignedBuffer<Float>
+  /// Like `embeddings`, for the first text layers one by one (DeepStack).
+  var planes: [AlignedBuffer<Float>] = []
   let stageOne: KeepList<TileTokens>
   let hasRegister: Bool
 }

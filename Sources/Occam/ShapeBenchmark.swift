@@ -16,13 +16,12 @@ extension VisionLanguageModel {
 }
 
 extension MemoryPlan {
-  /// - Parameter visualTokens: image tokens of the photo planned for.
+  /// - Parameter photo: planned for; nil: none.
   package init(
-    text: GGUFFile, projector: GGUFFile?, session: SessionOptions, encoderType: ModelOptions.EncoderType,
-    visualTokens: Int
+    text: GGUFFile, projector: GGUFFile?, session: SessionOptions, options: ModelOptions, photo: ShapePhoto?
   ) throws(OccamError) {
     try self.init(
-      ModelFiles(text: text, projector: projector), session, encoderType, visualTokens: visualTokens)
+      ModelFiles(text: text, projector: projector), session, options, photo.map { [$0.layout] } ?? [])
   }
 }
 
@@ -30,8 +29,9 @@ extension MemoryPlan {
 package struct ShapePhoto: Sendable {
   package let width: Int
   package let height: Int
+  let layout: PictureLayout
   /// Passes of the encoder.
-  package let tiles: Int
+  package var tiles: Int { layout.tiles.count }
   /// The tiles' tokens, those that pruning chooses from.
   package let visualTokens: Int
   /// Embeddings that the file stores, one token each: ends of rows.
@@ -41,17 +41,22 @@ package struct ShapePhoto: Sendable {
 
   /// What memory plans count: without the markers.
   package var imageTokens: Int { visualTokens + learnedTokens }
-  /// Positions in the prompt.
-  package var positions: Int { imageTokens + markerTokens }
+  /// Rows in the prompt.
+  package var tokens: Int { imageTokens + markerTokens }
 
   /// - Parameters:
   ///   - width: pixels, 1 or more.
   ///   - height: pixels, 1 or more.
-  package init(text: GGUFFile, projector: GGUFFile, width: Int, height: Int) throws(OccamError) {
+  ///   - options: how the model would be loaded.
+  package init(
+    text: GGUFFile, projector: GGUFFile, width: Int, height: Int, options: ModelOptions = ModelOptions()
+  ) throws(OccamError) {
     guard width >= 1, height >= 1 else {
       throw OccamError(.invalidOption, "photo", "\(width) x \(height) pixels: 1 or more")
     }
-    let plan = try translating(projector.subject) { try ModelRegistry.visionPlan(projector) }
+    let plan = try translating(projector.subject) {
+      try ModelRegistry.visionPlan(projector).limited(to: options.imageTokens)
+    }
     let tokenizer = try translating(text.subject) { try Tokenizer(metadata: text) }
     let layout = plan.processor.layout(width: width, height: height)
     var (visual, learned, markers) = (0, 0, 0)
@@ -64,7 +69,7 @@ package struct ShapePhoto: Sendable {
     }
     self.width = width
     self.height = height
-    tiles = layout.tiles.count
+    self.layout = layout
     (visualTokens, learnedTokens, markerTokens) = (visual, learned, markers)
   }
 }

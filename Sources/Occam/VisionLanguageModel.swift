@@ -77,11 +77,20 @@ public final class VisionLanguageModel: Sendable {
         ? loader : WeightLoader(file: file, kernels: kernels, team: team) { progress(textShare + $0 * (1 - textShare)) }
       loader.requantizesFloats = options.encoderType.format
       loader.reproduces = options.peerDifferences ?? options.visionLayout.differences
-      vision = try translating(path) { try ModelRegistry.vision(loader) }
+      vision = try translating(path) {
+        let vision = try ModelRegistry.vision(loader)
+        return vision.planned(try vision.plan.limited(to: options.imageTokens))
+      }
     }
     progress(1)
     if let outputs = vision?.projector.outputs, outputs != decoder.shape.hidden {
       throw .projector(files.projector?.subject ?? path, outputs: outputs, text: path, width: decoder.shape.hidden)
+    }
+    let planes = vision?.planeProjectors.count ?? 0
+    guard vision == nil || planes == decoder.shape.injectedLayers else {
+      throw OccamError(
+        .mismatch, files.projector?.subject ?? path,
+        "adds to \(planes) layers, but the text model '\(path)' expects \(decoder.shape.injectedLayers)")
     }
     self.path = path
     projectorPath = files.projector.map { $0 === files.text ? path : $0.subject }

@@ -49,7 +49,7 @@ package final class LayerKVCache {
   /// `t` of each entry's position, ascending; empty where entries are stored without.
   private(set) var positions: [Int32] = []
   /// The largest position that was freed because no row of a sliding window sees it any more; -1: none.
-  private var lostPosition: Int32 = -1
+  private(set) var lostPosition: Int32 = -1
   private(set) var blocks: [AlignedBuffer<UInt8>] = []
   let layout: CellLayout
 
@@ -165,14 +165,6 @@ package final class LayerKVCache {
     if count == 0 { lostPosition = -1 }
     let needed = CellLayout.blocks(count)
     if needed < blocks.count { blocks.removeLast(blocks.count - needed) }
-  }
-
-  /// Forgets the entries at `position` and behind it.
-  /// - Returns: false where a row at that position would miss entries that a sliding window gave up; then nothing changes.
-  package func truncate(toPosition position: Int32) -> Bool {
-    if let window = shape.window, lostPosition >= 0, Int(lostPosition) > Int(position) - window { return false }
-    truncate(to: firstEntry(at: position))
-    return true
   }
 
   /// The first entry whose position is `position` or more; `count` if there is none.

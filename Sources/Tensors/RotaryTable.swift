@@ -5,7 +5,8 @@ import Synchronization
 /// Cosines and sines of rotary position embeddings (Su et al. 2021), computed in double precision the first time a
 /// position's page of 256 is asked for and kept: dimension * 4 bytes a position (twice that for adjacent pairs).
 ///
-/// Angle of pair i at position p: p * frequencyScale * base^(-2i / dimension) / frequencyFactors[i].
+/// Angle of pair i: position[axis of i] * frequency of i; for text's usual tables one axis and
+/// frequencyScale * base^(-2i / dimension) / frequencyFactors[i].
 package struct RotaryTable: Sendable {
   package enum Style: Sendable {
     /// Pairs (2i, 2i + 1): ggml's "norm", what llama files are permuted for.
@@ -16,29 +17,64 @@ package struct RotaryTable: Sendable {
 
   package let dimension: Int
   package let style: Style
+  /// The axis that turns each pair; nil: `t` turns all.
+  let axes: [RotaryAxis]?
   private let cache: Cache
 
   /// - Parameters:
   ///   - dimension: how many numbers of each head are rotated; even.
   ///   - frequencyScale: 1 / factor of linear context extension.
   ///   - frequencyFactors: dimension / 2 divisors (the rope_freqs tensor of Llama 3), or none.
+  ///   - axes: dimension / 2, one a pair; nil: `t` for all.
   package init(
-    dimension: Int, base: Float, frequencyScale: Float = 1, frequencyFactors: [Float]? = nil, style: Style
+    dimension: Int, base: Float, frequencyScale: Float = 1, frequencyFactors: [Float]? = nil, style: Style,
+    axes: [RotaryAxis]? = nil
   ) {
     precondition(dimension > 0 && dimension % 2 == 0, "RotaryTable: dimension must be even")
     precondition(frequencyFactors.map { $0.count == dimension / 2 } ?? true, "RotaryTable: one factor for each pair")
-    self.dimension = dimension
-    self.style = style
     let frequencies = (0..<dimension / 2).map { pair in
       Double(frequencyScale) * pow(Double(base), -2 * Double(pair) / Double(dimension))
         / Double(frequencyFactors?[pair] ?? 1)
     }
+    self.init(frequencies: frequencies, style: style, axes: axes)
+  }
+
+  /// - Parameters:
+  ///   - frequencies: radians a position, one a pair.
+  ///   - axes: one a pair; nil: `t` for all.
+  package init(frequencies: [Double], style: Style, axes: [RotaryAxis]? = nil) {
+    precondition(!frequencies.isEmpty, "RotaryTable: no pair")
+    precondition(axes.map { $0.count == frequencies.count } ?? true, "RotaryTable: one axis for each pair")
+    dimension = 2 * frequencies.count
+    self.style = style
+    self.axes = axes?.allSatisfy { $0 == .t } ?? true ? nil : axes
     cache = Cache(frequencies: frequencies, style: style)
   }
 
-  /// For each position the address of its cosines, which its sines follow; valid as long as the table lives.
-  func look(up positions: UnsafePointer<Position>, into rows: UnsafeMutableBufferPointer<UnsafePointer<Float>>) {
-    cache.look(up: positions, into: rows)
+  /// Floats of a row: cosines, then as many sines.
+  var rowCount: Int { cache.stride }
+
+  /// For each of some numbers, as `axis` counts them, the address of its cosines, which its sines follow; valid as long as
+  /// the table lives.
+  func look(
+    up positions: UnsafePointer<Position>, _ axis: RotaryAxis = .t,
+    into rows: UnsafeMutableBufferPointer<UnsafePointer<Float>>
+  ) {
+    for row in rows.indices { rows.initializeElement(at: row, to: cache.look(up: axis.number(of: positions[row]))) }
+  }
+
+  /// A row whose pairs follow several axes, put together from a row of each.
+  func compose(_ rows: RotaryRows, into target: UnsafeMutablePointer<Float>) {
+    guard let axes else { return }
+    let width = style == .adjacent ? 2 : 1
+    let half = rowCount / 2
+    for (pair, axis) in axes.enumerated() {
+      let source = rows[axis]
+      for index in pair * width..<(pair + 1) * width {
+        target[index] = source[index]
+        target[half + index] = source[half + index]
+      }
+    }
   }
 
   /// Pages in a directory of two levels, so that a pass finds them without a lock; only making a page takes one.
@@ -70,17 +106,15 @@ package struct RotaryTable: Sendable {
       directories.deinitialize(count: Cache.fanOut).deallocate()
     }
 
-    private var stride: Int { frequencies.count * (style == .adjacent ? 4 : 2) }
+    var stride: Int { frequencies.count * (style == .adjacent ? 4 : 2) }
 
-    func look(up positions: UnsafePointer<Position>, into rows: UnsafeMutableBufferPointer<UnsafePointer<Float>>) {
-      for row in rows.indices {
-        let position = UInt32(bitPattern: positions[row].t)
-        let (directory, index) = (Int(position >> 20), Int(position >> 8 & 4095))
-        let page =
-          directories[directory].load(ordering: .acquiring)?[index].load(ordering: .acquiring)
-          ?? make(directory, index, first: Int(positions[row].t) & ~255)
-        rows.initializeElement(at: row, to: UnsafePointer(page + Int(position & 255) * stride))
-      }
+    func look(up number: Int32) -> UnsafePointer<Float> {
+      let position = UInt32(bitPattern: number)
+      let (directory, index) = (Int(position >> 20), Int(position >> 8 & 4095))
+      let page =
+        directories[directory].load(ordering: .acquiring)?[index].load(ordering: .acquiring)
+        ?? make(directory, index, first: Int(number) & ~255)
+      return UnsafePointer(page + Int(position & 255) * stride)
     }
 
     private func make(_ directory: Int, _ index: Int, first: Int) -> UnsafeMutablePointer<Float> {
@@ -121,6 +155,34 @@ package struct RotaryTable: Sendable {
         }
       }
       return page
+    }
+  }
+}
+
+/// Which number of a position turns a pair.
+package enum RotaryAxis: Sendable, CaseIterable {
+  case t, y, x
+
+  func number(of position: Position) -> Int32 {
+    switch self {
+    case .t: position.t
+    case .y: position.y
+    case .x: position.x
+    }
+  }
+}
+
+/// Of one position the table's row for each axis.
+struct RotaryRows {
+  var t: UnsafePointer<Float>
+  var y: UnsafePointer<Float>
+  var x: UnsafePointer<Float>
+
+  subscript(_ axis: RotaryAxis) -> UnsafePointer<Float> {
+    switch axis {
+    case .t: t
+    case .y: y
+    case .x: x
     }
   }
 }

@@ -72,3 +72,30 @@ struct RotateRows: RowOperation {
     for head in 0..<heads { rotate(x.row(row) + head * headDimension, cosines, cosines + count, count) }
   }
 }
+
+/// The same where the pairs of a head follow several axes.
+struct RotateRowsByAxes: RowOperation {
+  let matrix: MatrixView<Float>
+  let heads: Int
+  let headDimension: Int
+  let table: RotaryTable
+  let t: UnsafeMutableBufferPointer<UnsafePointer<Float>>
+  let y: UnsafeMutableBufferPointer<UnsafePointer<Float>>
+  let x: UnsafeMutableBufferPointer<UnsafePointer<Float>>
+  let count: Int
+  let rotate: (VectorKernels.MutableFloats, VectorKernels.Floats, VectorKernels.Floats, Int) -> Void
+
+  func apply(_ row: Int) {
+    // Text advances all axes alike.
+    if t[row] == y[row], t[row] == x[row] { return turn(row, t[row]) }
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: table.rowCount) { composed in
+      guard let base = composed.baseAddress else { return }
+      table.compose(RotaryRows(t: t[row], y: y[row], x: x[row]), into: base)
+      turn(row, base)
+    }
+  }
+
+  private func turn(_ row: Int, _ cosines: UnsafePointer<Float>) {
+    for head in 0..<heads { rotate(matrix.row(row) + head * headDimension, cosines, cosines + count, count) }
+  }
+}

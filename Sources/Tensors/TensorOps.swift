@@ -106,10 +106,20 @@ package struct TensorOps: Sendable {
     let adjacent = table.style == .adjacent
     let rotate = adjacent ? vector.rotateAdjacent : vector.rotateHalves
     let count = adjacent ? table.dimension : table.dimension / 2
-    withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: x.rows) { angles in
-      table.look(up: positions, into: angles)
-      let operation = RotateRows(
-        x: x, heads: heads, headDimension: headDimension, angles: angles, count: count, rotate: rotate)
+    withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: 3 * x.rows) { found in
+      func lookUp(_ axis: RotaryAxis, _ part: Int) -> UnsafeMutableBufferPointer<UnsafePointer<Float>> {
+        let rows = UnsafeMutableBufferPointer(rebasing: found[part * x.rows..<(part + 1) * x.rows])
+        table.look(up: positions, axis, into: rows)
+        return rows
+      }
+      let t = lookUp(.t, 0)
+      guard table.axes != nil else {
+        return rows(
+          x, RotateRows(x: x, heads: heads, headDimension: headDimension, angles: t, count: count, rotate: rotate))
+      }
+      let operation = RotateRowsByAxes(
+        matrix: x, heads: heads, headDimension: headDimension, table: table, t: t, y: lookUp(.y, 1), x: lookUp(.x, 2),
+        count: count, rotate: rotate)
       rows(x, operation)
     }
   }

@@ -13,6 +13,10 @@ enum Flags {
 
   static let encoderType = Flag<ModelOptions.EncoderType>.choice(
     "--encoder-type", default: .auto, help: "format of the vision encoder's float weights in memory")
+  static let imageMinTokens = Flag<Int>.integer(
+    "--image-min-tokens", in: 1...1 << 14, help: "tokens of a picture at least, where a family keeps its proportions")
+  static let imageMaxTokens = Flag<Int>.integer(
+    "--image-max-tokens", in: 1...1 << 14, help: "tokens of a picture at most, where a family keeps its proportions")
 
   static let image = Flag<String>.file(
     "--image", help: "JPEG, PNG, WebP, GIF or BMP file, - for standard input; may be repeated")
@@ -88,7 +92,8 @@ enum Flags {
   static let spec = CommandLineSpec(
     tool: "occam-run", summary: "Answers questions about photos with GGUF vision-language models, on the CPU.",
     groups: [
-      .init("Model", [model.spec, projector.spec, sidecar.spec, encoderType.spec]),
+      .init(
+        "Model", [model.spec, projector.spec, sidecar.spec, encoderType.spec, imageMinTokens.spec, imageMaxTokens.spec]),
       .init(
         "Prompt",
         [
@@ -127,6 +132,8 @@ extension Arguments {
     var options = ModelOptions(threads: self[Flags.threads], sidecar: self[Flags.sidecar])
     options.visionLayout = self[Flags.visionLayout] ?? .reference
     options.encoderType = self[Flags.encoderType] ?? .auto
+    options.imageMinTokens = self[Flags.imageMinTokens]
+    options.imageMaxTokens = self[Flags.imageMaxTokens]
     return options
   }
 

@@ -212,7 +212,7 @@ import Testing
     let arguments = try DemoModel.flags() + ["-p", "x", "-c", "24", "--ignore-eos", "--temp", "0"]
     let result = try BuiltTool.run("occam-run", arguments)
     #expect(result.code == 1)
-    #expect(result.error.contains("occam-run: context: is full (24 positions)"))
+    #expect(result.error.contains("occam-run: context: is full (24 tokens)"))
     // What was said stays, on a line of its own.
     #expect(result.text.count > 10 && result.text.hasSuffix("\n"))
   }

@@ -17,7 +17,7 @@ import Testing
       let metrics = try session.respond(
         to: prompt.text, images: prompt.images, options: .greedy(5, raw: true, pruning))
       let layer = try BudgetTests.layer(shape, format)
-      let held = session.cellCounts.reduce(0) { $0 + layer.byteCount(forTokens: $1) }
+      let held = session.entryCounts.reduce(0) { $0 + layer.byteCount(forTokens: $1) }
       #expect(metrics.kvBytes == held, "\(policy)")
       // The last token's keys and values are not needed any more.
       let positions = metrics.promptTokens + metrics.generatedTokens - 1
@@ -25,7 +25,7 @@ import Testing
       #expect(metrics.kvBytes < metrics.kvBytesUnpruned, "\(policy)")
     }
     session.clear()
-    #expect(session.cellCounts.allSatisfy { $0 == 0 })
+    #expect(session.entryCounts.allSatisfy { $0 == 0 })
   }
 
   /// A text layer's empty cells, as the library makes them.
@@ -36,7 +36,7 @@ import Testing
       case .f16: .f16
       case .q8_0: .q8_0
       }
-    return LayerKVCache(model.textShape.caches[0], format: cells)
+    return LayerKVCache(try #require(model.textShape.attention(0)), format: cells)
   }
 
   /// 7. At least one token of every image survives the highest thresholds.
@@ -132,6 +132,6 @@ import Testing
     options.pruning = .off
     let off = try session.respond(to: "And now?", options: options)
     #expect(off.pruning.isEmpty && off.kvBytes == off.kvBytesUnpruned)
-    #expect(session.cellCounts.allSatisfy { $0 == off.promptTokens + off.generatedTokens - 1 })
+    #expect(session.entryCounts.allSatisfy { $0 == off.promptTokens + off.generatedTokens - 1 })
   }
 }

@@ -20,7 +20,8 @@ import Testing
   @Test(arguments: cases.filter { $0.type == "F32" }) func promptsAgree(golden: FamilyGolden) throws {
     let layout = try FamilySession.make(golden).layout(raw: golden.prompt, images: FamilySession.images(golden))
     #expect(layout.ids.map { $0.map(Int.init) } == golden.ids)
-    #expect(layout.positions == Array(0..<Int32(golden.ids.count)))
+    let expected = golden.positions ?? golden.ids.indices.map { [$0, $0, $0] }
+    #expect(layout.positions.map { [Int($0.t), Int($0.y), Int($0.x)] } == expected)
   }
 
   @Test(arguments: cases.filter { !$0.pictures.isEmpty }) func embeddingsAgree(golden: FamilyGolden) throws {

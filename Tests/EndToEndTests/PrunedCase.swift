@@ -93,12 +93,12 @@ struct PrunedCase: Sendable, CustomStringConvertible {
 
   /// Of one number a layer those of layers without a sliding window, which gives up entries block by block.
   func unlimited(_ counts: [Int]) throws -> [Int] {
-    let caches = try model().textShape.caches
-    return counts.indices.filter { caches[$0].window == nil }.map { counts[$0] }
+    let shape = try model().textShape
+    return counts.indices.filter { shape.attention($0)?.window == nil }.map { counts[$0] }
   }
 
   /// Entries that the layers without a sliding window hold.
-  func counts(_ session: Session) throws -> [Int] { try unlimited(session.cellCounts) }
+  func counts(_ session: Session) throws -> [Int] { try unlimited(session.entryCounts) }
 
   /// Tiles that a photo is cut into.
   func tiles(photo index: Int) throws -> Int {

@@ -39,12 +39,14 @@ final class ReferenceRun {
     var relative: [[Float]] = []
     var cellCounts: [Int] = []
     /// Positions of the rows that went through the last layer.
-    var positions: [Int32] = []
+    var positions: [Position] = []
   }
 
   private struct Row {
-    var position: Int32
+    var position: Position
     var embedding: [Float]
+    /// What joins it behind the first layers, one after the other.
+    var planes: [[Float]] = []
     /// A token of an image's tile, by its number among all tiles' tokens; -1 is the tile's register; nil is text.
     var visual: (image: Int, tile: Int, token: Int)?
     /// Text that asks: not a marker, not a learned embedding.
@@ -82,22 +84,22 @@ final class ReferenceRun {
       for id in tokenizer.encode(part, addSpecial: false, parseSpecial: true) { rows.append(text(id, &next)) }
     }
     if settings.renumbers {
-      for index in rows.indices { rows[index].position = Int32(index) }
+      for index in rows.indices { rows[index].position = Position(Int32(index)) }
       next = Int32(rows.count)
     }
-    let cells = decoder.makeCaches(.f16)
+    let cells = SequenceState(decoder.shape, format: .f16)
     var last = try prefill(&rows, cells, settings, &outcome)
     outcome.logits.append(logits(&last))
     outcome.positions = rows.map(\.position)
     for id in continuation {
       let row = text(id, &next)
-      let position = settings.renumbers ? Int32(cells[0].count) : row.position
+      let position = settings.renumbers ? Position(Int32(cells.keyValues(0).count)) : row.position
       var hidden = row.embedding
       try forward(
         0..<decoder.shape.layers, &hidden, [Row(position: position, embedding: [])], cells, nil, lastRowOnly: true)
       outcome.logits.append(logits(&hidden))
     }
-    outcome.cellCounts = cells.map(\.count)
+    outcome.cellCounts = cells.entryCounts
     return outcome
   }
 
@@ -118,12 +120,14 @@ final class ReferenceRun {
       decoder.embed(id, into: base)
     }
     next += 1
-    return Row(position: next - 1, embedding: embedding, isText: true)
+    return Row(position: Position(next - 1), embedding: embedding, isText: true)
   }
 
   /// A tile's projected tokens and register, and which tokens stage I keeps.
   private struct Tile {
     var rows: [[Float]]
+    /// With the register's row, if there is one, as the last.
+    var planes: [[[Float]]]
     var register: [Float]?
     var kept: [Int]
   }
@@ -147,20 +151,30 @@ final class ReferenceRun {
           rows.append(row)
         }
       case .learned(let name):
-        rows.append(Row(position: next, embedding: Array(try #require(vision.learned[name]).buffer)))
+        rows.append(Row(position: Position(next), embedding: Array(try #require(vision.learned[name]).buffer)))
         next += 1
       case .tokens(let number, let range):
         let tile = tiles[number]
+        let window = picture.layout.tiles[number]
+        let isGrid = decoder.shape.positions == .grid
+        func position(_ token: Int) -> Position {
+          guard isGrid else { return Position(next + Int32(token - range.lowerBound)) }
+          let (row, column) = token.quotientAndRemainder(dividingBy: window.columns.count)
+          return Position(t: next, y: next + Int32(row), x: next + Int32(column))
+        }
         for token in range where tile.kept.contains(token) {
           rows.append(
             Row(
-              position: next + Int32(token - range.lowerBound), embedding: tile.rows[token],
+              position: position(token), embedding: tile.rows[token], planes: tile.planes.map { $0[token] },
               visual: (index, number, firsts[number] + token)))
         }
-        next += Int32(range.count)
         if let register = tile.register, range.upperBound == tile.rows.count {
-          rows.append(Row(position: next - 1, embedding: register, visual: (index, number, -1)))
+          rows.append(
+            Row(
+              position: position(range.upperBound - 1), embedding: register,
+              planes: tile.planes.compactMap(\.last), visual: (index, number, -1)))
         }
+        next += isGrid ? Int32(max(window.rows.count, window.columns.count)) : Int32(range.count)
       }
     }
     return rows
@@ -172,31 +186,38 @@ final class ReferenceRun {
     let encoded = try vision.encoder.encode(
       image, request: EncoderRequest(wantsScores: settings.prunes, register: settings.register), compute: compute,
       observer: nil)
-    let perSide = shape.patchesPerSide
+    let perRow = image.width / shape.patchSize
+    let patches = perRow * (image.height / shape.patchSize)
     // The patches of each token that counts, row by row.
     var groups: [[Int]] = []
     for row in window.rows {
       for column in window.columns {
-        groups.append((0..<side * side).map { (row * side + $0 / side) * perSide + column * side + $0 % side })
+        groups.append((0..<side * side).map { (row * side + $0 / side) * perRow + column * side + $0 % side })
       }
     }
-    let registers = encoded.hasRegister ? [[Int](repeating: shape.patches, count: side * side)] : []
-    let features = (groups + registers).map { tokenFeatures($0, encoded) }
-    let projected = project(features)
+    let registers = encoded.hasRegister ? [[Int](repeating: patches, count: side * side)] : []
+    func projected(_ buffer: AlignedBuffer<Float>, _ projector: any Projector) -> [[Float]] {
+      project((groups + registers).map { tokenFeatures($0, buffer, encoded) }, projector)
+    }
+    let tokens = projected(encoded.features, vision.projector)
+    let planes = zip(encoded.planes, vision.planeProjectors).map { projected($0, $1) }
     var kept = Array(groups.indices)
     if settings.prunes, let scores = encoded.scores {
       let merged = groups.map { Self.mean($0.map { scores[$0] }) }
-      let reference = encoded.hasRegister ? scores[shape.patches] : Self.mean(merged)
+      let reference = encoded.hasRegister ? scores[patches] : Self.mean(merged)
       kept = kept.filter { merged[$0] >= settings.lambda1 * reference }
       if kept.isEmpty, let best = merged.indices.max(by: { merged[$0] < merged[$1] }) { kept = [best] }
     }
     return Tile(
-      rows: Array(projected.prefix(groups.count)), register: encoded.hasRegister ? projected.last : nil, kept: kept)
+      rows: Array(tokens.prefix(groups.count)), planes: planes, register: encoded.hasRegister ? tokens.last : nil,
+      kept: kept)
   }
 
-  private func tokenFeatures(_ patches: [Int], _ encoded: EncodedPatches) -> [Float] {
+  private func tokenFeatures(
+    _ patches: [Int], _ buffer: AlignedBuffer<Float>, _ encoded: EncodedPatches
+  ) -> [Float] {
     func row(_ patch: Int) -> [Float] {
-      Array(UnsafeBufferPointer(start: encoded.rows.row(patch), count: encoded.hidden))
+      Array(UnsafeBufferPointer(start: buffer.pointer + patch * encoded.hidden, count: encoded.hidden))
     }
     if case .average(let side) = vision.plan.merge {
       var sum = [Float](repeating: 0, count: encoded.hidden)
@@ -208,12 +229,12 @@ final class ReferenceRun {
     return patches.flatMap(row)
   }
 
-  private func project(_ features: [[Float]]) -> [[Float]] {
+  private func project(_ features: [[Float]], _ projector: any Projector) -> [[Float]] {
     let source = AlignedBuffer(copying: features.flatMap { $0 })
-    let target = AlignedBuffer<Float>(count: features.count * vision.projector.outputs)
-    let view = MatrixView(target, rows: features.count, columns: vision.projector.outputs)
-    vision.projector.project(
-      MatrixView(source, rows: features.count, columns: vision.projector.inputs), into: view, compute: compute)
+    let target = AlignedBuffer<Float>(count: features.count * projector.outputs)
+    let view = MatrixView(target, rows: features.count, columns: projector.outputs)
+    projector.project(
+      MatrixView(source, rows: features.count, columns: projector.inputs), into: view, compute: compute)
     return (0..<view.rows).map { Array(UnsafeBufferPointer(start: view.row($0), count: view.columns)) }
   }
 
@@ -226,7 +247,7 @@ final class ReferenceRun {
 
   /// - Returns: the last row after the last layer.
   private func prefill(
-    _ rows: inout [Row], _ cells: [LayerKVCache], _ settings: Settings, _ outcome: inout Outcome
+    _ rows: inout [Row], _ cells: SequenceState, _ settings: Settings, _ outcome: inout Outcome
   ) throws -> [Float] {
     let layers = decoder.shape.layers
     var hidden = rows.flatMap(\.embedding)
@@ -243,7 +264,7 @@ final class ReferenceRun {
       0..<settings.layer, &hidden, rows, cells, ScoreRequest(rows: asking, output: scores),
       lastRowOnly: false)
     let stay = stageTwo(rows, asking, scores, settings, &outcome)
-    if settings.evicts { for layer in cells[..<settings.layer] { layer.keep(stay) } }
+    if settings.evicts { cells.keep(stay, ofLast: rows.count, in: 0..<settings.layer) }
     let width = decoder.shape.hidden
     hidden = stay.flatMap { hidden[$0 * width..<($0 + 1) * width] }
     rows = stay.map { rows[$0] }
@@ -297,16 +318,22 @@ final class ReferenceRun {
   }
 
   private func forward(
-    _ layers: Range<Int>, _ hidden: inout [Float], _ rows: [Row], _ cells: [LayerKVCache],
+    _ layers: Range<Int>, _ hidden: inout [Float], _ rows: [Row], _ cells: SequenceState,
     _ scores: ScoreRequest?,
     lastRowOnly: Bool
   ) throws {
     let buffer = AlignedBuffer(copying: hidden)
-    try rows.map { Position($0.position) }.withUnsafeBufferPointer { positions in
+    let planes = rows.map { row in row.planes.map { AlignedBuffer(copying: $0) } }
+    defer { withExtendedLifetime(planes) {} }
+    let injections = layers.clamped(to: 0..<decoder.shape.injectedLayers).map { layer in
+      let taking = rows.indices.filter { layer < planes[$0].count }
+      return Injection(layer: layer, rows: taking, values: taking.map { UnsafePointer(planes[$0][layer].pointer) })
+    }
+    try rows.map(\.position).withUnsafeBufferPointer { positions in
       let input = PassInput(
         hidden: MatrixView(buffer, rows: positions.count, columns: decoder.shape.hidden), positions: positions,
-        bidirectional: runs(rows), scores: scores, lastRowOnly: lastRowOnly)
-      try decoder.forward(layers: layers, input, caches: cells, compute: compute)
+        bidirectional: runs(rows), scores: scores, injections: injections, lastRowOnly: lastRowOnly)
+      try decoder.forward(layers: layers, input, states: cells, compute: compute)
     }
     hidden = Array(buffer.buffer)
   }

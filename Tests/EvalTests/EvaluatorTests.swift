@@ -96,7 +96,7 @@ import Testing
       #expect(record.answer == plain.text)
       #expect(record.kept == record.total && record.keptIndices == nil)
       #expect(record.visualPerLayer == plain.meanVisualTokensPerLayer)
-      #expect(record.kvCells == session.cellCounts.reduce(0, +))
+      #expect(record.kvCells == session.entryCounts.reduce(0, +))
     }
   }
 
@@ -117,7 +117,7 @@ import Testing
       #expect(record.answer == plain.text)
       #expect(record.keptIndices == plain.pruning.first?.keptIndices)
       #expect(record.stage1Indices == plain.pruning.first?.stage1Indices)
-      #expect(record.kvCells == session.cellCounts.reduce(0, +) && record.kvBytes == plain.kvBytes)
+      #expect(record.kvCells == session.entryCounts.reduce(0, +) && record.kvBytes == plain.kvBytes)
       // The register is a row too, which the runtime's figure leaves out.
       #expect(abs(record.visualPerLayer - plain.meanVisualTokensPerLayer - 1) < 1e-9)
       #expect(record.kept < record.stage1 && record.stage1 < record.total)

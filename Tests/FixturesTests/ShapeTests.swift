@@ -49,10 +49,9 @@ import Testing
     #expect(photo.tiles == published.tiles && photo.visualTokens == published.tokens)
     // The plan beside a measurement is the photo's.
     let memory = try MemoryPlan(
-      text: model.text, projector: projector, session: SessionOptions(), encoderType: .auto,
-      visualTokens: photo.imageTokens)
+      text: model.text, projector: projector, session: SessionOptions(), options: ModelOptions(), photo: photo)
     #expect(memory.visualTokens == published.tokens + photo.learnedTokens)
-    #expect(photo.positions + 72 <= memory.contextLength)
+    #expect(photo.tokens + 72 <= memory.contextLength)
   }
 
   @Test("every published shape is listed") func listIsComplete() {
@@ -154,15 +153,14 @@ import Testing
     let projector = try #require(model.projector)
     let photo = try ShapePhoto(text: model.text, projector: projector, width: size.width, height: size.height)
     let plan = try MemoryPlan(
-      text: model.text, projector: projector, session: SessionOptions(), encoderType: .auto,
-      visualTokens: photo.imageTokens)
+      text: model.text, projector: projector, session: SessionOptions(), options: ModelOptions(), photo: photo)
     let session = try ShapeTests.load(model).makeSession()
     var answer = ShapeAnswer(width: size.width, height: size.height)
     (answer.textTokens, answer.answerTokens) = (10, 3)
     let unpruned = try session.measure(answer)
-    #expect(unpruned.promptTokens == photo.positions + 10)
+    #expect(unpruned.promptTokens == photo.tokens + 10)
     func difference(_ planned: Int, _ real: Int) -> Double { abs(Double(planned) / Double(real) - 1) }
-    let planned = plan.kvBytes(tokens: photo.positions + 13)
+    let planned = plan.kvBytes(tokens: photo.tokens + 13)
     #expect(difference(planned, unpruned.kvBytes) < 0.02, "planned \(planned), session \(unpruned.kvBytes)")
     answer.pruning = GenerationOptions.Pruning()
     let stageOne = photo.visualTokens / 2
@@ -171,7 +169,7 @@ import Testing
     let pruned = try session.measure(answer)
     #expect(pruned.pruning.map { [$0.total, $0.stage1, $0.kept] } == [[photo.visualTokens, stageOne, kept]])
     // A window forgets by positions, which pruning leaves as they were: it holds no more than planned.
-    let left = plan.kvBytes(tokens: photo.positions - photo.visualTokens + kept + 13)
+    let left = plan.kvBytes(tokens: photo.tokens - photo.visualTokens + kept + 13)
     let isWindowed = spec.text.slidingWindow != nil
     #expect(
       isWindowed ? pruned.kvBytes <= left : difference(left, pruned.kvBytes) < 0.02,
@@ -196,10 +194,11 @@ import Testing
   func planIsTrue(kind: (type: FixtureType, isTied: Bool), encoder: ModelOptions.EncoderType) throws {
     let shape = try ShapeTests.small(isTied: kind.isTied)
     let model = try shape.spec.synthesize(type: kind.type, projectorType: .f16)
+    var options = ModelOptions()
+    options.encoderType = encoder
     let plan = try MemoryPlan(
-      text: model.text, projector: model.projector, session: SessionOptions(), encoderType: encoder,
-      visualTokens: 80)
-    #expect(plan.visualTokens == 80)
+      text: model.text, projector: model.projector, session: SessionOptions(), options: options, photo: nil)
+    #expect(plan.visualTokens == 0)
     var planned = plan.textWeightsBytes + plan.visionWeightsBytes
     // An embedding table that is not the output matrix too stays in the file, and counts in the plan only.
     if !kind.isTied { planned -= try model.text.requireTensor("token_embd.weight").byteRange.count }

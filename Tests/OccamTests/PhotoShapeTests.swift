@@ -82,7 +82,7 @@ import Testing
     // Pruned anew for each question from the same first stage.
     #expect(zip(third.pruning, first.pruning).allSatisfy { $0.stage1Indices == $1.stage1Indices })
     session.clear()
-    #expect(session.imageCount == 0 && session.cellCounts.allSatisfy { $0 == 0 })
+    #expect(session.imageCount == 0 && session.entryCounts.allSatisfy { $0 == 0 })
     let again = try session.respond(to: "Compare.", images: Array(photos.prefix(2)), options: .greedy(2))
     #expect(again.text == first.text && again.promptTokens == first.promptTokens)
   }

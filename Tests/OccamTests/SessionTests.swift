@@ -48,7 +48,7 @@ import Testing
     let session = try session()
     let plain = try session.respond(to: "What is this?", images: [TestModel.cat], options: .greedy(8))
     session.clear()
-    #expect(session.cellCounts.allSatisfy { $0 == 0 })
+    #expect(session.entryCounts.allSatisfy { $0 == 0 })
     let again = try session.respond(to: "What is this?", images: [TestModel.cat], options: .greedy(8))
     #expect(again.text == plain.text && again.promptTokens == plain.promptTokens && again.pruning.count == 1)
     session.clear()
@@ -74,7 +74,7 @@ import Testing
       session.clear()
     }
     #expect(images == 1 && map > 0 && refused?.code == .invalidOption && reply.generatedTokens == 4)
-    #expect(session.imageCount == 0 && session.cellCounts.allSatisfy { $0 == 0 })
+    #expect(session.imageCount == 0 && session.entryCounts.allSatisfy { $0 == 0 })
     let next = try session.respond(to: "What is this?", images: [TestModel.cat], options: .greedy(4))
     #expect(next.pruning.count == 1 && next.promptTokens > reply.promptTokens, "the system prompt came after the reply")
   }

@@ -106,7 +106,7 @@ import Testing
     } else {
       let error = failure { _ = try ask() }
       #expect(error?.code == .cancelled)
-      #expect(session.cellCounts.allSatisfy { $0 == 0 })
+      #expect(session.entryCounts.allSatisfy { $0 == 0 })
     }
     #expect(reached)
     session.clear()

@@ -112,8 +112,10 @@ import Testing
     #expect(cache.byteCount == shape.byteCount(entries: 244, format: .f32))
     // What rows at 226 would see begins at 127, which is gone; at 228 it begins at 129.
     let before = cache.count
-    #expect(!cache.truncate(toPosition: 226) && cache.count == before)
-    #expect(cache.truncate(toPosition: 228) && cache.count == 456 - 256)
+    #expect(cache.resumePoint(atMost: 226) == 0 && cache.count == before)
+    #expect(cache.resumePoint(atMost: 228) == 228)
+    cache.resume(at: 228)
+    #expect(cache.count == 456 - 256)
     let fresh = LayerKVCache(shape, format: .f32)
     append(fresh, 256..<456)
     func reading(_ cache: LayerKVCache) -> [UInt32] {
@@ -128,7 +130,8 @@ import Testing
     cache.keep([0, 250, 399], ofLast: 400)
     #expect(cache.count == 2 && cache.firstEntry(at: 227) == 1)
     cache.removeAll()
-    #expect(cache.truncate(toPosition: 0))
+    #expect(cache.resumePoint(atMost: 0) == 0)
+    cache.resume(at: 0)
   }
 
   /// The plan's arithmetic is the allocator's, at head sizes that are no multiple of 32 too.

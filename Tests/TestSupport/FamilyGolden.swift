@@ -19,6 +19,8 @@ package struct FamilyGolden: Sendable, CustomStringConvertible {
   /// Names of drawn pictures (`DrawnPicture`) or of files in Tests/Photos, in the order of the prompt.
   package let pictures: [String]
   package let chunks: [Chunk]
+  /// Of each row the position's t, y and x; nil: one behind the other.
+  package let positions: [[Int]]?
   /// All logits after the prompt.
   package let logits: [Float]
   /// Step 0 holds the best of `logits`; step i+1 follows from step i's best token.
@@ -141,6 +143,7 @@ extension FamilyGolden {
       guard let image = chunk["image"] else { return .text(ids: try chunk.integers("text")) }
       return .image(tokens: try image.member("tokens", \.intValue), isCausal: try image.member("causal", \.boolValue))
     }
+    positions = try FamilyGolden.positions(prompt)
     let index = try prompt.member("index", \.intValue)
     let stem = "\(model)-\(type)"
     logits = try arrays["\(stem).logits"].values(at: index)
@@ -161,6 +164,17 @@ extension FamilyGolden {
     logitsFromDequantized = try result.member("logits_from_dequantized", \.doubleValue)
     embeddingsFromF32 = result["embeddings_from_f32"]?.doubleValue
     embeddingsFromDequantized = result["embeddings_from_dequantized"]?.doubleValue
+  }
+}
+
+extension FamilyGolden {
+  private static func positions(_ prompt: JSONValue) throws -> [[Int]]? {
+    guard let stored = prompt["grid_positions"] else { return nil }
+    let axes = (stored.arrayValue ?? []).map { axis in (axis.arrayValue ?? []).compactMap(\.intValue) }
+    guard axes.count == 3, Set(axes.map(\.count)).count == 1 else {
+      throw GoldenError(description: "positions are not three rows of one length")
+    }
+    return axes[0].indices.map { row in axes.map { $0[row] } }
   }
 }
 

@@ -107,7 +107,7 @@ package final class Evaluator {
     record.textRows = metrics.textRows
     record.kvBytes = metrics.kvBytes
     record.kvBytesUnpruned = metrics.kvBytesUnpruned
-    record.kvCells = session.cellCounts.reduce(0, +)
+    record.kvCells = session.entryCounts.reduce(0, +)
     record.imageDecode = rounded(photo.decodeTime)
     record.encode = rounded(photo.encodeTime + metrics.timings.imageEncode)
     record.prefill = rounded(metrics.timings.prefill)

@@ -20,6 +20,7 @@ struct Bench {
     let progress = progress
     var options = ModelOptions(threads: arguments[Flags.threads])
     options.encoderType = arguments[Flags.encoderType] ?? .auto
+    options.imageMaxTokens = arguments[Flags.imageMaxTokens]
     model = try VisionLanguageModel(
       path: try arguments.require(Flags.model), projector: arguments[Flags.projector], options: options
     ) { progress.update("loading", Int($0 * 1000), of: 1000) }

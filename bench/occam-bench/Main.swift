@@ -63,6 +63,8 @@ enum Flags {
     "-ctk", "--cache-type-k", default: .f16, help: "KV cell format")
   static let encoderType = Flag<ModelOptions.EncoderType>.choice(
     "--encoder-type", default: .auto, help: "format of the encoder's float weights")
+  static let imageMaxTokens = Flag<Int>.integer(
+    "--image-max-tokens", in: 1...1 << 14, help: "tokens of a picture at most, where a family keeps its proportions")
   static let visualBudget = Flag<Int>.integer(
     "--visual-budget", in: 1...(1 << 20), help: "mean visual tokens an image shall keep")
   static let lambda1 = Flag<Float>.number("--lambda1", in: 0...1e6, help: "stage I threshold")
@@ -89,7 +91,7 @@ enum Flags {
       .init(
         "Pruning",
         [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, stageOneTokens.spec, maxVisualTokens.spec]),
-      .init("Machine", [threads.spec, cells.spec, encoderType.spec]),
+      .init("Machine", [threads.spec, cells.spec, encoderType.spec, imageMaxTokens.spec]),
       .init("Output", [format.spec, help.spec]),
     ],
     examples: [

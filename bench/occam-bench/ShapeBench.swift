@@ -34,7 +34,9 @@ struct ShapeBench {
     let wanted = try arguments[ShapeFlags.photo].map(ShapeFlags.size)
     model = try shape.spec.synthesizeModel(type: type, projectorType: projectorType)
     if let projector = model.projector, let size = wanted ?? shape.photo {
-      photo = try ShapePhoto(text: model.text, projector: projector, width: size.width, height: size.height)
+      photo = try ShapePhoto(
+        text: model.text, projector: projector, width: size.width, height: size.height,
+        options: ShapeBench.modelOptions(arguments))
     } else if wanted == nil {
       photo = nil
     } else {
@@ -43,10 +45,10 @@ struct ShapeBench {
     plan = try MemoryPlan(
       text: model.text, projector: model.projector,
       session: SessionOptions(cells: arguments[Flags.cells] ?? .f16),
-      encoderType: arguments[Flags.encoderType] ?? .auto, visualTokens: photo?.imageTokens ?? 0)
-    if let photo, photo.positions + ShapeBench.textTokens + ShapeBench.answerTokens > plan.contextLength {
+      options: ShapeBench.modelOptions(arguments), photo: photo)
+    if let photo, photo.tokens + ShapeBench.textTokens + ShapeBench.answerTokens > plan.contextLength {
       throw UsageError.invalid(
-        "--photo \(photo.width)x\(photo.height): \(photo.positions) tokens; \(shape.name) sees \(plan.contextLength)")
+        "--photo \(photo.width)x\(photo.height): \(photo.tokens) tokens; \(shape.name) sees \(plan.contextLength)")
     }
   }
 
@@ -116,7 +118,7 @@ struct ShapeBench {
     var left = budget ?? photo.visualTokens
     if budget != nil, arguments[Flags.lambda1] == nil { left = min(left, stageOneTokens) }
     return plan.kvBytes(
-      tokens: photo.positions - photo.visualTokens + left + ShapeBench.textTokens + ShapeBench.answerTokens)
+      tokens: photo.tokens - photo.visualTokens + left + ShapeBench.textTokens + ShapeBench.answerTokens)
   }
 
   private func refuseWithoutMemory(isPlanShown: Bool) throws {
@@ -129,11 +131,18 @@ struct ShapeBench {
         + lines)
   }
 
-  private func measure() throws -> ShapeResults {
-    let baseline = OccamProcess.peakResidentBytes
+  private static func modelOptions(_ arguments: Arguments) -> ModelOptions {
     var options = ModelOptions(threads: arguments[Flags.threads])
     options.encoderType = arguments[Flags.encoderType] ?? .auto
-    let loaded = try VisionLanguageModel(text: model.text, projector: model.projector, options: options) {
+    options.imageMaxTokens = arguments[Flags.imageMaxTokens]
+    return options
+  }
+
+  private func measure() throws -> ShapeResults {
+    let baseline = OccamProcess.peakResidentBytes
+    let loaded = try VisionLanguageModel(
+      text: model.text, projector: model.projector, options: ShapeBench.modelOptions(arguments)
+    ) {
       progress.update("making weights", Int($0 * 1000), of: 1000)
     }
     progress.finish()

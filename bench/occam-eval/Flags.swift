@@ -14,6 +14,10 @@ enum Flags {
     "--sidecar", help: "calibration by occam-calibrate (default: <projector>.occam.json)")
   static let encoderType = Flag<ModelOptions.EncoderType>.choice(
     "--encoder-type", default: .auto, help: "format of the vision encoder's float weights in memory")
+  static let imageMinTokens = Flag<Int>.integer(
+    "--image-min-tokens", in: 1...1 << 14, help: "tokens of a picture at least, where a family keeps its proportions")
+  static let imageMaxTokens = Flag<Int>.integer(
+    "--image-max-tokens", in: 1...1 << 14, help: "tokens of a picture at most, where a family keeps its proportions")
   static let visionLayout = Flag<ModelOptions.VisionLayout>.choice(
     "--vision-layout", default: .reference,
     help: "reading of a LLaVA projector: as trained, or as llama.cpp computes it")
@@ -86,7 +90,12 @@ enum Flags {
     tool: "occam-eval",
     summary: "Asks a vision-language model a set of questions and tells what visual-token pruning costs.",
     groups: [
-      .init("Model", [model.spec, projector.spec, sidecar.spec, encoderType.spec, visionLayout.spec]),
+      .init(
+        "Model",
+        [
+          model.spec, projector.spec, sidecar.spec, encoderType.spec, imageMinTokens.spec, imageMaxTokens.spec,
+          visionLayout.spec,
+        ]),
       .init("Questions", [questions.spec, limit.spec, types.spec, answerTokens.spec, context.spec]),
       .init(
         "Pruning",
@@ -116,6 +125,8 @@ extension Arguments {
     var options = ModelOptions(threads: self[Flags.threads], sidecar: self[Flags.sidecar])
     options.visionLayout = self[Flags.visionLayout] ?? .reference
     options.encoderType = self[Flags.encoderType] ?? .auto
+    options.imageMinTokens = self[Flags.imageMinTokens]
+    options.imageMaxTokens = self[Flags.imageMaxTokens]
     return options
   }
 

@@ -31,12 +31,13 @@ struct Gemma3Configuration: Sendable {
       throw ModelError(.unsupportedFormat, file.subject, "gemma3.final_logit_softcapping is not supported")
     }
     var shape = base.shape
-    for layer in shape.caches.indices where window > 0 && (layer + 1) % Self.period != 0 {
-      shape.caches[layer].window = window
-    }
+    let windowed = KVCacheShape(
+      kvHeads: base.cache.kvHeads, headDimension: base.cache.headDimension, window: window > 0 ? window : nil)
+    let whole = base.cache
+    shape.states = (1...shape.layers).map { .attention($0 % Self.period == 0 ? whole : windowed) }
     shape.imagesAreBidirectional = true
     self.shape = shape
-    let width = shape.layers == Self.layersOf27B ? shape.hidden / shape.heads : shape.caches[0].headDimension
+    let width = shape.layers == Self.layersOf27B ? shape.hidden / shape.heads : base.cache.headDimension
     attentionScale = 1 / Float(width).squareRoot()
   }
 }

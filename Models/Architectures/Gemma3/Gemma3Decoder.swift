@@ -25,8 +25,9 @@ final class Gemma3Decoder: TextDecoder {
     let local = RotaryTable(
       dimension: configuration.base.ropeDimension, base: configuration.windowRopeBase, frequencyScale: 1,
       frequencyFactors: nil, style: .halves)
-    layers = try shape.caches.indices.map {
-      try Gemma3Layer(loader, $0, configuration, shape.caches[$0].window == nil ? global : local)
+    layers = try shape.states.indices.map {
+      let cache = shape.attention($0) ?? configuration.base.cache
+      return try Gemma3Layer(loader, $0, configuration, cache, cache.window == nil ? global : local)
     }
     head = try OutputHead(loader, shape, epsilon: configuration.base.rmsEpsilon)
     weightBytes = loader.bytes
@@ -40,7 +41,7 @@ final class Gemma3Decoder: TextDecoder {
   }
 
   func forward(
-    layers range: Range<Int>, _ input: PassInput, caches: [LayerKVCache], compute: Compute
+    layers range: Range<Int>, _ input: PassInput, states: SequenceState, compute: Compute
   ) throws(Cancelled) {
     let x = input.hidden
     let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
@@ -55,7 +56,8 @@ final class Gemma3Decoder: TextDecoder {
       timed("text.norm") { layer.attentionNorm.apply(x, into: normed, compute) }
       let attended = branch.slice(rows: 0..<rest.rows)
       layer.attention.run(
-        normed, input, caches[index], outputs: wanted, scores: input.scores(of: index, in: range), into: attended,
+        normed, input, states.keyValues(index), outputs: wanted, scores: input.scores(of: index, in: range),
+        into: attended,
         accumulate: false, compute)
       timed("text.norm") {
         layer.attentionPostNorm.apply(attended, into: attended, compute)
@@ -91,7 +93,8 @@ struct Gemma3Layer: Sendable {
   let feedForwardPostNorm: RMSNormWeights
 
   init(
-    _ loader: WeightLoader, _ index: Int, _ configuration: Gemma3Configuration, _ rotary: RotaryTable
+    _ loader: WeightLoader, _ index: Int, _ configuration: Gemma3Configuration, _ cache: KVCacheShape,
+    _ rotary: RotaryTable
   ) throws {
     let prefix = "blk.\(index)."
     let shape = configuration.shape
@@ -101,7 +104,7 @@ struct Gemma3Layer: Sendable {
     }
     attentionNorm = try norm("attn_norm")
     attention = try SelfAttention(
-      loader, prefix, hidden: shape.hidden, heads: shape.heads, cache: shape.caches[index],
+      loader, prefix, hidden: shape.hidden, heads: shape.heads, cache: cache,
       scale: configuration.attentionScale, epsilon: epsilon, rotary: rotary)
     attentionPostNorm = try norm("post_attention_norm")
     feedForwardNorm = try norm("ffn_norm")

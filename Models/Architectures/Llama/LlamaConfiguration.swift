@@ -4,12 +4,17 @@ import OccamTensors
 /// Hyperparameters of the `llama` architecture and its kin, as GGUF's `llama.*`, `qwen3.*`, ... keys name them.
 struct LlamaConfiguration: Sendable {
   let shape: TextShape
+  /// What each layer stores of a token.
+  let cache: KVCacheShape
   let rmsEpsilon: Float
   let ropeDimension: Int
   let ropeBase: Float
   let ropeFrequencyScale: Float
+  /// Which number of a position turns each pair; nil: one dimension.
+  let ropeAxes: [RotaryAxis]?
 
-  init(_ file: GGUFFile, prefix: String) throws {
+  /// - Parameter sections: how positions of several dimensions share a head's pairs; nil: positions have one.
+  init(_ file: GGUFFile, prefix: String, sections: RotarySections? = nil) throws {
     func key(_ name: String) -> String { "\(prefix).\(name)" }
     func size(_ name: String, _ limit: Int) throws -> Int {
       let value = try file.requireInteger(key(name))
@@ -49,11 +54,18 @@ struct LlamaConfiguration: Sendable {
       throw ModelError(
         .missingKey, file.subject, "no vocabulary: neither \(key("vocab_size")) nor tokenizer.ggml.tokens")
     }
-    let cache = KVCacheShape(kvHeads: kvHeads, headDimension: headDimension)
-    shape = TextShape(
+    cache = KVCacheShape(kvHeads: kvHeads, headDimension: headDimension)
+    var shape = TextShape(
       hidden: hidden, heads: heads, feedForward: try size("feed_forward_length", 1 << 20), vocabulary: vocabulary,
       contextLength: try size("context_length", 1 << 30),
       caches: Array(repeating: cache, count: try size("block_count", 1024)))
+    if sections != nil { shape.positions = .grid }
+    let planesKey = key("n_deepstack_layers")
+    shape.injectedLayers = try file.integer(planesKey) ?? 0
+    guard shape.injectedLayers >= 0, shape.injectedLayers <= shape.layers else {
+      throw ModelError(.badValue, file.subject, "\(planesKey) is \(shape.injectedLayers) of \(shape.layers) layers")
+    }
+    self.shape = shape
     rmsEpsilon = try file.float(key("attention.layer_norm_rms_epsilon")) ?? 1e-5
     guard rmsEpsilon >= 0, rmsEpsilon <= 1 else {
       throw ModelError(
@@ -68,6 +80,7 @@ struct LlamaConfiguration: Sendable {
       throw ModelError(.badValue, file.subject, "\(key("rope.freq_base")) is \(ropeBase)")
     }
     ropeFrequencyScale = try LlamaConfiguration.frequencyScale(file, prefix)
+    ropeAxes = try sections?.axes(file, key: key("rope.dimension_sections"), pairs: ropeDimension / 2)
   }
 
   /// Llama 3.1 and later scale the frequencies by a stored factor each.
@@ -79,7 +92,7 @@ struct LlamaConfiguration: Sendable {
     }
     return RotaryTable(
       dimension: ropeDimension, base: ropeBase, frequencyScale: ropeFrequencyScale,
-      frequencyFactors: factors.map { Array($0.buffer) }, style: pairing)
+      frequencyFactors: factors.map { Array($0.buffer) }, style: pairing, axes: ropeAxes)
   }
 
   /// `rope.scaling`: none and linear; the newer `factor` or the older `scale_linear`.

@@ -4,9 +4,9 @@ import OccamMatmul
 import OccamTensors
 
 /// The `llama` architecture (LLaMA 1-3, Vicuna, Mistral, SmolLM and whatever shares its graph), and those that differ from
-/// it by biases, norms of queries and keys, and the pairing of rotated numbers alone: `qwen2`, `qwen3`.
+/// it by biases, norms of queries and keys, and what rotates alone: `qwen2`, `qwen3`, `qwen2vl`, `qwen3vl`.
 ///
-/// RMSNorm, RoPE, grouped-query attention, SwiGLU. Reference: llama.cpp, src/models/llama.cpp, qwen2.cpp, qwen3.cpp.
+/// RMSNorm, RoPE, grouped-query attention, SwiGLU. Reference: llama.cpp, src/models/llama.cpp, qwen2.cpp, qwen3.cpp, qwen2vl.cpp, qwen3vl.cpp.
 package final class LlamaDecoder: TextDecoder {
   package let shape: TextShape
   package let weightBytes: Int
@@ -18,8 +18,9 @@ package final class LlamaDecoder: TextDecoder {
   /// - Parameters:
   ///   - prefix: of the configuration's keys, the architecture's name.
   ///   - pairing: which numbers of a head are rotated together.
-  package init(_ loader: WeightLoader, prefix: String, pairing: RotaryTable.Style) throws {
-    let configuration = try LlamaConfiguration(loader.file, prefix: prefix)
+  ///   - sections: how positions of several dimensions share them; nil: positions have one.
+  init(_ loader: WeightLoader, prefix: String, pairing: RotaryTable.Style, sections: RotarySections? = nil) throws {
+    let configuration = try LlamaConfiguration(loader.file, prefix: prefix, sections: sections)
     let shape = configuration.shape
     self.shape = shape
     embedding = try loader.embedding("token_embd.weight", rows: shape.vocabulary, columns: shape.hidden)
@@ -36,7 +37,7 @@ package final class LlamaDecoder: TextDecoder {
   }
 
   package func forward(
-    layers range: Range<Int>, _ input: PassInput, caches: [LayerKVCache], compute: Compute
+    layers range: Range<Int>, _ input: PassInput, states: SequenceState, compute: Compute
   ) throws(Cancelled) {
     let x = input.hidden
     let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
@@ -49,7 +50,7 @@ package final class LlamaDecoder: TextDecoder {
       // x += attention(norm(x))
       timed("text.norm") { layer.attentionNorm.apply(x, into: normed, compute) }
       layer.attention.run(
-        normed, input, caches[index], outputs: wanted, scores: input.scores(of: index, in: range), into: rest,
+        normed, input, states.keyValues(index), outputs: wanted, scores: input.scores(of: index, in: range), into: rest,
         accumulate: true, compute)
       // x += MLP(norm(x)), some rows at a time
       inSteps(rest) { part in
@@ -57,6 +58,7 @@ package final class LlamaDecoder: TextDecoder {
         timed("text.norm") { layer.feedForwardNorm.apply(part, into: normed, compute) }
         layer.feedForward.run(normed, into: part, accumulate: true, compute)
       }
+      input.inject(behind: index)
       Probe.tensor("text.layer-\(index)", x)
     }
   }

@@ -14,7 +14,7 @@ struct LlamaLayer: Sendable {
     let epsilon = configuration.rmsEpsilon
     attentionNorm = try RMSNormWeights(loader, prefix + "attn_norm", shape.hidden, epsilon: epsilon)
     attention = try SelfAttention(
-      loader, prefix, hidden: shape.hidden, heads: shape.heads, cache: shape.caches[index], epsilon: epsilon,
+      loader, prefix, hidden: shape.hidden, heads: shape.heads, cache: configuration.cache, epsilon: epsilon,
       rotary: rotary)
     feedForwardNorm = try RMSNormWeights(loader, prefix + "ffn_norm", shape.hidden, epsilon: epsilon)
     feedForward = try GatedMLP(

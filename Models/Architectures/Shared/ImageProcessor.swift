@@ -8,6 +8,30 @@ package protocol ImageProcessor: Sendable {
   /// The size that a picture is resampled to before it is cut. A decoder may give a much larger one smaller.
   func canvas(width: Int, height: Int) -> ImageSize
   func prepare(_ image: Image) -> PreparedPicture
+  /// The same with another range of image tokens.
+  /// - Throws: `ModelError` where the family's pictures always take as many.
+  func limited(to budget: ImageTokenBudget) throws -> any ImageProcessor
+}
+
+extension ImageProcessor {
+  package func limited(to budget: ImageTokenBudget) throws -> any ImageProcessor {
+    guard budget == ImageTokenBudget() else {
+      throw ModelError(
+        .badValue, "image tokens", "this model's pictures take a fixed number of tokens; it cannot be limited")
+    }
+    return self
+  }
+}
+
+/// How many tokens a user wants a picture to take; nil: as the family does.
+package struct ImageTokenBudget: Sendable, Equatable {
+  package var minimum: Int?
+  package var maximum: Int?
+
+  package init(minimum: Int? = nil, maximum: Int? = nil) {
+    self.minimum = minimum
+    self.maximum = maximum
+  }
 }
 
 /// A part of a tile's grid of tokens: what lies outside shows padding and goes nowhere.

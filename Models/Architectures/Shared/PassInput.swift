@@ -11,18 +11,21 @@ package struct PassInput {
   package var bidirectional: [Range<Int>]
   /// Attention weights wanted of the last layer of the group.
   package var scores: ScoreRequest?
+  /// Added to the hidden states behind some of the first layers.
+  package var injections: [Injection]
   /// After the group only the last row is wanted; the last layer computes no other.
   package var lastRowOnly: Bool
 
   package init(
     hidden: MatrixView<Float>, positions: UnsafeBufferPointer<Position>, bidirectional: [Range<Int>] = [],
-    scores: ScoreRequest? = nil, lastRowOnly: Bool = false
+    scores: ScoreRequest? = nil, injections: [Injection] = [], lastRowOnly: Bool = false
   ) {
     precondition(hidden.rows == positions.count, "PassInput: one position a row")
     self.hidden = hidden
     self.positions = positions
     self.bidirectional = bidirectional
     self.scores = scores
+    self.injections = injections
     self.lastRowOnly = lastRowOnly
   }
 
@@ -54,7 +57,33 @@ package struct PassInput {
   }
 }
 
+/// Numbers of an image that join the hidden states of its rows behind layer `layer` (DeepStack, arXiv 2406.04334).
+package struct Injection {
+  package let layer: Int
+  /// Rows of the pass, ascending.
+  package let rows: [Int]
+  /// Of each of them its address, [hidden]; they live as long as the pass.
+  package let values: [UnsafePointer<Float>]
+
+  package init(layer: Int, rows: [Int], values: [UnsafePointer<Float>]) {
+    precondition(rows.count == values.count, "Injection: one address a row")
+    self.layer = layer
+    self.rows = rows
+    self.values = values
+  }
+}
+
 extension PassInput {
+  /// What the image adds behind layer `index`.
+  func inject(behind index: Int) {
+    for injection in injections where injection.layer == index {
+      for (row, values) in zip(injection.rows, injection.values) {
+        let target = hidden.row(row)
+        for column in 0..<hidden.columns { target[column] += values[column] }
+      }
+    }
+  }
+
   /// The rows of layer `index` that are wanted behind it, when `group` runs.
   func wantedRows(of index: Int, in group: Range<Int>) -> Range<Int> {
     lastRowOnly && index == group.upperBound - 1 ? max(hidden.rows - 1, 0)..<hidden.rows : 0..<hidden.rows

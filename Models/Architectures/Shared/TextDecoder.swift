@@ -10,29 +10,70 @@ package struct TextShape: Sendable, Equatable {
   package var vocabulary: Int
   /// Positions the model was trained for.
   package var contextLength: Int
-  /// What each layer stores of a token.
-  package var caches: [KVCacheShape]
+  /// What each layer remembers of a sequence.
+  package var states: [LayerStateShape]
   /// The rows of an image see each other in both directions.
   package var imagesAreBidirectional = false
+  /// How a prompt's rows are numbered.
+  package var positions = PositionScheme.sequence
+  /// Layers behind which an image's planes are added (DeepStack): as many of the first.
+  package var injectedLayers = 0
 
-  package var layers: Int { caches.count }
-
-  /// The first layer, from 1, at or behind a third of the depth that sees the whole sequence: where stage II acts unless
-  /// told otherwise (the paper's 11 of 32).
-  package var defaultPruningLayer: Int {
-    let third = PruningOptions.defaultLayer(layers: layers)
-    return caches.indices.first { $0 + 1 >= third && caches[$0].window == nil }.map { $0 + 1 } ?? third
+  /// - Parameter caches: one a layer: all layers attend.
+  package init(
+    hidden: Int, heads: Int, feedForward: Int, vocabulary: Int, contextLength: Int, caches: [KVCacheShape]
+  ) {
+    self.init(
+      hidden: hidden, heads: heads, feedForward: feedForward, vocabulary: vocabulary, contextLength: contextLength,
+      states: caches.map { .attention($0) })
   }
 
-  /// Bytes that all layers' caches take for a sequence of `tokens` rows, as they allocate them.
-  package func cacheBytes(tokens: Int, format: LayerKVCache.CellFormat) -> Int {
-    caches.reduce(0) { $0 + $1.byteCount(entries: $1.entries(tokens: tokens), format: format) }
+  package init(
+    hidden: Int, heads: Int, feedForward: Int, vocabulary: Int, contextLength: Int, states: [LayerStateShape]
+  ) {
+    self.hidden = hidden
+    self.heads = heads
+    self.feedForward = feedForward
+    self.vocabulary = vocabulary
+    self.contextLength = contextLength
+    self.states = states
+  }
+
+  package var layers: Int { states.count }
+
+  /// The keys and values that a layer attends to, its own or another layer's; nil: it does not attend.
+  package func attention(_ layer: Int) -> KVCacheShape? {
+    switch states[layer] {
+    case .attention(let shape): shape
+    case .recurrent: nil
+    case .shared(let other): attention(other)
+    }
+  }
+
+  /// The first layer, from 1, at or behind a third of the depth that attends to the whole sequence: where stage II acts
+  /// unless told otherwise (the paper's 11 of 32).
+  package var defaultPruningLayer: Int {
+    let third = PruningOptions.defaultLayer(layers: layers)
+    return pruningLayer(atLeast: third) ?? third
+  }
+
+  /// The first layer, from 1, at or behind `layer` whose attention sees the whole sequence.
+  package func pruningLayer(atLeast layer: Int) -> Int? {
+    states.indices.first { index in
+      guard index + 1 >= layer, let attention = attention(index) else { return false }
+      return attention.window == nil
+    }.map { $0 + 1 }
+  }
+
+  /// Bytes that all layers' states take for a sequence of `tokens` rows, as they allocate them.
+  package func stateBytes(tokens: Int, format: LayerKVCache.CellFormat) -> Int {
+    states.reduce(0) { $0 + $1.byteCount(tokens: tokens, format: format) }
   }
 }
 
 /// A language model as the prefill driver and the decode loop see it: embeddings, a group of layers, logits.
 ///
-/// Implementations are immutable; all that changes is in `Compute` and in the layers' caches.
+/// Implementations are immutable; all that changes is in `Compute` and in the layers' states.
 package protocol TextDecoder: Sendable {
   var shape: TextShape { get }
   /// Packed bytes of all weights.
@@ -43,17 +84,10 @@ package protocol TextDecoder: Sendable {
   /// `row` [hidden] becomes the input row of `token`.
   func embed(_ token: Int32, into row: UnsafeMutablePointer<Float>)
 
-  /// Runs `layers` over all rows of `input.hidden` in place, appending the rows' keys and values to `caches[layer]`.
-  /// - Throws: `Cancelled` between two layers; the caches are then to be discarded.
-  func forward(layers: Range<Int>, _ input: PassInput, caches: [LayerKVCache], compute: Compute) throws(Cancelled)
+  /// Runs `layers` over all rows of `input.hidden` in place, which moves those layers' `states` behind the rows.
+  /// - Throws: `Cancelled` between two layers; the states are then to be discarded.
+  func forward(layers: Range<Int>, _ input: PassInput, states: SequenceState, compute: Compute) throws(Cancelled)
 
   /// Logits [rows x vocabulary] of the rows of `hidden` [rows x hidden], final norm included.
   func logits(_ hidden: MatrixView<Float>, into: MatrixView<Float>, compute: Compute)
-}
-
-extension TextDecoder {
-  /// Empty caches, one a layer.
-  package func makeCaches(_ format: LayerKVCache.CellFormat) -> [LayerKVCache] {
-    shape.caches.map { LayerKVCache($0, format: format) }
-  }
 }

@@ -30,32 +30,42 @@ package enum TokenMerge: Sendable, Equatable {
 
   /// A token's score is the mean of its patches'. The register is alone in its group and fills it with copies of itself.
   package func merge(_ encoded: EncodedPatches, grid: TokenGrid) -> EncodedTile {
-    let side = side
     guard side > 1 else {
       return EncodedTile(
         features: encoded.features, width: encoded.hidden, hasRegister: encoded.hasRegister, grid: grid,
-        scores: encoded.tokenScores)
+        scores: encoded.tokenScores, planes: encoded.planes)
     }
     let merged = grid.merged(side)
-    let width = width(hidden: encoded.hidden)
-    let features = AlignedBuffer<Float>(count: (merged.count + (encoded.hasRegister ? 1 : 0)) * width)
-    let target = MatrixView(features, rows: merged.count + (encoded.hasRegister ? 1 : 0), columns: width)
-    for token in 0..<merged.count {
-      let first = token / merged.columns * side * grid.columns + token % merged.columns * side
-      for part in 0..<side * side {
-        add(encoded.rows.row(first + part / side * grid.columns + part % side), part, encoded.hidden, target.row(token))
-      }
-    }
-    if encoded.hasRegister {
-      for part in 0..<side * side {
-        add(encoded.rows.row(encoded.patches), part, encoded.hidden, target.row(merged.count))
-      }
-    }
     let scores = encoded.tokenScores?.merged(groups: merged.count) { patch in
       patch / grid.columns / side * merged.columns + patch % grid.columns / side
     }
     return EncodedTile(
-      features: features, width: width, hasRegister: encoded.hasRegister, grid: merged, scores: scores)
+      features: merge(encoded.features, encoded, grid), width: width(hidden: encoded.hidden),
+      hasRegister: encoded.hasRegister, grid: merged, scores: scores,
+      planes: encoded.planes.map { merge($0, encoded, grid) })
+  }
+
+  /// Features or a plane, [patches + register x hidden] -> [tokens + register x width].
+  private func merge(
+    _ buffer: AlignedBuffer<Float>, _ encoded: EncodedPatches, _ grid: TokenGrid
+  ) -> AlignedBuffer<Float> {
+    let (source, merged, side) = (encoded.view(buffer), grid.merged(side), side)
+    let width = width(hidden: encoded.hidden)
+    let rows = merged.count + (encoded.hasRegister ? 1 : 0)
+    let features = AlignedBuffer<Float>(count: rows * width)
+    let target = MatrixView(features, rows: rows, columns: width)
+    for token in 0..<merged.count {
+      let first = token / merged.columns * side * grid.columns + token % merged.columns * side
+      for part in 0..<side * side {
+        add(source.row(first + part / side * grid.columns + part % side), part, encoded.hidden, target.row(token))
+      }
+    }
+    if encoded.hasRegister {
+      for part in 0..<side * side {
+        add(source.row(encoded.patches), part, encoded.hidden, target.row(merged.count))
+      }
+    }
+    return features
   }
 
   private func add(_ patch: UnsafePointer<Float>, _ part: Int, _ hidden: Int, _ token: UnsafeMutablePointer<Float>) {
@@ -78,11 +88,15 @@ package struct EncodedTile: Sendable {
   package let grid: TokenGrid
   /// Stage I scores of the tokens and what they are held against; nil when the encoder was not asked for them.
   package let scores: TokenScores?
+  /// Like `features`, of inner layers of the encoder (DeepStack).
+  package let planes: [AlignedBuffer<Float>]
 
   package init(
-    features: AlignedBuffer<Float>, width: Int, hasRegister: Bool, grid: TokenGrid, scores: TokenScores?
+    features: AlignedBuffer<Float>, width: Int, hasRegister: Bool, grid: TokenGrid, scores: TokenScores?,
+    planes: [AlignedBuffer<Float>] = []
   ) {
     self.features = features
+    self.planes = planes
     self.width = width
     self.hasRegister = hasRegister
     self.grid = grid
@@ -102,9 +116,12 @@ package struct EncodedTile: Sendable {
     guard window.count != tokens else { return self }
     let kept = window.rows.flatMap { row in window.columns.map { row * grid.columns + $0 } }
     let rows = kept + (hasRegister ? [tokens] : [])
-    let cropped = AlignedBuffer<Float>(count: rows.count * width, zeroed: false)
-    for (target, row) in rows.enumerated() {
-      (cropped.pointer + target * width).update(from: self.rows.row(row), count: width)
+    func gather(_ source: AlignedBuffer<Float>) -> AlignedBuffer<Float> {
+      let gathered = AlignedBuffer<Float>(count: rows.count * width, zeroed: false)
+      for (target, row) in rows.enumerated() {
+        (gathered.pointer + target * width).update(from: source.pointer + row * width, count: width)
+      }
+      return gathered
     }
     let scores = scores.map { scores in
       let left = kept.map { scores.scores[$0] }
@@ -112,14 +129,17 @@ package struct EncodedTile: Sendable {
         ? TokenScores(scores: left) : TokenScores(scores: left, reference: scores.reference, kind: scores.kind)
     }
     return EncodedTile(
-      features: cropped, width: width, hasRegister: hasRegister,
-      grid: grid.cropped(rows: window.rows, columns: window.columns), scores: scores)
+      features: gather(features), width: width, hasRegister: hasRegister,
+      grid: grid.cropped(rows: window.rows, columns: window.columns), scores: scores, planes: planes.map(gather))
   }
 
   /// The register not counted.
   package var tokens: Int { grid.count }
-  package var rows: MatrixView<Float> {
-    MatrixView(features, rows: tokens + (hasRegister ? 1 : 0), columns: width)
+  package var rows: MatrixView<Float> { view(features) }
+
+  /// `features` or a plane, [tokens + register x width].
+  package func view(_ buffer: AlignedBuffer<Float>) -> MatrixView<Float> {
+    MatrixView(buffer, rows: tokens + (hasRegister ? 1 : 0), columns: width)
   }
 }
 

@@ -5,7 +5,7 @@ import OccamTensors
 
 /// Sizes of a vision encoder.
 package struct VisionShape: Sendable, Equatable {
-  /// Side of the square input, pixels.
+  /// Side of the square input, pixels; of an encoder that takes any size, what its positions were trained for.
   package var imageSize: Int
   /// Side of a patch, pixels.
   package var patchSize: Int
@@ -17,6 +17,8 @@ package struct VisionShape: Sendable, Equatable {
   package var hasClassToken: Bool
   package var mean: SIMD3<Float>
   package var deviation: SIMD3<Float>
+  /// Tiles are of any size; `patches` speaks of the trained one.
+  package var takesAnySize = false
 
   package var patchesPerSide: Int { imageSize / patchSize }
   package var patches: Int { patchesPerSide * patchesPerSide }
@@ -33,18 +35,27 @@ package struct EncodedPatches: Sendable {
   /// With a class token: its attention to them in the last layer run, mean over heads. Without: the column mean of that
   /// layer's attention over all patches and the register (mutual scoring). Or the lengths of that layer's keys.
   package let scores: [Float]?
+  /// Features of inner layers, shaped like `features`, which join the first text layers (DeepStack).
+  package let planes: [AlignedBuffer<Float>]
 
-  /// - Parameters: features and scores: of the patches, then of the register if there is one.
-  package init(features: AlignedBuffer<Float>, patches: Int, hidden: Int, hasRegister: Bool, scores: [Float]?) {
+  /// - Parameters: features, planes and scores: of the patches, then of the register if there is one.
+  package init(
+    features: AlignedBuffer<Float>, patches: Int, hidden: Int, hasRegister: Bool, scores: [Float]?,
+    planes: [AlignedBuffer<Float>] = []
+  ) {
     self.features = features
+    self.planes = planes
     self.patches = patches
     self.hidden = hidden
     self.hasRegister = hasRegister
     self.scores = scores
   }
 
-  package var rows: MatrixView<Float> {
-    MatrixView(features, rows: patches + (hasRegister ? 1 : 0), columns: hidden)
+  package var rows: MatrixView<Float> { view(features) }
+
+  /// `features` or a plane, [patches + register x hidden].
+  func view(_ buffer: AlignedBuffer<Float>) -> MatrixView<Float> {
+    MatrixView(buffer, rows: patches + (hasRegister ? 1 : 0), columns: hidden)
   }
 }
 

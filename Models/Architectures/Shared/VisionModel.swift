@@ -16,6 +16,16 @@ package struct VisionPlan: Sendable {
     self.outputs = outputs
   }
 
+  /// The same with a range of image tokens in the place of the family's own.
+  /// - Throws: `ModelError` where the family's pictures always take as many.
+  package func limited(to budget: ImageTokenBudget) throws -> VisionPlan {
+    VisionPlan(shape: shape, merge: merge, processor: try processor.limited(to: budget), outputs: outputs)
+  }
+
+  /// Patches of a tile, of which `window` counts.
+  package func patches(of window: TokenWindow) -> Int {
+    shape.takesAnySize ? window.count * merge.side * merge.side : shape.patches
+  }
 }
 
 /// Picture -> tiles -> features -> embeddings: all a family needs to see.
@@ -23,23 +33,34 @@ package struct VisionModel: Sendable {
   package let plan: VisionPlan
   package let encoder: any VisionEncoder
   package let projector: any Projector
+  /// One a plane of the encoder (DeepStack).
+  package let planeProjectors: [any Projector]
   /// Embeddings that frames name, [outputs] each.
   package let learned: [String: AlignedBuffer<Float>]
   package let chat: ChatDefaults
 
   package init(
-    plan: VisionPlan, encoder: any VisionEncoder, projector: any Projector,
+    plan: VisionPlan, encoder: any VisionEncoder, projector: any Projector, planeProjectors: [any Projector] = [],
     learned: [String: AlignedBuffer<Float>] = [:], chat: ChatDefaults
   ) {
     self.plan = plan
     self.encoder = encoder
     self.projector = projector
+    self.planeProjectors = planeProjectors
     self.learned = learned
     self.chat = chat
   }
 
+  /// The same model with another plan for its pictures.
+  package func planned(_ plan: VisionPlan) -> VisionModel {
+    VisionModel(
+      plan: plan, encoder: encoder, projector: projector, planeProjectors: planeProjectors, learned: learned,
+      chat: chat)
+  }
+
   package var weightBytes: Int {
-    encoder.weightBytes + projector.weightBytes + learned.values.reduce(0) { $0 + $1.byteCount }
+    encoder.weightBytes + ([projector] + planeProjectors).reduce(0) { $0 + $1.weightBytes }
+      + learned.values.reduce(0) { $0 + $1.byteCount }
   }
 
   /// Features of one tile's tokens inside `window`, with stage I's scores if they are asked for.
