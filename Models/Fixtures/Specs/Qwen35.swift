@@ -125,7 +125,7 @@ package enum Qwen35: FixtureFamily {
     return [
       .matrix(prefix + "attn_qkv.weight", text.width, delta.channels, .textValue(layer: layer)),
       .matrix(prefix + "attn_gate.weight", text.width, delta.valueWidth, .textMatrix),
-      .noise(prefix + "ssm_conv1d.weight", [delta.taps, delta.channels], .vector, deviation: 0.6),
+      .noise(prefix + "ssm_conv1d.weight", [delta.taps, delta.channels], .vector, deviation: 1.5),
       // Decay from slow to fast: factors of -0.02 and below times softplus of about 0.2.
       TensorPlan(
         name: prefix + "ssm_a", shape: [delta.valueHeads], role: .vector,
@@ -143,7 +143,7 @@ package enum Qwen35: FixtureFamily {
       .matrix(prefix + "ssm_alpha.weight", text.width, delta.valueHeads, .textMatrix),
       .matrix(prefix + "ssm_beta.weight", text.width, delta.valueHeads, .textMatrix),
       .headNorm(prefix + "ssm_norm.weight", delta.headSize, mean: 1),
-      text.residual(prefix + "ssm_out.weight", delta.valueWidth, .textMatrix, gain: 2),
+      text.residual(prefix + "ssm_out.weight", delta.valueWidth, .textMatrix, gain: 0.5),
     ]
   }
 
@@ -157,7 +157,7 @@ package enum Qwen35: FixtureFamily {
       .matrix(prefix + "attn_v.weight", text.width, keys, .textValue(layer: layer)),
       .headNorm(prefix + "attn_q_norm.weight", text.headSize, mean: 1.6),
       .headNorm(prefix + "attn_k_norm.weight", text.headSize, mean: 1.6),
-      text.residual(prefix + "attn_output.weight", queries, .textMatrix, gain: 2),
+      text.residual(prefix + "attn_output.weight", queries, .textMatrix, gain: 1),
     ]
   }
 

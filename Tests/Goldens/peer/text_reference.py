@@ -9,8 +9,11 @@ from transformers import (
     Qwen3ForCausalLM, Qwen3VLTextConfig)
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLModel, Qwen2VLTextModel
+from transformers.models.qwen3_5.configuration_qwen3_5 import Qwen3_5TextConfig
+from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5ForCausalLM
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextModel
 
+import qwen35_text
 from weights import Tensors
 
 NAMES = {
@@ -65,6 +68,7 @@ CLASSES = {
     "llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM),
     "qwen3": (Qwen3Config, Qwen3ForCausalLM), "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
     "qwen2vl": (Qwen2VLTextConfig, Qwen2VLText), "qwen3vl": (Qwen3VLTextConfig, Qwen3VLText),
+    "qwen35": (Qwen3_5TextConfig, Qwen3_5ForCausalLM),
 }
 
 
@@ -102,7 +106,11 @@ class TextReference:
             sections = self.key(tensors, "rope.dimension_sections")
             if sections:
                 settings["rope_parameters"]["mrope_section"] = [int(count) for count in sections[:3]]
-                settings["rope_parameters"]["mrope_interleaved"] = self.architecture == "qwen3vl"
+                settings["rope_parameters"]["mrope_interleaved"] = self.architecture in ("qwen3vl", "qwen35")
+        if self.architecture == "qwen35":
+            more = qwen35_text.settings(tensors, head)
+            settings["rope_parameters"]["partial_rotary_factor"] = more.pop("partial_rotary_factor")
+            settings |= more
         configuration, model = CLASSES[self.architecture]
         config = configuration(**settings)
         config._attn_implementation = "eager"
@@ -114,8 +122,12 @@ class TextReference:
 
     def load(self, tensors: Tensors, head: int):
         names = GEMMA_NAMES if self.architecture == "gemma3" else NAMES
-        state = {}
+        state = qwen35_text.state(tensors) if self.architecture == "qwen35" else {}
         for name, value in tensors.values.items():
+            if self.architecture == "qwen35":
+                if name.startswith("blk."):
+                    continue
+                value = value - 1 if name == "output_norm.weight" else value
             if self.architecture == "gemma3" and "norm" in name:
                 value = value - 1
             if self.architecture == "llama" and ("attn_q." in name or "attn_k." in name):
