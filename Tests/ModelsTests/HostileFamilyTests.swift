@@ -21,16 +21,21 @@ import Testing
     .uint32(0), .uint32(1), .uint32(2), .uint32(3), .uint32(63), .uint32(.max), .int64(-1), .int64(.min), .uint64(.max),
     .float32(0),
     .float32(.nan), .float32(.leastNonzeroMagnitude), .float32(.greatestFiniteMagnitude), .bool(true), .string(""),
+    .array(.bool([false, true])), .array(.bool([true, true])),
     .array(.int32([])), .array(.int32([-1, 7])), .array(.float32([.nan, 1, 2])), .array(.string(GGUFStrings(["x"]))),
   ]
 
   /// Keys that the tiny files leave out.
   private static func unnamed(_ family: TinyFamily, isProjector: Bool) -> [String] {
     isProjector
-      ? ["clip.vision.feature_layer", "clip.use_silu", "clip.vision.image_grid_pinpoints"]
-      : ["rope.scaling.type", "rope.freq_base_swa", "final_logit_softcapping", "expert_count", "vocab_size"].map {
-        "\(family.prefix).\($0)"
-      }
+      ? [
+        "clip.vision.feature_layer", "clip.use_silu", "clip.vision.image_grid_pinpoints", "clip.vision.n_wa_pattern",
+        "clip.vision.fullatt_block_indexes", "clip.vision.window_size", "clip.vision.spatial_merge_size",
+      ]
+      : [
+        "rope.scaling.type", "rope.freq_base_swa", "final_logit_softcapping", "expert_count", "vocab_size",
+        "n_deepstack_layers", "nextn_predict_layers", "attention.recurrent_layers",
+      ].map { "\(family.prefix).\($0)" }
   }
 
   /// Each key with each of these values, and without the key: refused with an error, or it runs.
@@ -100,6 +105,40 @@ import Testing
       .array(.int32([448, 448])))
     + changes(.qwen3, "qwen3.attention.key_length", .uint32(0), .uint32(15), .uint32(512), .uint64(.max))
     + changes(.qwen3, "qwen3.rope.freq_base", .float32(0), .float32(.nan))
+    + changes(
+      .qwen25VL, "clip.vision.n_wa_pattern", .int32(-1), .uint32(257), .uint64(.max), .string("2"), .float32(2))
+    + changes(
+      .qwen25VL, "clip.vision.fullatt_block_indexes", .array(.int32([])), .array(.int32([-1])),
+      .array(.int32([1, 256])), .array(.float32([1])), .string("1"))
+    + changes(
+      .qwen25VL, "clip.vision.window_size", .uint32(0), .uint32(27), .uint32(16_385), .int32(-112), .uint64(.max),
+      .string("112"))
+    + changes(.qwen2VL, "clip.vision.spatial_merge_size", .uint32(0), .uint32(5), .int32(-2), .string("2"))
+    // 46 pixels a side, 16,384 times.
+    + changes(.qwen2VL, "clip.vision.patch_size", .uint32(23))
+    + changes(.qwen3VL, "clip.vision.spatial_merge_size", .uint32(0), .uint32(5), .int32(-2), .string("2"))
+    + changes(
+      .qwen3VL, "clip.vision.is_deepstack_layers", .array(.bool([true])), .array(.bool([])),
+      .array(.bool([true, true, true])), .array(.int32([1, 1])), .bool(true), .string("11"))
+    + changes(.qwen3VL, "clip.vision.patch_size", .uint32(23))
+    + changes(.qwen3VL, "qwen3vl.n_deepstack_layers", .uint32(3), .int32(-1), .uint64(.max), .string("2"))
+    + changes(
+      .qwen3VL, "qwen3vl.rope.dimension_sections", .array(.int32([3, 3])), .array(.int32([3, 3, 3, 0])),
+      .array(.int32([-1, 6, 3, 0])), .array(.int32([3, 3, 1, 1])), .array(.int32([])), .uint32(8), .string("332"))
+    + changes(.qwen35, "qwen35.ssm.conv_kernel", .uint32(0), .uint32(65), .int32(-4), .uint64(.max), .string("4"))
+    // There are four value heads.
+    + changes(.qwen35, "qwen35.ssm.group_count", .uint32(0), .uint32(3), .int32(-1), .uint64(.max), .float32(2))
+    + changes(.qwen35, "qwen35.ssm.time_step_rank", .uint32(0), .uint32(1025), .int32(-4), .uint64(.max))
+    + changes(.qwen35, "qwen35.ssm.state_size", .uint32(0), .uint32(513), .int32(-8), .uint64(.max))
+    + changes(.qwen35, "qwen35.ssm.inner_size", .uint32(0), .uint32(31), .uint64(.max), .string("32"))
+    + changes(
+      .qwen35, "qwen35.full_attention_interval", .uint32(0), .uint32(3), .int32(-2), .uint64(.max), .string("2"))
+    + changes(.qwen35, "qwen35.nextn_predict_layers", .uint32(2), .int32(-1), .uint64(.max), .string("1"))
+    + changes(
+      .qwen35, "qwen35.attention.recurrent_layers", .array(.bool([true])), .array(.bool([])), .array(.int32([1, 0])),
+      .bool(true), .string("10"))
+    + changes(
+      .qwen35, "qwen35.rope.dimension_sections", .array(.int32([3, 3, 2])), .array(.int32([2, 1])), .uint32(4))
 
   @Test(arguments: impossible) func impossibleHyperparameters(change: Change) throws {
     let files = try change.family.files()
@@ -115,14 +154,24 @@ import Testing
     #expect(names.contains { error?.description.contains($0) == true }, "\(error?.description ?? "loads")")
   }
 
-  /// At the limit all is well: 15 x 15 tiles and an overview; windows of one position and of more than any context; a
-  /// context of a billion positions costs nothing until it is used.
+  /// At the limit all is well: 15 x 15 tiles and an overview; windows of one position and of more than any context, of
+  /// one token and of more than any picture, in all layers and in none; feed-forwards whose width no key tells; a context
+  /// of a billion positions costs nothing until it is used.
   @Test func extremesThatRun() throws {
     let extremes =
       HostileFamilyTests.changes(.smolVLM, "clip.vision.preproc_image_size", .uint32(1), .uint32(480))
       + HostileFamilyTests.changes(.gemma3, "gemma3.attention.sliding_window", .uint32(0), .uint32(1), .uint32(1 << 30))
       + HostileFamilyTests.changes(.qwen3, "qwen3.context_length", .uint32(1 << 30))
+      // Marks for layers that are not there, all false.
+      + HostileFamilyTests.changes(
+        .qwen3VL, "clip.vision.is_deepstack_layers", .array(.bool([true, true, false, false])))
       + HostileFamilyTests.changes(.gemma3, "gemma3.context_length", .uint32(1 << 30))
+      + HostileFamilyTests.changes(.qwen25VL, "clip.vision.n_wa_pattern", .uint32(0), .uint32(1), .uint32(256))
+      + HostileFamilyTests.changes(
+        .qwen25VL, "clip.vision.fullatt_block_indexes", .array(.int32([0])), .array(.int32([1, 1, 255])),
+        .array(.int32([255])))
+      + HostileFamilyTests.changes(.qwen25VL, "clip.vision.window_size", .uint32(28), .uint32(1 << 14))
+      + HostileFamilyTests.changes(.qwen2VL, "clip.vision.feed_forward_length", .uint32(0))
     for change in extremes {
       let files = try change.family.files()
       let isVision = change.key.hasPrefix("clip.")
@@ -144,6 +193,16 @@ import Testing
       }
       _ = try MemoryPlan(path: text, projector: projector).lines()
     }
+  }
+
+  @Test(arguments: [Float.nan, .infinity, -.infinity, 1e-20]) func decayThatGrowsIsRefused(value: Float) throws {
+    let files = try TinyFamily.qwen35.files()
+    var edited = try EditedModel(files.text)
+    let count = try #require(edited.tensors.first { $0.name == "blk.0.ssm_a" }).elementCount
+    let numbers = [Float](repeating: -1, count: count - 1) + [value]
+    try edited.replace(tensor: "blk.0.ssm_a", data: numbers.flatMap { withUnsafeBytes(of: $0) { Array($0) } })
+    let error = loadingError(try edited.write(), files.projector)
+    #expect(error?.code == .invalidModel && error?.message.contains("blk.0.ssm_a") == true)
   }
 
   @Test func cappedLogitsAreRefused() throws {
@@ -215,7 +274,8 @@ import Testing
         for (fillsText, fillsProjector) in [(true, false), (false, true), (true, true)] {
           if fillsProjector, files.projector == nil { continue }
           var model = try EditedModel(files.text)
-          if fillsText { try model.fill(byte) }
+          // Decay that would let states grow is refused (`decayThatGrowsIsRefused`).
+          if fillsText { try model.fill(byte, except: ".ssm_a") }
           let path = try model.write()
           var projector = files.projector
           if fillsProjector, let other = projector {

@@ -173,7 +173,7 @@ import Testing
     let needed = try TestModel.pair().makeSession().respond(
       to: "What?", images: [TestModel.cat], options: .greedy(0)
     ).promptTokens
-    #expect(error?.message.contains("\(needed) positions") == true && error?.message.contains("holds 60") == true)
+    #expect(error?.message.contains("\(needed) tokens") == true && error?.message.contains("holds 60") == true)
     #expect(try session.respond(to: "What?", options: .greedy(3)).generatedTokens == 3)
     // The prompt and one position more just fit.
     let exact = try self.session(SessionOptions(contextLength: needed + 1))

@@ -48,6 +48,15 @@ struct Qwen35Configuration: Sendable {
     shape.states = try Qwen35Configuration.recurrentLayers(file, base.shape.layers).map { [base, delta] in
       $0 ? .recurrent(delta.state) : .attention(base.cache)
     }
+    shape.pruningDepth = .llava
+    // Queries, keys and values, gate, result, decay and rate; or the gate of attention beside its other numbers.
+    shape.mixerWidth = max(
+      delta.channels + 2 * delta.valueWidth + 2 * valueHeads,
+      (3 * shape.heads + 2 * base.cache.kvHeads) * base.cache.headDimension)
+    guard shape.injectedLayers <= shape.layers else {
+      throw ModelError(
+        .badValue, file.subject, "\(key("n_deepstack_layers")) is \(shape.injectedLayers) of \(shape.layers) layers")
+    }
     guard shape.pruningLayer(atLeast: shape.defaultPruningLayer) != nil else {
       throw ModelError(.badValue, file.subject, "no attention behind a third of the \(shape.layers) layers")
     }

@@ -18,6 +18,10 @@ package struct TextShape: Sendable, Equatable {
   package var positions = PositionScheme.sequence
   /// Layers behind which an image's planes are added (DeepStack): as many of the first.
   package var injectedLayers = 0
+  /// Numbers of a row that a layer works with while it mixes rows, where they are more than attention's own.
+  package var mixerWidth = 0
+  /// How deep stage II acts unless told otherwise.
+  package var pruningDepth = PruningDepth.llava
 
   /// - Parameter caches: one a layer: all layers attend.
   package init(
@@ -50,11 +54,11 @@ package struct TextShape: Sendable, Equatable {
     }
   }
 
-  /// The first layer, from 1, at or behind a third of the depth that attends to the whole sequence: where stage II acts
-  /// unless told otherwise (the paper's 11 of 32).
+  /// The first layer, from 1, at or behind `pruningDepth` that attends to the whole sequence: where stage II acts unless
+  /// told otherwise.
   package var defaultPruningLayer: Int {
-    let third = PruningOptions.defaultLayer(layers: layers)
-    return pruningLayer(atLeast: third) ?? third
+    let wanted = PruningOptions.defaultLayer(layers: layers, depth: pruningDepth)
+    return pruningLayer(atLeast: wanted) ?? wanted
   }
 
   /// The first layer, from 1, at or behind `layer` whose attention sees the whole sequence.
@@ -63,6 +67,13 @@ package struct TextShape: Sendable, Equatable {
       guard index + 1 >= layer, let attention = attention(index) else { return false }
       return attention.window == nil
     }.map { $0 + 1 }
+  }
+
+  /// A user's wishes, the calibration and the defaults, made concrete for these layers; nil: no pruning.
+  package func settings(_ wishes: PruningOptions, _ sidecar: Sidecar?) throws(PruningError) -> PruningSettings? {
+    try wishes.settings(
+      layers: layers, defaultLayer: defaultPruningLayer,
+      attending: states.indices.filter { attention($0) != nil }.map { $0 + 1 }, sidecar: sidecar)
   }
 
   /// Bytes that all layers' states take for a sequence of `tokens` rows, as they allocate them.

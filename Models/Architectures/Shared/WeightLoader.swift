@@ -104,9 +104,9 @@ package final class WeightLoader {
   ) throws -> [PackedMatrix] {
     let (info, format) = try require(name, [columns, rows * parts])
     let packed = try withBytes(info) { stored in
-      try (0..<parts).map { part in
+      let size = stored.count / parts
+      return try (0..<parts).map { part in
         let own = run.map { WeightLoader.gathered(stored, of: rows * parts, part, parts, run: $0) }
-        let size = stored.count / parts
         let bytes =
           own.map { UnsafeRawBufferPointer($0.buffer) }
           ?? UnsafeRawBufferPointer(rebasing: stored[part * size..<(part + 1) * size])

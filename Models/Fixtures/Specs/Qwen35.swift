@@ -18,6 +18,14 @@ extension FixtureSpec.Text {
     /// Layers of multi-token prediction behind the model's own.
     package var predicting = 0
 
+    package init(
+      keyHeads: Int, valueHeads: Int, headSize: Int, taps: Int = 4, interval: Int = 4, isListed: Bool = false,
+      rotated: Int, predicting: Int = 0
+    ) {
+      (self.keyHeads, self.valueHeads, self.headSize, self.taps) = (keyHeads, valueHeads, headSize, taps)
+      (self.interval, self.isListed, self.rotated, self.predicting) = (interval, isListed, rotated, predicting)
+    }
+
     package var keyWidth: Int { keyHeads * headSize }
     package var valueWidth: Int { valueHeads * headSize }
     package var channels: Int { 2 * keyWidth + valueWidth }
@@ -143,7 +151,7 @@ package enum Qwen35: FixtureFamily {
       .matrix(prefix + "ssm_alpha.weight", text.width, delta.valueHeads, .textMatrix),
       .matrix(prefix + "ssm_beta.weight", text.width, delta.valueHeads, .textMatrix),
       .headNorm(prefix + "ssm_norm.weight", delta.headSize, mean: 1),
-      text.residual(prefix + "ssm_out.weight", delta.valueWidth, .textMatrix, gain: 0.5),
+      text.residual(prefix + "ssm_out.weight", delta.valueWidth, .textMatrix, gain: 0.3),
     ]
   }
 
@@ -157,7 +165,7 @@ package enum Qwen35: FixtureFamily {
       .matrix(prefix + "attn_v.weight", text.width, keys, .textValue(layer: layer)),
       .headNorm(prefix + "attn_q_norm.weight", text.headSize, mean: 1.6),
       .headNorm(prefix + "attn_k_norm.weight", text.headSize, mean: 1.6),
-      text.residual(prefix + "attn_output.weight", queries, .textMatrix, gain: 1),
+      text.residual(prefix + "attn_output.weight", queries, .textMatrix, gain: 0.6),
     ]
   }
 
@@ -168,7 +176,7 @@ package enum Qwen35: FixtureFamily {
       .norm(prefix + "post_attention_norm.weight", text.width),
       .matrix(prefix + "ffn_gate.weight", text.width, text.feedForward, .textMatrix, gain: 1.5),
       .matrix(prefix + "ffn_up.weight", text.width, text.feedForward, .textMatrix),
-      text.residual(prefix + "ffn_down.weight", text.feedForward, .textDown(layer: layer), gain: 1),
+      text.residual(prefix + "ffn_down.weight", text.feedForward, .textDown(layer: layer), gain: 0.5),
     ]
   }
 

@@ -219,7 +219,7 @@ def common(model: Model, index: int, case: Case, run: dict) -> dict:
     }
     if run["places"] is not None:
         # All t, then all y, then all x.
-        entry["places"] = np.array(run["places"]).T.tolist()
+        entry["grid_positions"] = np.array(run["places"]).T.tolist()
     if run["rows"] is not None:
         if run["planes"]:
             entry["planes"] = run["planes"]

@@ -3,7 +3,7 @@ import OccamCore
 /// A square table of learned positions, stretched to a picture's grid: bilinear, corner on corner.
 /// Reference: Hugging Face transformers, vision_utils.py, `get_vision_interpolation_indices_and_weights` with
 /// `align_corners`.
-struct InterpolatedPositions: Sendable {
+package struct InterpolatedPositions: Sendable {
   let side: Int
   let width: Int
   private let table: AlignedBuffer<Float>  // [side * side x width]
@@ -14,14 +14,14 @@ struct InterpolatedPositions: Sendable {
   }
 
   /// Two neighbours on an axis of the table, and the share of the second.
-  struct Tap: Equatable {
-    let first: Int
-    let second: Int
-    let share: Float
+  package struct Tap: Equatable {
+    package let first: Int
+    package let second: Int
+    package let share: Float
   }
 
   /// For each of `count` places on an axis of `side` positions.
-  static func taps(_ count: Int, side: Int) -> [Tap] {
+  package static func taps(_ count: Int, side: Int) -> [Tap] {
     (0..<count).map { index in
       let place = count > 1 ? Double(index) * Double(side - 1) / Double(count - 1) : 0
       let first = min(Int(place), side - 1)
