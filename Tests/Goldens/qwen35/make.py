@@ -35,8 +35,8 @@ def cases(exact: str, table: str) -> list[Case]:
 
 
 MODELS = [
-    Model("qwen35-a", ["F32", "F16", "Q8_0", "Q4_K_M"], cases("160x128-1", "64x64-6")),
-    Model("qwen35-b", ["F32", "F16", "Q8_0"], cases("120x144-1", "48x72-6")),
+    Model("qwen35-a", ["F32", "F16", "Q8_0", "Q4_0", "Q4_K_M"], cases("160x128-1", "64x64-6")),
+    Model("qwen35-b", ["F32", "F16", "Q8_0", "Q5_0", "Q4_0"], cases("120x144-1", "48x72-6")),
 ]
 made: dict[str, Qwen3VL] = {}
 
