@@ -29,7 +29,7 @@ import Testing
       #expect(copies <= 1 + RecurrentState.snapshots && (copies >= 1 || state == 0), "\(policy)")
       // The last token's keys and values are not needed any more.
       let positions = metrics.promptTokens + metrics.generatedTokens - 1
-      let unpruned = attending * layer.byteCount(forTokens: positions) + (1 + RecurrentState.snapshots) * state
+      let unpruned = attending * layer.byteCount(forTokens: positions) + copies * state
       #expect(metrics.kvBytesUnpruned == unpruned, "\(policy)")
       #expect(metrics.kvBytes < metrics.kvBytesUnpruned, "\(policy)")
     }
