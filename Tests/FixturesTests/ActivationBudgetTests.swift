@@ -19,7 +19,7 @@ import Testing
       .makeSession()
   }
 
-  @Test("a prompt of 16,000 tokens", arguments: ["smolvlm-a", "gemma3-a", "qwen35-a"])
+  @Test("a prompt of 16,000 tokens", arguments: ["smolvlm-a", "gemma3-a", "qwen35-a", "qwen3moe-text"])
   func longText(name: String) throws {
     let model = try ActivationBudgetTests.model(name)
     let session = try ActivationBudgetTests.session(model)
@@ -53,7 +53,8 @@ import Testing
   }
 
   @Test(
-    "a photo of 4,096 tokens", arguments: ["qwen2vl-a", "qwen25vl-a", "qwen3vl-a", "qwen35-a"], [false, true])
+    "a photo of 4,096 tokens",
+    arguments: ["qwen2vl-a", "qwen25vl-a", "qwen3vl-a", "qwen3vlmoe-a", "qwen35-a"], [false, true])
   func largePhoto(name: String, prunes: Bool) throws {
     let model = try ActivationBudgetTests.model(name)
     let projector = try #require(model.projector)

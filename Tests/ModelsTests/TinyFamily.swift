@@ -10,13 +10,18 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case smolVLM = "smolvlm-a"
   case gemma3 = "gemma3-a"
   case llavaNeXT = "next-a"
+  case internVL = "internvl-a"
+  case internVLLarge = "internvl-b"
   case qwen3 = "qwen3-text"
+  case qwen3MoE = "qwen3moe-text"
   case qwen2VL = "qwen2vl-a"
   case qwen25VL = "qwen25vl-a"
   case qwen3VL = "qwen3vl-a"
   case qwen35 = "qwen35-a"
 
-  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT, .qwen2VL, .qwen25VL, .qwen3VL, .qwen35]
+  static let seeing: [TinyFamily] = [
+    .smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL, .qwen35,
+  ]
 
   var testDescription: String { rawValue }
 
@@ -25,7 +30,9 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     switch self {
     case .smolVLM, .llavaNeXT: "llama"
     case .gemma3: "gemma3"
-    case .qwen3: "qwen3"
+    case .internVL: "qwen2"
+    case .internVLLarge, .qwen3: "qwen3"
+    case .qwen3MoE: "qwen3moe"
     case .qwen2VL, .qwen25VL: "qwen2vl"
     case .qwen3VL: "qwen3vl"
     case .qwen35: "qwen35"
@@ -55,6 +62,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     spec.text.headSize = 16
     spec.text.feedForward = 96
     spec.text.contextLength = 512
+    if self == .qwen3MoE { spec.text.experts = .init(count: 4, used: 2, feedForward: 32) }
     guard spec.hasVision else { return spec }
     spec.vision.width = 32
     spec.vision.heads = 2
@@ -72,6 +80,9 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.vision.featureLayer = 2
       spec.vision.imageSize = 28
       spec.vision.pinpoints = [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]
+    case .internVL, .internVLLarge:
+      spec.vision.imageSize = 4 * spec.vision.patchSize
+      spec.vision.tiles = 1...4
     case .qwen2VL, .qwen25VL:
       spec.text.ropeSections = [2, 3, 3]
       if self == .qwen2VL { spec.vision.feedForward = 96 }
@@ -86,7 +97,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.text.delta = .init(keyHeads: 2, valueHeads: 4, headSize: 8, interval: 2, rotated: 8)
       spec.vision.imageSize = 32
       spec.vision.patchSize = 8
-    case .qwen3: break
+    case .qwen3, .qwen3MoE: break
     }
     return spec
   }

@@ -15,6 +15,7 @@ package final class Compute {
   package var isCancelled: () -> Bool = { false }
   /// Told between layers what share of the current pass is done, 0...1.
   package var progress: (Double) -> Void = { _ in }
+  let routing = ExpertRouting()
   private var slots = [AlignedBuffer<Float>?](repeating: nil, count: Slot.allCases.count)
 
   private var ranges = AlignedBuffer<VisibleRange>(count: 0)
@@ -23,6 +24,7 @@ package final class Compute {
 
   package enum Slot: Int, CaseIterable {
     case residual, normed, query, key, value, mixed, branch, gate, up, patches, hidden, logits, scores
+    case router, gathered, experts
   }
 
   package init(kernels: KernelSet, team: WorkerTeam) {
@@ -53,8 +55,8 @@ package final class Compute {
 
   /// What is allocated, bytes: activations, packed inputs of products, scratch of attention and delta rule.
   package var byteCount: Int {
-    slots.reduce(0) { $0 + ($1?.byteCount ?? 0) } + ranges.byteCount + matmul.byteCount + attention.byteCount
-      + delta.byteCount
+    slots.reduce(0) { $0 + ($1?.byteCount ?? 0) } + ranges.byteCount + routing.byteCount + matmul.byteCount
+      + attention.byteCount + delta.byteCount
   }
 
   /// Frees buffers larger than decoding one token needs, after a long prefill. Logits stay: they are what it was for.
