@@ -30,9 +30,11 @@ package struct FixtureSpec: Sendable {
       /// Experts of a token.
       package var used: Int
       package var feedForward: Int
+      /// Width of the expert that all tokens take; 0: none.
+      package var shared: Int
 
-      package init(count: Int, used: Int, feedForward: Int) {
-        (self.count, self.used, self.feedForward) = (count, used, feedForward)
+      package init(count: Int, used: Int, feedForward: Int, shared: Int = 0) {
+        (self.count, self.used, self.feedForward, self.shared) = (count, used, feedForward, shared)
       }
     }
   }
@@ -122,6 +124,6 @@ extension FixtureSpec {
   package static let families: [any FixtureFamily.Type] = [
     LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, InternVL.self, InternVL3_5.self,
     Qwen2VL.self, Qwen25VL.self, Qwen3VL.self, Qwen3MoE.self, Qwen3VLMoE.self,
-    Qwen35.self,
+    Qwen35.self, Qwen35MoE.self,
   ]
 }

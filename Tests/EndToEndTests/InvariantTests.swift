@@ -118,6 +118,16 @@ import Testing
     }
     #expect(error?.code == .invalidOption && error?.message.contains("layer 5") == true)
     #expect(try session.prefill(prompt.text, prompt.images, item.pruning(layer: 4)).pruning.count == 1)
+    // A selector that chose its layer itself is refused as well, and one of a layer that is none.
+    let photo = try session.encode(PrunedCase.images[0], register: nil)
+    for layer in [0, 5, 6] {
+      let selector = OccamTokenSelector(PruningSettings(lambda1: 0, lambda2: 0.5, layer: layer, reference: .mean))
+      let refused = #expect(throws: OccamError.self) {
+        _ = try session.respond(to: "What is it?", photo: photo, selector: selector, options: .greedy(1))
+      }
+      #expect(refused?.code == .invalidOption && refused?.message.contains("layer \(layer)") == true)
+      #expect(throws: OccamError.self) { _ = try session.stageTwoScores("What?", photo: photo, selector: selector) }
+    }
   }
 
   /// 4 and 5. Dropped tokens are gone: from the hidden rows, and from the cells of layers 1...l unless these are to stay.

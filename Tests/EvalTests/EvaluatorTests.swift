@@ -33,7 +33,7 @@ import Testing
     _ evaluator: Evaluator, _ request: SettingRequest, calibration: BudgetCalibration? = nil
   ) throws -> [EvalSetting] {
     try request.settings(
-      total: try #require(evaluator.model.visualTokens), layers: evaluator.model.textShape.layers,
+      total: try #require(evaluator.model.visualTokens), attending: evaluator.model.textShape.attendingLayers,
       calibration: calibration, plan: evaluator.model.calibration?.plan, resolve: evaluator.settings)
   }
 

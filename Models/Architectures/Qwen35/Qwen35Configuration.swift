@@ -1,11 +1,9 @@
 import OccamGGUF
 import OccamTensors
 
-/// Hyperparameters of the `qwen35` architecture, as GGUF's `qwen35.*` keys name them. Key names: llama.cpp,
-/// src/models/qwen35.cpp and conversion/qwen.py.
+/// Hyperparameters of `qwen35` and its mixtures of experts, `qwen35moe`, as GGUF's `qwen35.*` and `qwen35moe.*` keys name
+/// them. Key names: llama.cpp, src/models/qwen35.cpp, qwen35moe.cpp and conversion/qwen.py.
 struct Qwen35Configuration: Sendable {
-  static let prefix = "qwen35"
-
   let base: LlamaConfiguration
   let shape: TextShape
   /// Sizes of the layers that do not attend.
@@ -14,8 +12,9 @@ struct Qwen35Configuration: Sendable {
   /// Floats of one layer's delta-rule state at most: 64 MiB.
   static let maximumState = 1 << 24
 
-  init(_ file: GGUFFile) throws {
-    func key(_ name: String) -> String { "\(Qwen35Configuration.prefix).\(name)" }
+  /// - Parameter hasExperts: feed-forward networks are mixtures of experts.
+  init(_ file: GGUFFile, prefix: String, hasExperts: Bool) throws {
+    func key(_ name: String) -> String { "\(prefix).\(name)" }
     func size(_ name: String, _ limit: Int) throws -> Int {
       let value = try file.requireInteger(key(name))
       guard value >= 1, value <= limit else {
@@ -23,7 +22,7 @@ struct Qwen35Configuration: Sendable {
       }
       return value
     }
-    base = try LlamaConfiguration(file, prefix: Qwen35Configuration.prefix, sections: .interleaved)
+    base = try LlamaConfiguration(file, prefix: prefix, sections: .interleaved, hasExperts: hasExperts)
     let keyHeads = try size("ssm.group_count", 1024)
     let valueHeads = try size("ssm.time_step_rank", 1024)
     guard valueHeads % keyHeads == 0 else {
@@ -45,7 +44,9 @@ struct Qwen35Configuration: Sendable {
         .badValue, file.subject, "\(key("ssm.inner_size")): \(delta.state.floats) numbers of state are too many")
     }
     var shape = base.shape
-    shape.states = try Qwen35Configuration.recurrentLayers(file, base.shape.layers).map { [base, delta] in
+    // llama.cpp's rule: without a width of its own the shared expert is as wide as a network for all.
+    if shape.experts?.shared == 0 { shape.experts?.shared = shape.feedForward }
+    shape.states = try Qwen35Configuration.recurrentLayers(file, prefix, base.shape.layers).map { [base, delta] in
       $0 ? .recurrent(delta.state) : .attention(base.cache)
     }
     shape.pruningDepth = .llava
@@ -66,7 +67,7 @@ struct Qwen35Configuration: Sendable {
   /// Which layers do not attend: as listed, else all but every fourth. The layers of multi-token prediction, the last
   /// of a file, are no part of the model's own depth and are left out.
   /// - Parameter blocks: layers in the file.
-  private static func recurrentLayers(_ file: GGUFFile, _ blocks: Int) throws -> [Bool] {
+  private static func recurrentLayers(_ file: GGUFFile, _ prefix: String, _ blocks: Int) throws -> [Bool] {
     let predictionKey = "\(prefix).nextn_predict_layers"
     let predicting = try file.integer(predictionKey) ?? 0
     guard predicting >= 0, predicting < blocks else {

@@ -2,11 +2,12 @@ import OccamCore
 import OccamMatmul
 import OccamTensors
 
-/// Qwen3.5 and its successors of the same graph, dense: three of four layers are gated delta-nets, whose state has one size
-/// however long the sequence; the fourth attends, its result gated, queries and keys normed, a quarter of each head
-/// rotated by interleaved M-RoPE. Layers of multi-token prediction are not read.
+/// Qwen3.5 and its successors of the same graph, dense or with mixtures of experts: three of four layers are gated
+/// delta-nets, whose state has one size however long the sequence; the fourth attends, its result gated, queries and keys
+/// normed, a quarter of each head rotated by interleaved M-RoPE. Layers of multi-token prediction are not read.
 ///
-/// Reference: Hugging Face transformers, modeling_qwen3_5.py; llama.cpp, src/models/qwen35.cpp.
+/// Reference: Hugging Face transformers, modeling_qwen3_5.py and modeling_qwen3_5_moe.py; llama.cpp,
+/// src/models/qwen35.cpp and qwen35moe.cpp.
 final class Qwen35Decoder: TextDecoder {
   let shape: TextShape
   let weightBytes: Int
@@ -15,8 +16,9 @@ final class Qwen35Decoder: TextDecoder {
   private let layers: [Qwen35Layer]
   private let head: OutputHead
 
-  init(_ loader: WeightLoader) throws {
-    let configuration = try Qwen35Configuration(loader.file)
+  /// - Parameter prefix: of the header's keys, the architecture's name.
+  init(_ loader: WeightLoader, prefix: String, hasExperts: Bool = false) throws {
+    let configuration = try Qwen35Configuration(loader.file, prefix: prefix, hasExperts: hasExperts)
     let shape = configuration.shape
     self.shape = shape
     embedding = try loader.embedding("token_embd.weight", rows: shape.vocabulary, columns: shape.hidden)
@@ -25,7 +27,7 @@ final class Qwen35Decoder: TextDecoder {
     layers = try (0..<shape.layers).map { try Qwen35Layer(loader, $0, configuration, rotary) }
     head = try OutputHead(loader, shape, epsilon: configuration.base.rmsEpsilon)
     weightBytes = loader.bytes
-    bytesPerToken = loader.bytes - embeddingBytes
+    bytesPerToken = loader.bytes - embeddingBytes - layers.reduce(0) { $0 + $1.feedForward.unreadBytes }
   }
 
   func embed(_ token: Int32, into row: UnsafeMutablePointer<Float>) {
@@ -54,7 +56,7 @@ final class Qwen35Decoder: TextDecoder {
           into: rest, compute)
       }
       // x += MLP(norm(x)), some rows at a time
-      inSteps(rest) { part in
+      inSteps(rest, of: layer.feedForward.rowsPerStep) { part in
         let normed = normed.slice(rows: 0..<part.rows)
         timed("text.norm") { layer.feedForwardNorm.apply(part, into: normed, compute) }
         layer.feedForward.run(normed, into: part, accumulate: true, compute)
@@ -80,7 +82,7 @@ struct Qwen35Layer: Sendable {
   let mixerNorm: RMSNormWeights
   let mixer: Mixer
   let feedForwardNorm: RMSNormWeights
-  let feedForward: GatedMLP
+  let feedForward: FeedForward
 
   init(_ loader: WeightLoader, _ index: Int, _ configuration: Qwen35Configuration, _ rotary: RotaryTable) throws {
     let prefix = "blk.\(index)."
@@ -96,7 +98,6 @@ struct Qwen35Layer: Sendable {
     }
     // The norm stands behind attention and before the feed-forward network.
     feedForwardNorm = try RMSNormWeights(loader, prefix + "post_attention_norm", shape.hidden, epsilon: epsilon)
-    feedForward = try GatedMLP(
-      loader, prefix, hidden: shape.hidden, feedForward: shape.feedForward, gate: .silu)
+    feedForward = try FeedForward(loader, prefix, shape)
   }
 }

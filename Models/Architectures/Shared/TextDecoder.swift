@@ -56,6 +56,9 @@ package struct TextShape: Sendable, Equatable {
     }
   }
 
+  /// The layers, from 1, that attend.
+  package var attendingLayers: [Int] { states.indices.filter { attention($0) != nil }.map { $0 + 1 } }
+
   /// The first layer, from 1, at or behind `pruningDepth` that attends to the whole sequence: where stage II acts unless
   /// told otherwise.
   package var defaultPruningLayer: Int {
@@ -74,8 +77,7 @@ package struct TextShape: Sendable, Equatable {
   /// A user's wishes, the calibration and the defaults, made concrete for these layers; nil: no pruning.
   package func settings(_ wishes: PruningOptions, _ sidecar: Sidecar?) throws(PruningError) -> PruningSettings? {
     try wishes.settings(
-      layers: layers, defaultLayer: defaultPruningLayer,
-      attending: states.indices.filter { attention($0) != nil }.map { $0 + 1 }, sidecar: sidecar)
+      layers: layers, defaultLayer: defaultPruningLayer, attending: attendingLayers, sidecar: sidecar)
   }
 
   /// Bytes that all layers' states take for a sequence of `tokens` rows, as they allocate them.

@@ -80,12 +80,14 @@ package enum Qwen35: FixtureFamily {
     {% else %}{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}{% endif %}
     """
 
-  package static func textMetadata(_ text: FixtureSpec.Text) -> MetadataEntries {
+  package static func textMetadata(_ text: FixtureSpec.Text) -> MetadataEntries { metadata(text, "qwen35") }
+
+  static func metadata(_ text: FixtureSpec.Text, _ prefix: String) -> MetadataEntries {
     guard let delta = text.delta else { preconditionFailure("Qwen35: a specification without delta-nets") }
-    var entries = text.metadata("qwen35")
-    func add(_ key: String, _ value: GGUFValue) { entries.append(("qwen35.\(key)", value)) }
-    entries.set("qwen35.block_count", .uint32(UInt32(text.layers + delta.predicting)))
-    entries.set("qwen35.rope.dimension_count", .uint32(UInt32(delta.rotated)))
+    var entries = text.metadata(prefix)
+    func add(_ key: String, _ value: GGUFValue) { entries.append(("\(prefix).\(key)", value)) }
+    entries.set("\(prefix).block_count", .uint32(UInt32(text.layers + delta.predicting)))
+    entries.set("\(prefix).rope.dimension_count", .uint32(UInt32(delta.rotated)))
     add("ssm.conv_kernel", .uint32(UInt32(delta.taps)))
     add("ssm.state_size", .uint32(UInt32(delta.headSize)))
     add("ssm.group_count", .uint32(UInt32(delta.keyHeads)))
@@ -171,9 +173,11 @@ package enum Qwen35: FixtureFamily {
 
   private static func feedForward(_ text: FixtureSpec.Text, _ layer: Int) -> [TensorPlan] {
     let prefix = "blk.\(layer)."
+    // What llama calls ffn_norm.
+    let norm = TensorPlan.norm(prefix + "post_attention_norm.weight", text.width)
+    if let experts = text.experts { return [norm] + text.expertTensors(prefix, layer, experts) }
     return [
-      // What llama calls ffn_norm.
-      .norm(prefix + "post_attention_norm.weight", text.width),
+      norm,
       .matrix(prefix + "ffn_gate.weight", text.width, text.feedForward, .textMatrix, gain: 1.5),
       .matrix(prefix + "ffn_up.weight", text.width, text.feedForward, .textMatrix),
       text.residual(prefix + "ffn_down.weight", text.feedForward, .textDown(layer: layer), gain: 0.5),

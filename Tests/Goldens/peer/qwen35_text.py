@@ -10,13 +10,16 @@ COMMON = {
     "attn_k_norm": "self_attn.k_norm", "attn_qkv": "linear_attn.in_proj_qkv", "attn_gate": "linear_attn.in_proj_z",
     "ssm_alpha": "linear_attn.in_proj_a", "ssm_beta": "linear_attn.in_proj_b", "ssm_conv1d": "linear_attn.conv1d",
     "ssm_norm": "linear_attn.norm", "ssm_out": "linear_attn.out_proj",
+    "ffn_gate_inp": "mlp.gate", "ffn_gate_inp_shexp": "mlp.shared_expert_gate",
+    "ffn_gate_shexp": "mlp.shared_expert.gate_proj", "ffn_up_shexp": "mlp.shared_expert.up_proj",
+    "ffn_down_shexp": "mlp.shared_expert.down_proj",
 }
 
 
 class Sizes:
-    def __init__(self, tensors: Tensors):
+    def __init__(self, tensors: Tensors, architecture: str):
         def key(name, otherwise=None):
-            value = tensors.key(f"qwen35.{name}")
+            value = tensors.key(f"{architecture}.{name}")
             return otherwise if value is None else value
 
         self.layers = int(key("block_count")) - int(key("nextn_predict_layers", 0))
@@ -29,8 +32,8 @@ class Sizes:
         self.rotated = int(key("rope.dimension_count"))
 
 
-def settings(tensors: Tensors, head: int) -> dict:
-    sizes = Sizes(tensors)
+def settings(tensors: Tensors, architecture: str, head: int) -> dict:
+    sizes = Sizes(tensors, architecture)
     return {
         "num_hidden_layers": sizes.layers, "layer_types": sizes.kinds, "linear_conv_kernel_dim": sizes.taps,
         "linear_key_head_dim": sizes.size, "linear_value_head_dim": sizes.size, "linear_num_key_heads": sizes.key_heads,
@@ -38,9 +41,9 @@ def settings(tensors: Tensors, head: int) -> dict:
     }
 
 
-def state(tensors: Tensors) -> dict[str, np.ndarray]:
+def state(tensors: Tensors, architecture: str) -> dict[str, np.ndarray]:
     """Layers' tensors: value heads in groups of a key head, norms around 0, no layers of multi-token prediction."""
-    sizes = Sizes(tensors)
+    sizes = Sizes(tensors, architecture)
 
     def grouped(x: np.ndarray, size: int) -> np.ndarray:
         """Rows of value heads, which the file has in turns of the key heads."""
@@ -69,6 +72,18 @@ def state(tensors: Tensors) -> dict[str, np.ndarray]:
         elif kind == "ssm_out":
             value = grouped(value.T, sizes.size).T
         prefix = f"model.layers.{index}."
+        if kind == "ffn_up_exps":
+            continue
+        if kind == "ffn_gate_exps":
+            # transformers keeps gate and up of an expert as one matrix.
+            up = tensors.values[name.replace("gate", "up")]
+            found[prefix + "mlp.experts.gate_up_proj"] = np.concatenate([value, up], axis=1)
+            continue
+        if kind == "ffn_down_exps":
+            found[prefix + "mlp.experts.down_proj"] = value
+            continue
+        if kind == "ffn_gate_inp_shexp":
+            value = value.reshape(1, -1)
         if kind == "ssm_a":
             found[prefix + "linear_attn.A_log"] = np.log(-value)
         elif kind == "ssm_dt":

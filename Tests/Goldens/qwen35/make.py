@@ -37,6 +37,9 @@ def cases(exact: str, table: str) -> list[Case]:
 MODELS = [
     Model("qwen35-a", ["F32", "F16", "Q8_0", "Q4_0", "Q4_K_M"], cases("160x128-1", "64x64-6")),
     Model("qwen35-b", ["F32", "F16", "Q8_0", "Q5_0", "Q4_0"], cases("120x144-1", "48x72-6")),
+    Model("qwen35moe-a", ["F32", "F16", "Q8_0", "Q4_K_M"], [
+        Case(QUESTION, ["300x90-2"]), Case(TWO, ["300x90-2", "75x210-3"]), Case(SECOND, ["cup.png"]), Case(TEXT_ONLY),
+        Case(LONG)]),
 ]
 made: dict[str, Qwen3VL] = {}
 
