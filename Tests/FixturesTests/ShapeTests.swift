@@ -37,6 +37,7 @@ import Testing
     Published("qwen2-vl-2b", 2.21, 1, 999), Published("qwen2.5-vl-3b", 3.75, 1, 999),
     Published("qwen3-vl-2b", 2.13, 1, 768), Published("qwen3-vl-8b", 8.77, 1, 768),
     Published("qwen3.5-2b", 2.21, 1, 768), Published("qwen3.5-4b", 4.54, 1, 768),
+    Published("qwen3.5-35b-a3b", 35.1, 1, 768),
   ]
 
   @Test("every shape is as large as the published model and loads its configuration", arguments: published)
