@@ -61,7 +61,8 @@ package struct SettingRequest: Sendable {
 
   /// - Parameters:
   ///   - resolve: fills in the model's calibration and defaults; nil when pruning is off.
-  ///   - total: visual tokens of an image; attending: its text model's layers, from 1, that attend.
+  ///   - total: visual tokens of an image, or of the images' mean.
+  ///   - attending: the text model's layers, from 1, that attend.
   ///   - calibration: nil when no calibration questions were given.
   package func settings(
     total: Int, attending: [Int], calibration: BudgetCalibration?, plan: RegisterPlan?,
