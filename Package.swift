@@ -135,7 +135,8 @@ let package = Package(
     tests(
       "Fixtures",
       [
-        "OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures", "OccamModels", "Occam", "OccamCommandLine",
+        "OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamTensors", "OccamFixtures", "OccamModels", "Occam",
+        "OccamCommandLine",
       ]),
     tests(
       "Occam",

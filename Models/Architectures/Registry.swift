@@ -23,6 +23,12 @@ package enum ModelRegistry {
     TextEntry("qwen3vl", { try LlamaConfiguration($0, prefix: "qwen3vl", sections: .interleaved).shape }) {
       try LlamaDecoder($0, prefix: "qwen3vl", pairing: .halves, sections: .interleaved)
     },
+    TextEntry("qwen35", { try Qwen35Configuration($0, prefix: "qwen35", hasExperts: false).shape }) {
+      try Qwen35Decoder($0, prefix: "qwen35")
+    },
+    TextEntry("qwen35moe", { try Qwen35Configuration($0, prefix: "qwen35moe", hasExperts: true).shape }) {
+      try Qwen35Decoder($0, prefix: "qwen35moe", hasExperts: true)
+    },
     TextEntry(
       "qwen3vlmoe",
       { try LlamaConfiguration($0, prefix: "qwen3vlmoe", sections: .interleaved, hasExperts: true).shape }

@@ -18,6 +18,8 @@ package struct FixtureSpec: Sendable {
     package var ropeScale: Float?
     /// Pairs of a head that turn by each of a position's numbers, empty where positions are one number.
     package var ropeSections: [Int] = []
+    /// Gated delta-nets in place of attention; nil where all layers attend.
+    package var delta: DeltaNet?
     /// DeepStack planes that are added behind the first layers.
     package var planes = 0
     /// Of feed-forward networks that are mixtures.
@@ -28,9 +30,11 @@ package struct FixtureSpec: Sendable {
       /// Experts of a token.
       package var used: Int
       package var feedForward: Int
+      /// Width of the expert that all tokens take; 0: none.
+      package var shared: Int
 
-      package init(count: Int, used: Int, feedForward: Int) {
-        (self.count, self.used, self.feedForward) = (count, used, feedForward)
+      package init(count: Int, used: Int, feedForward: Int, shared: Int = 0) {
+        (self.count, self.used, self.feedForward, self.shared) = (count, used, feedForward, shared)
       }
     }
   }
@@ -120,5 +124,6 @@ extension FixtureSpec {
   package static let families: [any FixtureFamily.Type] = [
     LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, InternVL.self, InternVL3_5.self,
     Qwen2VL.self, Qwen25VL.self, Qwen3VL.self, Qwen3MoE.self, Qwen3VLMoE.self,
+    Qwen35.self, Qwen35MoE.self,
   ]
 }

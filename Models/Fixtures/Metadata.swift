@@ -57,6 +57,7 @@ extension FixtureSpec.Text {
       add("expert_count", .uint32(UInt32(experts.count)))
       add("expert_used_count", .uint32(UInt32(experts.used)))
       add("expert_feed_forward_length", .uint32(UInt32(experts.feedForward)))
+      if experts.shared > 0 { add("expert_shared_feed_forward_length", .uint32(UInt32(experts.shared))) }
     }
     if let slidingWindow { add("attention.sliding_window", .uint32(UInt32(slidingWindow))) }
     if let ropeScale {

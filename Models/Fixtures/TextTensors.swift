@@ -75,13 +75,23 @@ extension FixtureSpec.Text {
     return plans
   }
 
-  /// A router, stored as floats, and stacks of experts.
-  private func expertTensors(_ prefix: String, _ layer: Int, _ experts: Experts) -> [TensorPlan] {
+  /// A router, stored as floats, stacks of experts, and the shared one with its gate.
+  func expertTensors(_ prefix: String, _ layer: Int, _ experts: Experts) -> [TensorPlan] {
     func stack(_ name: String, gain: Float) -> TensorPlan {
       .noise(
         prefix + name, [width, experts.feedForward, experts.count], .textMatrix,
         deviation: gain / Float(width).squareRoot())
     }
+    let shared: [TensorPlan] =
+      experts.shared == 0
+      ? []
+      : [
+        .noise(
+          prefix + "ffn_gate_inp_shexp.weight", [width], .vector, deviation: 1 / Float(width).squareRoot()),
+        .matrix(prefix + "ffn_gate_shexp.weight", width, experts.shared, .textMatrix, gain: 1.5),
+        .matrix(prefix + "ffn_up_shexp.weight", width, experts.shared, .textMatrix),
+        residual(prefix + "ffn_down_shexp.weight", experts.shared, .textDown(layer: layer), gain: 1),
+      ]
     return [
       // The first expert weighs about ten times the second, so that rounding, which now and then makes another expert the
       // last one chosen, changes little.
@@ -89,7 +99,7 @@ extension FixtureSpec.Text {
       stack("ffn_gate_exps.weight", gain: 1.5), stack("ffn_up_exps.weight", gain: 1),
       residual(
         prefix + "ffn_down_exps.weight", experts.feedForward, .textDown(layer: layer), gain: 1, stacked: experts.count),
-    ]
+    ] + shared
   }
 
   private func embedding(
@@ -109,7 +119,7 @@ extension FixtureSpec.Text {
   }
 
   /// A matrix, or a stack of some, that adds into the residual stream, with stronger rows for the outlier channels.
-  private func residual(
+  func residual(
     _ name: String, _ input: Int, _ role: TensorPlan.Role, gain: Float, stacked: Int? = nil
   ) -> TensorPlan {
     let deviation = gain / Float(input).squareRoot()

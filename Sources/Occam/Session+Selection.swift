@@ -38,6 +38,7 @@ extension Session {
     isCancelled: @escaping () -> Bool = { false }
   ) throws(OccamError) -> GenerationMetrics {
     try measured { core throws(OccamError) in
+      try core.checkLayer(of: selector)
       core.clear()
       return try core.reply(question, [.encoded(photo)], selector, options, { _ in }, isCancelled: isCancelled)
     }
@@ -47,7 +48,10 @@ extension Session {
   package func stageTwoScores(
     _ question: String, photo: EncodedPhoto, selector: any VisualTokenSelector
   ) throws(OccamError) -> TokenScores? {
-    try measured { core throws(OccamError) in try core.stageTwoScores(question, .encoded(photo), selector) }
+    try measured { core throws(OccamError) in
+      try core.checkLayer(of: selector)
+      return try core.stageTwoScores(question, .encoded(photo), selector)
+    }
   }
 
   /// Input embeddings of a text's tokens, [tokens x width], without BOS.
@@ -57,6 +61,15 @@ extension Session {
 }
 
 extension SessionCore {
+  /// Refuses a selector that asks a layer for attention that has none.
+  func checkLayer(of selector: (any VisualTokenSelector)?) throws(OccamError) {
+    guard let selector, selector.actsInsideModel else { return }
+    let (shape, layer) = (model.decoder.shape, selector.settings.layer)
+    guard shape.states.indices.contains(layer - 1), shape.attention(layer - 1) != nil else {
+      throw OccamError(.invalidOption, "pruning", "pruning layer \(layer) of \(shape.layers) does not attend")
+    }
+  }
+
   func textEmbeddings(_ text: String) -> [[Float]] {
     model.tokenizer.encode(text, addSpecial: false, parseSpecial: false).map { token in
       [Float](unsafeUninitializedCapacity: model.decoder.shape.hidden) { buffer, count in

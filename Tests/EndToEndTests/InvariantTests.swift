@@ -83,7 +83,7 @@ import Testing
   @Test(arguments: PrunedCase.all) func firstAndLastLayer(item: PrunedCase) throws {
     let prompt = PrunedCase.prompt(photos: 2)
     let reference = try ReferenceRun(item.files())
-    for layer in [1, item.layers] {
+    for layer in [item.firstLayer, item.layers] {
       let session = try item.session()
       let found = try session.logits(
         raw: prompt.text, images: prompt.images, continuation: InvariantTests.continuation,
@@ -92,6 +92,41 @@ import Testing
         prompt.text, photos: prompt.photos, continuation: InvariantTests.continuation, item.reference(layer: layer))
       #expect(found == expected.logits, "layer \(layer)")
       #expect(try item.counts(session) == item.unlimited(expected.cellCounts), "layer \(layer)")
+    }
+  }
+
+  /// A layer that keeps a state and no entries has no scores: the next one that attends is taken, if there is one.
+  @Test func layersWithoutAttentionGiveWay() throws {
+    let item = try #require(PrunedCase.all.first { $0.fixture == "qwen35-a" })
+    let prompt = PrunedCase.prompt(photos: 1)
+    func metrics(_ layer: Int) throws -> (GenerationMetrics, [Int]) {
+      let session = try item.session()
+      return (try session.prefill(prompt.text, prompt.images, item.pruning(layer: layer)), session.entryCounts)
+    }
+    for (chosen, acting) in [(1, 4), (3, 4), (5, 8)] {
+      let (found, expected) = (try metrics(chosen), try metrics(acting))
+      #expect(found.0.pruning.map(\.keptIndices) == expected.0.pruning.map(\.keptIndices) && found.1 == expected.1)
+      #expect(found.0.meanVisualTokensPerLayer == expected.0.meanVisualTokensPerLayer)
+    }
+    // Of its five layers the last does not attend.
+    let files = try Fixture.make("qwen35-b", "Q8_0")
+    let session = try VisionLanguageModel(
+      path: files.text, projector: files.projector, options: ModelOptions(threads: 2)
+    ).makeSession()
+    let error = #expect(throws: OccamError.self) {
+      _ = try session.prefill(prompt.text, prompt.images, item.pruning(layer: 5))
+    }
+    #expect(error?.code == .invalidOption && error?.message.contains("layer 5") == true)
+    #expect(try session.prefill(prompt.text, prompt.images, item.pruning(layer: 4)).pruning.count == 1)
+    // A selector that chose its layer itself is refused as well, and one of a layer that is none.
+    let photo = try session.encode(PrunedCase.images[0], register: nil)
+    for layer in [0, 5, 6] {
+      let selector = OccamTokenSelector(PruningSettings(lambda1: 0, lambda2: 0.5, layer: layer, reference: .mean))
+      let refused = #expect(throws: OccamError.self) {
+        _ = try session.respond(to: "What is it?", photo: photo, selector: selector, options: .greedy(1))
+      }
+      #expect(refused?.code == .invalidOption && refused?.message.contains("layer \(layer)") == true)
+      #expect(throws: OccamError.self) { _ = try session.stageTwoScores("What?", photo: photo, selector: selector) }
     }
   }
 

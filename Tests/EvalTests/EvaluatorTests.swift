@@ -33,7 +33,8 @@ import Testing
     _ evaluator: Evaluator, _ request: SettingRequest, calibration: BudgetCalibration? = nil
   ) throws -> [EvalSetting] {
     try request.settings(
-      total: try SampleQuestions.set().meanTokens(evaluator.model), layers: evaluator.model.textShape.layers,
+      total: try SampleQuestions.set().meanTokens(evaluator.model),
+      attending: evaluator.model.textShape.attendingLayers,
       calibration: calibration, plan: evaluator.model.calibration?.plan, resolve: evaluator.settings)
   }
 

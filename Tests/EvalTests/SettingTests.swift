@@ -5,12 +5,14 @@ import Testing
 
 @Suite struct SettingTests {
   /// A model with a calibrated register, 6 layers and 144 tokens.
-  private func settings(_ request: SettingRequest, hasRegister: Bool = true) throws -> [EvalSetting] {
+  private func settings(
+    _ request: SettingRequest, hasRegister: Bool = true, attending: [Int] = Array(1...6)
+  ) throws -> [EvalSetting] {
     let sidecar = Sidecar(
       model: ModelFingerprint(architecture: "clip", layers: 4, hiddenSize: 8, tensorHash: "x"),
       plan: RegisterPlan([.init(layer: 1, channel: 2)]), reference: .register, lambda1: 0.2, lambda2: 0.8)
     return try request.settings(
-      total: 144, layers: 6, calibration: nil, plan: hasRegister ? sidecar.plan : nil
+      total: 144, attending: attending, calibration: nil, plan: hasRegister ? sidecar.plan : nil
     ) { options in
       var wishes = PruningOptions()
       wishes.lambda1 = options.lambda1
@@ -44,6 +46,15 @@ import Testing
     #expect(settings.map(\.method) == [.off, .occamtoken])
     #expect(settings[1].pruning.lambda1 == 0.2 && settings[1].pruning.lambda2 == 0.8)
     #expect(settings[1].key.hasPrefix("occamtoken lambda1=0.2 lambda2=0.8 layer=2 kv=compact register=1:"))
+  }
+
+  /// FastV asks its second layer; where only some attend, the next of them.
+  @Test(arguments: [([1, 2, 3], 2), ([4, 8], 4), ([1, 4], 4), ([1], 1)])
+  func fastVReadsALayerThatAttends(attending: [Int], layer: Int) throws {
+    var request = request(.fastv)
+    request.budgets = [.tokens(8)]
+    request.hasBaseline = false
+    #expect(try settings(request, attending: attending).map(\.pruning.layer) == [layer])
   }
 
   @Test func everyCombinationOfListsIsASetting() throws {

@@ -21,6 +21,7 @@ import Testing
     .uint32(0), .uint32(1), .uint32(2), .uint32(3), .uint32(63), .uint32(.max), .int64(-1), .int64(.min), .uint64(.max),
     .float32(0),
     .float32(.nan), .float32(.leastNonzeroMagnitude), .float32(.greatestFiniteMagnitude), .bool(true), .string(""),
+    .array(.bool([false, true])), .array(.bool([true, true])),
     .array(.int32([])), .array(.int32([-1, 7])), .array(.float32([.nan, 1, 2])), .array(.string(GGUFStrings(["x"]))),
   ]
 
@@ -33,11 +34,10 @@ import Testing
       ]
       : [
         "rope.scaling.type", "rope.freq_base_swa", "final_logit_softcapping", "expert_count", "vocab_size",
+        "n_deepstack_layers", "nextn_predict_layers", "attention.recurrent_layers",
         "expert_gating_func", "expert_weights_scale", "expert_weights_norm", "expert_group_count",
         "expert_shared_feed_forward_length",
-      ].map {
-        "\(family.prefix).\($0)"
-      }
+      ].map { "\(family.prefix).\($0)" }
   }
 
   /// Each key with each of these values, and without the key: refused with an error, or it runs.
@@ -135,6 +135,20 @@ import Testing
     + changes(
       .qwen3VL, "qwen3vl.rope.dimension_sections", .array(.int32([3, 3])), .array(.int32([3, 3, 3, 0])),
       .array(.int32([-1, 6, 3, 0])), .array(.int32([3, 3, 1, 1])), .array(.int32([])), .uint32(8), .string("332"))
+    + changes(.qwen35, "qwen35.ssm.conv_kernel", .uint32(0), .uint32(65), .int32(-4), .uint64(.max), .string("4"))
+    // There are four value heads.
+    + changes(.qwen35, "qwen35.ssm.group_count", .uint32(0), .uint32(3), .int32(-1), .uint64(.max), .float32(2))
+    + changes(.qwen35, "qwen35.ssm.time_step_rank", .uint32(0), .uint32(1025), .int32(-4), .uint64(.max))
+    + changes(.qwen35, "qwen35.ssm.state_size", .uint32(0), .uint32(513), .int32(-8), .uint64(.max))
+    + changes(.qwen35, "qwen35.ssm.inner_size", .uint32(0), .uint32(31), .uint64(.max), .string("32"))
+    + changes(
+      .qwen35, "qwen35.full_attention_interval", .uint32(0), .uint32(3), .int32(-2), .uint64(.max), .string("2"))
+    + changes(.qwen35, "qwen35.nextn_predict_layers", .uint32(2), .int32(-1), .uint64(.max), .string("1"))
+    + changes(
+      .qwen35, "qwen35.attention.recurrent_layers", .array(.bool([true])), .array(.bool([])), .array(.int32([1, 0])),
+      .bool(true), .string("10"))
+    + changes(
+      .qwen35, "qwen35.rope.dimension_sections", .array(.int32([3, 3, 2])), .array(.int32([2, 1])), .uint32(4))
 
   @Test(arguments: impossible) func impossibleHyperparameters(change: Change) throws {
     let files = try change.family.files()
@@ -189,6 +203,16 @@ import Testing
       }
       _ = try MemoryPlan(path: text, projector: projector).lines()
     }
+  }
+
+  @Test(arguments: [Float.nan, .infinity, -.infinity, 1e-20]) func decayThatGrowsIsRefused(value: Float) throws {
+    let files = try TinyFamily.qwen35.files()
+    var edited = try EditedModel(files.text)
+    let count = try #require(edited.tensors.first { $0.name == "blk.0.ssm_a" }).elementCount
+    let numbers = [Float](repeating: -1, count: count - 1) + [value]
+    try edited.replace(tensor: "blk.0.ssm_a", data: numbers.flatMap { withUnsafeBytes(of: $0) { Array($0) } })
+    let error = loadingError(try edited.write(), files.projector)
+    #expect(error?.code == .invalidModel && error?.message.contains("blk.0.ssm_a") == true)
   }
 
   @Test func cappedLogitsAreRefused() throws {
@@ -260,7 +284,8 @@ import Testing
         for (fillsText, fillsProjector) in [(true, false), (false, true), (true, true)] {
           if fillsProjector, files.projector == nil { continue }
           var model = try EditedModel(files.text)
-          if fillsText { try model.fill(byte) }
+          // Decay that would let states grow is refused (`decayThatGrowsIsRefused`).
+          if fillsText { try model.fill(byte, except: ".ssm_a") }
           let path = try model.write()
           var projector = files.projector
           if fillsProjector, let other = projector {

@@ -17,9 +17,12 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case qwen2VL = "qwen2vl-a"
   case qwen25VL = "qwen25vl-a"
   case qwen3VL = "qwen3vl-a"
+  case qwen35 = "qwen35-a"
+  case qwen35MoE = "qwen35moe-a"
 
   static let seeing: [TinyFamily] = [
-    .smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL,
+    .smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL, .qwen35,
+    .qwen35MoE,
   ]
 
   var testDescription: String { rawValue }
@@ -34,6 +37,8 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .qwen3MoE: "qwen3moe"
     case .qwen2VL, .qwen25VL: "qwen2vl"
     case .qwen3VL: "qwen3vl"
+    case .qwen35: "qwen35"
+    case .qwen35MoE: "qwen35moe"
     }
   }
 
@@ -61,6 +66,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     spec.text.feedForward = 96
     spec.text.contextLength = 512
     if self == .qwen3MoE { spec.text.experts = .init(count: 4, used: 2, feedForward: 32) }
+    if self == .qwen35MoE { spec.text.experts = .init(count: 4, used: 2, feedForward: 32, shared: 48) }
     guard spec.hasVision else { return spec }
     spec.vision.width = 32
     spec.vision.heads = 2
@@ -90,6 +96,11 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.vision.imageSize = 32
       spec.vision.patchSize = 8
       spec.vision.deepStack = [0, 1]
+    case .qwen35, .qwen35MoE:
+      spec.text.ropeSections = [2, 1, 1]
+      spec.text.delta = .init(keyHeads: 2, valueHeads: 4, headSize: 8, interval: 2, rotated: 8)
+      spec.vision.imageSize = 32
+      spec.vision.patchSize = 8
     case .qwen3, .qwen3MoE: break
     }
     return spec

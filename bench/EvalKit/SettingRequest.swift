@@ -61,10 +61,11 @@ package struct SettingRequest: Sendable {
 
   /// - Parameters:
   ///   - resolve: fills in the model's calibration and defaults; nil when pruning is off.
-  ///   - total: visual tokens of an image, or of the images' mean; layers: of the text model.
+  ///   - total: visual tokens of an image, or of the images' mean.
+  ///   - attending: the text model's layers, from 1, that attend.
   ///   - calibration: nil when no calibration questions were given.
   package func settings(
-    total: Int, layers count: Int, calibration: BudgetCalibration?, plan: RegisterPlan?,
+    total: Int, attending: [Int], calibration: BudgetCalibration?, plan: RegisterPlan?,
     resolve: (GenerationOptions.Pruning) throws -> PruningSettings?
   ) throws -> [EvalSetting] {
     var result: [EvalSetting] = hasBaseline ? [.off] : []
@@ -78,7 +79,7 @@ package struct SettingRequest: Sendable {
             ? fixed(base, total, calibration) : adaptive(base, total, calibration, plan, resolve)
         }
       } else {
-        result += try single(method, total, count)
+        result += try single(method, total, attending)
       }
     }
     var seen = Set<String>()
@@ -93,17 +94,19 @@ package struct SettingRequest: Sendable {
   }
 
   /// Methods that prune in one place.
-  private func single(_ method: EvalMethod, _ total: Int, _ layers: Int) throws(EvalError) -> [EvalSetting] {
+  private func single(_ method: EvalMethod, _ total: Int, _ attending: [Int]) throws(EvalError) -> [EvalSetting] {
     // FastV's own policy is to keep the cells; a policy asked for is used all the same.
     let policies: [KVPolicy] = method == .fastv && !kvPolicies.isEmpty ? kvPolicies.map(\.policy) : [.keep]
+    // FastV reads its second layer, or the first behind it that attends.
+    let last = attending.last ?? 1
+    let layer = method == .fastv ? attending.first { $0 >= 2 } ?? last : last
     var result: [EvalSetting] = []
     for count in try counts(method, total) {
       for policy in policies {
         var setting = EvalSetting(
           method,
           pruning: PruningSettings(
-            lambda1: 0, lambda2: 0, layer: method == .fastv ? min(2, layers) : layers, reference: .mean,
-            kvPolicy: policy))
+            lambda1: 0, lambda2: 0, layer: layer, reference: .mean, kvPolicy: policy))
         setting.budget = count
         setting.seed = seed
         result.append(setting)

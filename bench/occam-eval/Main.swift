@@ -56,7 +56,7 @@ struct Evaluation {
       model: model, session: arguments.sessionOptions, answerTokens: arguments[Flags.answerTokens] ?? 64)
     do {
       let settings = try request.settings(
-        total: tokens, layers: model.textShape.layers,
+        total: tokens, attending: model.textShape.attendingLayers,
         calibration: validation.map { calibration(evaluator, $0) }, plan: model.calibration?.plan,
         resolve: evaluator.settings)
       let records = try evaluator.run(questions, settings, results: results) { report("asking", $0, $1) }

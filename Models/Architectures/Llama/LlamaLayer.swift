@@ -17,11 +17,6 @@ struct LlamaLayer: Sendable {
       loader, prefix, hidden: shape.hidden, heads: shape.heads, cache: configuration.cache, epsilon: epsilon,
       rotary: rotary)
     feedForwardNorm = try RMSNormWeights(loader, prefix + "ffn_norm", shape.hidden, epsilon: epsilon)
-    if let experts = shape.experts {
-      feedForward = .experts(try ExpertMLP(loader, prefix, hidden: shape.hidden, experts))
-    } else {
-      feedForward = .dense(
-        try GatedMLP(loader, prefix, hidden: shape.hidden, feedForward: shape.feedForward, gate: .silu))
-    }
+    feedForward = try FeedForward(loader, prefix, shape)
   }
 }

@@ -10,6 +10,7 @@ package final class Compute {
   package let matmul: MatmulContext
   package let tensors: TensorOps
   package let attention: AttentionScratch
+  package let delta = DeltaScratch()
   /// Asked between layers; true ends the pass with `Cancelled`.
   package var isCancelled: () -> Bool = { false }
   /// Told between layers what share of the current pass is done, 0...1.
@@ -52,10 +53,10 @@ package final class Compute {
     return ranges.pointer
   }
 
-  /// What is allocated, bytes: activations, packed inputs of products, attention's scratch.
+  /// What is allocated, bytes: activations, packed inputs of products, scratch of attention and delta rule.
   package var byteCount: Int {
     slots.reduce(0) { $0 + ($1?.byteCount ?? 0) } + ranges.byteCount + routing.byteCount + matmul.byteCount
-      + attention.byteCount
+      + attention.byteCount + delta.byteCount
   }
 
   /// Frees buffers larger than decoding one token needs, after a long prefill. Logits stay: they are what it was for.

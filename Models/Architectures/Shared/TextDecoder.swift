@@ -20,6 +20,8 @@ package struct TextShape: Sendable, Equatable {
   package var positions = PositionScheme.sequence
   /// Layers behind which an image's planes are added (DeepStack): as many of the first.
   package var injectedLayers = 0
+  /// Numbers of a row that a layer works with while it mixes rows, where they are more than attention's own.
+  package var mixerWidth = 0
   /// How deep stage II acts unless told otherwise.
   package var pruningDepth = PruningDepth.llava
 
@@ -54,6 +56,9 @@ package struct TextShape: Sendable, Equatable {
     }
   }
 
+  /// The layers, from 1, that attend.
+  package var attendingLayers: [Int] { states.indices.filter { attention($0) != nil }.map { $0 + 1 } }
+
   /// The first layer, from 1, at or behind `pruningDepth` that attends to the whole sequence: where stage II acts unless
   /// told otherwise.
   package var defaultPruningLayer: Int {
@@ -67,6 +72,12 @@ package struct TextShape: Sendable, Equatable {
       guard index + 1 >= layer, let attention = attention(index) else { return false }
       return attention.window == nil
     }.map { $0 + 1 }
+  }
+
+  /// A user's wishes, the calibration and the defaults, made concrete for these layers; nil: no pruning.
+  package func settings(_ wishes: PruningOptions, _ sidecar: Sidecar?) throws(PruningError) -> PruningSettings? {
+    try wishes.settings(
+      layers: layers, defaultLayer: defaultPruningLayer, attending: attendingLayers, sidecar: sidecar)
   }
 
   /// Bytes that all layers' states take for a sequence of `tokens` rows, as they allocate them.

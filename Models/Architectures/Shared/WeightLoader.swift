@@ -129,10 +129,23 @@ package final class WeightLoader {
   }
 
   /// A matrix whose rows belong to `parts` layers, `rows` to each.
-  package func splitMatrix(_ name: String, rows: Int, parts: Int, columns: Int) throws -> [PackedMatrix] {
+  /// - Parameter run: so many rows each, the parts take turns, and `rows` is a multiple; nil: all rows of a part.
+  package func splitMatrix(
+    _ name: String, rows: Int, parts: Int, columns: Int, alternating run: Int? = nil
+  ) throws -> [PackedMatrix] {
     let (info, format) = try require(name, [columns, rows * parts])
-    let all = Array(repeating: rows, count: parts)
-    return try stack(info, format, count: 1, rows: all, columns: columns).map { $0[0] }
+    guard let run, !isDry else {
+      let all = Array(repeating: rows, count: parts)
+      return try stack(info, format, count: 1, rows: all, columns: columns).map { $0[0] }
+    }
+    let packed = try withBytes(info) { stored in
+      try (0..<parts).map { part in
+        let own = WeightLoader.gathered(stored, of: rows * parts, part, parts, run: run)
+        return try pack(UnsafeRawBufferPointer(own.buffer), format, rows: rows, columns: columns)
+      }
+    }
+    account(info, packed.reduce(0) { $0 + $1.byteCount })
+    return packed
   }
 
   private func stack(
@@ -160,6 +173,19 @@ package final class WeightLoader {
       }
     account(info, stacks.joined().reduce(0) { $0 + $1.byteCount })
     return stacks
+  }
+
+  /// The rows of one part, of `rows` in all, where parts take turns.
+  private static func gathered(
+    _ stored: UnsafeRawBufferPointer, of rows: Int, _ part: Int, _ parts: Int, run: Int
+  ) -> AlignedBuffer<UInt8> {
+    let size = stored.count / rows * run
+    let result = AlignedBuffer<UInt8>(count: stored.count / parts, zeroed: false)
+    for turn in 0..<result.count / size {
+      let source = stored[(turn * parts + part) * size..<(turn * parts + part + 1) * size]
+      UnsafeMutableRawBufferPointer(result.buffer)[turn * size..<(turn + 1) * size].copyBytes(from: source)
+    }
+    return result
   }
 
   private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {

@@ -3,7 +3,9 @@ import OccamGGUF
 /// Qwen2's byte-pair vocabulary, special tokens behind, and ChatML.
 enum QwenVocabulary {
   /// - Parameter more: special tokens behind the family's own.
-  static func metadata(minimumCount: Int, more: [String] = [], template: String) -> VocabularyMetadata {
+  static func metadata(
+    minimumCount: Int, pre: String = "qwen2", more: [String] = [], template: String
+  ) -> VocabularyMetadata {
     let vocabulary = BytePairVocabulary(
       leading: [],
       trailing: [
@@ -11,7 +13,7 @@ enum QwenVocabulary {
         "<|image_pad|>", "<|video_pad|>", "<think>", "</think>",
       ] + more, minimumCount: minimumCount)
     return VocabularyMetadata(
-      vocabulary, pre: "qwen2", beginning: "<|endoftext|>", end: "<|im_end|>", padding: "<|endoftext|>",
+      vocabulary, pre: pre, beginning: "<|endoftext|>", end: "<|im_end|>", padding: "<|endoftext|>",
       template: template)
   }
 }

@@ -59,6 +59,20 @@ public struct VectorKernels: Sendable {
   public var convolve: Convolve
   public typealias Convolve =
     @Sendable (UnsafePointer<Floats>, Floats, Int, Int, Floats?, MutableFloats, Int) -> Void
+  /// y *= sigmoid(gate): (gate, y, count).
+  public var sigmoidMultiply: @Sendable (Floats, MutableFloats, Int) -> Void
+  /// C (rows x columns) = or += A (rows x depth) * B (depth x columns): (A, stride, B, stride, C, stride, rows, depth,
+  /// columns, accumulate), `columns` a multiple of 32, strides in floats. C is apart from A, and from the rows of B that
+  /// are read.
+  public var matrixProduct: MatrixProduct
+  public typealias MatrixProduct =
+    @Sendable (Floats, Int, Floats, Int, MutableFloats, Int, Int, Int, Int, Bool) -> Void
+  /// One token of the gated delta rule: (state, key, query, value, correction, out, decay, beta, depth, columns).
+  /// correction = beta * (value - decay * key * state); state = decay * state + key ⊗ correction; out = query * state,
+  /// the new one. State is depth x columns, key and query have `depth` floats, the others `columns`, a multiple of 16.
+  public var deltaStep: DeltaStep
+  public typealias DeltaStep =
+    @Sendable (MutableFloats, Floats, Floats, Floats, MutableFloats, MutableFloats, Float, Float, Int, Int) -> Void
 
   // MARK: Cell formats
 
@@ -126,6 +140,9 @@ public struct VectorKernels: Sendable {
     rotateAdjacent: @escaping @Sendable (MutableFloats, Floats, Floats, Int) -> Void,
     rotateHalves: @escaping @Sendable (MutableFloats, Floats, Floats, Int) -> Void,
     convolve: @escaping Convolve,
+    sigmoidMultiply: @escaping @Sendable (Floats, MutableFloats, Int) -> Void,
+    matrixProduct: @escaping MatrixProduct,
+    deltaStep: @escaping DeltaStep,
     convertsHalves: Bool,
     narrow: @escaping @Sendable (Floats, MutableHalves, Int) -> Void,
     widen: @escaping @Sendable (Halves, MutableFloats, Int) -> Void,
@@ -157,6 +174,9 @@ public struct VectorKernels: Sendable {
     self.rotateAdjacent = rotateAdjacent
     self.rotateHalves = rotateHalves
     self.convolve = convolve
+    self.sigmoidMultiply = sigmoidMultiply
+    self.matrixProduct = matrixProduct
+    self.deltaStep = deltaStep
     self.convertsHalves = convertsHalves
     self.narrow = narrow
     self.widen = widen

@@ -9,9 +9,14 @@ from transformers import (
     Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM, Qwen3VLMoeTextConfig, Qwen3VLTextConfig)
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLModel, Qwen2VLTextModel
+from transformers.models.qwen3_5.configuration_qwen3_5 import Qwen3_5TextConfig
+from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5ForCausalLM
+from transformers.models.qwen3_5_moe.configuration_qwen3_5_moe import Qwen3_5MoeTextConfig
+from transformers.models.qwen3_5_moe.modeling_qwen3_5_moe import Qwen3_5MoeForCausalLM
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextModel
 from transformers.models.qwen3_vl_moe.modeling_qwen3_vl_moe import Qwen3VLMoeTextModel
 
+import qwen35_text
 from weights import Tensors
 
 NAMES = {
@@ -72,6 +77,8 @@ CLASSES = {
     "qwen3": (Qwen3Config, Qwen3ForCausalLM), "qwen3moe": (Qwen3MoeConfig, Qwen3MoeForCausalLM),
     "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
     "qwen2vl": (Qwen2VLTextConfig, Qwen2VLText), "qwen3vl": (Qwen3VLTextConfig, Qwen3VLText),
+    "qwen35": (Qwen3_5TextConfig, Qwen3_5ForCausalLM),
+    "qwen35moe": (Qwen3_5MoeTextConfig, Qwen3_5MoeForCausalLM),
     "qwen3vlmoe": (Qwen3VLMoeTextConfig, Qwen3VLMoeText),
 }
 
@@ -110,12 +117,21 @@ class TextReference:
             sections = self.key(tensors, "rope.dimension_sections")
             if sections:
                 settings["rope_parameters"]["mrope_section"] = [int(count) for count in sections[:3]]
-                settings["rope_parameters"]["mrope_interleaved"] = self.architecture.startswith("qwen3vl")
-        if self.architecture in ("qwen3moe", "qwen3vlmoe"):
+                settings["rope_parameters"]["mrope_interleaved"] = self.architecture.startswith(("qwen3vl", "qwen35"))
+        if self.architecture.startswith("qwen35"):
+            more = qwen35_text.settings(tensors, self.architecture, head)
+            settings["rope_parameters"]["partial_rotary_factor"] = more.pop("partial_rotary_factor")
+            settings |= more
+        if self.architecture.endswith("moe"):
             settings |= {
                 "num_experts": int(self.key(tensors, "expert_count")),
                 "num_experts_per_tok": int(self.key(tensors, "expert_used_count")),
-                "moe_intermediate_size": int(self.key(tensors, "expert_feed_forward_length")), "norm_topk_prob": True}
+                "moe_intermediate_size": int(self.key(tensors, "expert_feed_forward_length"))}
+            if self.architecture == "qwen35moe":
+                settings["shared_expert_intermediate_size"] = int(
+                    self.key(tensors, "expert_shared_feed_forward_length"))
+            else:
+                settings["norm_topk_prob"] = True
         configuration, model = CLASSES[self.architecture]
         config = configuration(**settings)
         config._attn_implementation = "eager"
@@ -127,8 +143,13 @@ class TextReference:
 
     def load(self, tensors: Tensors, head: int):
         names = GEMMA_NAMES if self.architecture == "gemma3" else NAMES
-        state = {}
+        is_delta = self.architecture.startswith("qwen35")
+        state = qwen35_text.state(tensors, self.architecture) if is_delta else {}
         for name, value in tensors.values.items():
+            if is_delta:
+                if name.startswith("blk."):
+                    continue
+                value = value - 1 if name == "output_norm.weight" else value
             if self.architecture == "gemma3" and "norm" in name:
                 value = value - 1
             if self.architecture == "llama" and ("attn_q." in name or "attn_k." in name):

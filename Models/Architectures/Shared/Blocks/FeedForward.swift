@@ -5,6 +5,17 @@ enum FeedForward: Sendable {
   case dense(GatedMLP)
   case experts(ExpertMLP)
 
+  /// A mixture of experts where the shape has one.
+  /// - Parameter prefix: of the layer's tensors, "blk.0.".
+  init(_ loader: WeightLoader, _ prefix: String, _ shape: TextShape) throws {
+    if let experts = shape.experts {
+      self = .experts(try ExpertMLP(loader, prefix, hidden: shape.hidden, experts))
+    } else {
+      self = .dense(
+        try GatedMLP(loader, prefix, hidden: shape.hidden, feedForward: shape.feedForward, gate: .silu))
+    }
+  }
+
   /// Rows a pass takes at once, so that its activations stay small for long prompts.
   var rowsPerStep: Int {
     switch self {

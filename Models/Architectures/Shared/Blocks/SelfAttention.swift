@@ -22,9 +22,10 @@ struct SelfAttention: Sendable {
   ///   - prefix: of the layer's tensors, "blk.0.".
   ///   - scale: nil: 1 / sqrt(head dimension).
   ///   - epsilon: of the norms of queries and keys.
+  ///   - query: its layer, where the file keeps it with something else; nil: "attn_q".
   init(
     _ loader: WeightLoader, _ prefix: String, hidden: Int, heads: Int, cache: KVCacheShape, scale: Float? = nil,
-    epsilon: Float, rotary: RotaryTable
+    epsilon: Float, rotary: RotaryTable, query: LinearWeights? = nil
   ) throws {
     self.heads = heads
     self.cache = cache
@@ -32,7 +33,7 @@ struct SelfAttention: Sendable {
     self.rotary = rotary
     let queries = heads * cache.headDimension
     let keys = cache.kvHeads * cache.headDimension
-    query = try LinearWeights(loader, prefix + "attn_q", outputs: queries, inputs: hidden)
+    self.query = try query ?? LinearWeights(loader, prefix + "attn_q", outputs: queries, inputs: hidden)
     key = try LinearWeights(loader, prefix + "attn_k", outputs: keys, inputs: hidden)
     value = try LinearWeights(loader, prefix + "attn_v", outputs: keys, inputs: hidden)
     output = try LinearWeights(loader, prefix + "attn_output", outputs: hidden, inputs: queries)
@@ -51,6 +52,16 @@ struct SelfAttention: Sendable {
     _ normed: MatrixView<Float>, _ input: PassInput, _ cache: LayerKVCache, outputs: Range<Int>, scores: ScoreRequest?,
     into target: MatrixView<Float>, accumulate: Bool, _ compute: Compute
   ) {
+    let mixed = mix(normed, input, cache, outputs: outputs, scores: scores, compute)
+    project(mixed, into: target, accumulate: accumulate, compute)
+  }
+
+  /// All but Wo: [outputs x q], until the next call.
+  /// - Parameter beside: a product of n to be computed with queries, keys and values.
+  func mix(
+    _ normed: MatrixView<Float>, _ input: PassInput, _ cache: LayerKVCache, outputs: Range<Int>, scores: ScoreRequest?,
+    beside: MatmulProduct? = nil, _ compute: Compute
+  ) -> MatrixView<Float> {
     let rows = normed.rows
     let width = self.cache.headDimension
     let q = compute.view(.query, rows: rows, columns: heads * width)
@@ -60,7 +71,11 @@ struct SelfAttention: Sendable {
     let firstEntry = cache.count
     timed("text.qkv", products(rows, query.weight, key.weight, value.weight)) {
       compute.matmul.load(normed)
-      compute.matmul.multiply([query.product(into: q), key.product(into: k), value.product(into: v)])
+      if let beside {
+        compute.matmul.multiply([query.product(into: q), key.product(into: k), value.product(into: v), beside])
+      } else {
+        compute.matmul.multiply([query.product(into: q), key.product(into: k), value.product(into: v)])
+      }
     }
     timed("text.rope") {
       queryNorm?.applyToHeads(q, compute)
@@ -76,8 +91,13 @@ struct SelfAttention: Sendable {
         q.slice(rows: outputs), cache: cache, visibility: visibility, heads: heads, scale: scale,
         into: mixed.slice(rows: outputs), scratch: compute.attention, scores: scores)
     }
-    timed("text.output", products(outputs.count, output.weight)) {
-      compute.matmul.load(mixed.slice(rows: outputs))
+    return mixed.slice(rows: outputs)
+  }
+
+  /// target (+)= Wo mixed.
+  func project(_ mixed: MatrixView<Float>, into target: MatrixView<Float>, accumulate: Bool, _ compute: Compute) {
+    timed("text.output", products(mixed.rows, output.weight)) {
+      compute.matmul.load(mixed)
       output.multiply(into: target, accumulate: accumulate, compute)
     }
   }

@@ -17,17 +17,21 @@ struct LinearWeights: Sendable {
   }
 
   /// Layers that the file stores as one, their outputs one behind the other.
-  /// - Parameter outputs: of each part.
+  /// - Parameters:
+  ///   - outputs: of each part.
+  ///   - run: of so many outputs each, the parts take turns; nil: all of a part's.
   static func split(
-    _ loader: WeightLoader, _ name: String, outputs: Int, parts: Int, inputs: Int
+    _ loader: WeightLoader, _ name: String, outputs: Int, parts: Int, inputs: Int, alternating run: Int? = nil
   ) throws -> [LinearWeights] {
-    let weights = try loader.splitMatrix(name + ".weight", rows: outputs, parts: parts, columns: inputs)
+    let weights = try loader.splitMatrix(
+      name + ".weight", rows: outputs, parts: parts, columns: inputs, alternating: run)
     let bias = try loader.optionalVector(name + ".bias", count: parts * outputs)
-    return weights.enumerated().map { index, weight in
+    let run = run ?? outputs
+    return weights.enumerated().map { part, weight in
       LinearWeights(
         weight: weight,
-        bias: bias.map {
-          AlignedBuffer(copying: UnsafeBufferPointer(start: $0.pointer + index * outputs, count: outputs))
+        bias: bias.map { whole in
+          AlignedBuffer(copying: (0..<outputs).map { whole.pointer[($0 / run * parts + part) * run + $0 % run] })
         })
     }
   }
