@@ -13,8 +13,10 @@ struct LlamaConfiguration: Sendable {
   /// Which number of a position turns each pair; nil: one dimension.
   let ropeAxes: [RotaryAxis]?
 
-  /// - Parameter sections: how positions of several dimensions share a head's pairs; nil: positions have one.
-  init(_ file: GGUFFile, prefix: String, sections: RotarySections? = nil) throws {
+  /// - Parameters:
+  ///   - sections: how positions of several dimensions share a head's pairs; nil: positions have one.
+  ///   - kvHeads: where the key holds one number a layer.
+  init(_ file: GGUFFile, prefix: String, sections: RotarySections? = nil, kvHeads: Int? = nil) throws {
     func key(_ name: String) -> String { "\(prefix).\(name)" }
     func size(_ name: String, _ limit: Int) throws -> Int {
       let value = try file.requireInteger(key(name))
@@ -25,7 +27,7 @@ struct LlamaConfiguration: Sendable {
     }
     let hidden = try size("embedding_length", 1 << 16)
     let heads = try size("attention.head_count", 1024)
-    let kvHeads = try file.integer(key("attention.head_count_kv")) ?? heads
+    let kvHeads = try kvHeads ?? file.integer(key("attention.head_count_kv")) ?? heads
     guard kvHeads >= 1, heads % kvHeads == 0 else {
       throw ModelError(
         .badValue, file.subject, "\(key("attention.head_count_kv")) \(kvHeads) does not divide the \(heads) heads")
