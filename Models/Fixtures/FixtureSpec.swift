@@ -24,6 +24,19 @@ package struct FixtureSpec: Sendable {
     package var ropeSections: [Int] = []
     /// DeepStack planes that are added behind the first layers.
     package var planes = 0
+    /// Of feed-forward networks that are mixtures.
+    package var experts: Experts?
+
+    package struct Experts: Sendable {
+      package var count: Int
+      /// Experts of a token.
+      package var used: Int
+      package var feedForward: Int
+
+      package init(count: Int, used: Int, feedForward: Int) {
+        (self.count, self.used, self.feedForward) = (count, used, feedForward)
+      }
+    }
   }
 
   package struct Vision: Sendable {
@@ -110,6 +123,6 @@ extension FixtureSpec {
 
   package static let families: [any FixtureFamily.Type] = [
     LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, InternVL.self, InternVL3_5.self,
-    LFM2VL.self, Qwen2VL.self, Qwen25VL.self, Qwen3VL.self,
+    Qwen2VL.self, Qwen25VL.self, Qwen3VL.self, Qwen3MoE.self, Qwen3VLMoE.self, LFM2VL.self,
   ]
 }

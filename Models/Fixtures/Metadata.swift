@@ -53,6 +53,11 @@ extension FixtureSpec.Text {
     add("attention.layer_norm_rms_epsilon", .float32(epsilon))
     add("rope.dimension_count", .uint32(UInt32(headSize)))
     add("rope.freq_base", .float32(ropeBase))
+    if let experts {
+      add("expert_count", .uint32(UInt32(experts.count)))
+      add("expert_used_count", .uint32(UInt32(experts.used)))
+      add("expert_feed_forward_length", .uint32(UInt32(experts.feedForward)))
+    }
     if let slidingWindow { add("attention.sliding_window", .uint32(UInt32(slidingWindow))) }
     if let ropeScale {
       add("rope.scaling.type", .string("linear"))

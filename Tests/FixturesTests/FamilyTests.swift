@@ -122,6 +122,7 @@ import Testing
     ("llava-next-7b-mistral", 7.57, 576), ("qwen2-1.5b", 1.54, 0), ("qwen3-1.7b", 1.72, 0),
     ("internvl3-1b", 0.94, 256), ("internvl3-2b", 2.09, 256), ("internvl3.5-1b", 1.06, 256),
     ("qwen2-vl-2b", 2.21, 400), ("qwen2.5-vl-3b", 3.75, 400), ("qwen3-vl-2b", 2.13, 576), ("qwen3-vl-8b", 8.77, 576),
+    ("qwen3-30b-a3b", 30.5, 0), ("qwen3-vl-30b-a3b", 31.1, 576),
   ]
 
   @Test("every published size is the published model's", arguments: published)

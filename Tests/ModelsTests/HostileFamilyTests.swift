@@ -31,7 +31,11 @@ import Testing
         "clip.vision.feature_layer", "clip.use_silu", "clip.vision.image_grid_pinpoints", "clip.vision.n_wa_pattern",
         "clip.vision.fullatt_block_indexes", "clip.vision.window_size", "clip.vision.spatial_merge_size",
       ]
-      : ["rope.scaling.type", "rope.freq_base_swa", "final_logit_softcapping", "expert_count", "vocab_size"].map {
+      : [
+        "rope.scaling.type", "rope.freq_base_swa", "final_logit_softcapping", "expert_count", "vocab_size",
+        "expert_gating_func", "expert_weights_scale", "expert_weights_norm", "expert_group_count",
+        "expert_shared_feed_forward_length",
+      ].map {
         "\(family.prefix).\($0)"
       }
   }

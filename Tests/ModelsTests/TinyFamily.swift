@@ -13,6 +13,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case internVL = "internvl-a"
   case internVLLarge = "internvl-b"
   case qwen3 = "qwen3-text"
+  case qwen3MoE = "qwen3moe-text"
   case qwen2VL = "qwen2vl-a"
   case qwen25VL = "qwen25vl-a"
   case qwen3VL = "qwen3vl-a"
@@ -30,6 +31,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .gemma3: "gemma3"
     case .internVL: "qwen2"
     case .internVLLarge, .qwen3: "qwen3"
+    case .qwen3MoE: "qwen3moe"
     case .qwen2VL, .qwen25VL: "qwen2vl"
     case .qwen3VL: "qwen3vl"
     }
@@ -58,6 +60,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     spec.text.headSize = 16
     spec.text.feedForward = 96
     spec.text.contextLength = 512
+    if self == .qwen3MoE { spec.text.experts = .init(count: 4, used: 2, feedForward: 32) }
     guard spec.hasVision else { return spec }
     spec.vision.width = 32
     spec.vision.heads = 2
@@ -87,7 +90,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.vision.imageSize = 32
       spec.vision.patchSize = 8
       spec.vision.deepStack = [0, 1]
-    case .qwen3: break
+    case .qwen3, .qwen3MoE: break
     }
     return spec
   }

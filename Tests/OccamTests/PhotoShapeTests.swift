@@ -65,6 +65,29 @@ import Testing
     #expect(reply.pruning.first?.total == layout.imageTokens - learned)
   }
 
+  /// A photo of 12 megapixels in its own proportions: transformers' `smart_resize` makes 73 x 55 tokens of it, whether they
+  /// have 24, 28 or 32 pixels.
+  @Test(arguments: ["qwen2vl-a", "qwen25vl-b", "qwen3vl-a", "qwen3vl-b"]) func aLargePhotoIsAnswered(family: String)
+    throws
+  {
+    let (width, height) = (4000, 3000)
+    let photo = ImageSource.bytes(
+      encodePNG(Image(width: width, height: height, filledWith: (10, 200, 90))), name: "large.png")
+    let session = try TestModel.family(family).makeSession(SessionOptions(contextLength: 4096))
+    for prunes in [true, false] {
+      var options = GenerationOptions.greedy(2)
+      if !prunes { options.pruning = .off }
+      let reply = try session.respond(to: "What is this?", images: [photo], options: options)
+      #expect(reply.generatedTokens == 2 && reply.promptTokens > 4015)
+      if prunes {
+        #expect(reply.pruning.first?.total == 4015)
+        let map = try decodeImage(try session.keepMap(image: 0), subject: "map")
+        #expect(map.width == width && map.height == height)
+      }
+      session.clear()
+    }
+  }
+
   @Test(arguments: families) func conversationsAboutSeveralPhotos(family: String) throws {
     let session = try TestModel.family(family).makeSession()
     let photos = [(90, 70), (300, 40), (30, 200)].enumerated().map {

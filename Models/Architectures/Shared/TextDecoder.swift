@@ -14,6 +14,8 @@ package struct TextShape: Sendable, Equatable {
   package var states: [LayerStateShape]
   /// The rows of an image see each other in both directions.
   package var imagesAreBidirectional = false
+  /// Of feed-forward networks that are mixtures of experts.
+  package var experts: ExpertShape?
   /// How a prompt's rows are numbered.
   package var positions = PositionScheme.sequence
   /// Layers behind which an image's planes are added (DeepStack): as many of the first.
@@ -80,7 +82,7 @@ package protocol TextDecoder: Sendable {
   var shape: TextShape { get }
   /// Packed bytes of all weights.
   var weightBytes: Int { get }
-  /// Packed bytes that one decoded token reads: all but the embedding table.
+  /// Packed bytes that one decoded token reads: all but the embedding table and the experts it does not take.
   var bytesPerToken: Int { get }
 
   /// `row` [hidden] becomes the input row of `token`.
