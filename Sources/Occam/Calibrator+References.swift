@@ -42,8 +42,7 @@ extension Calibrator {
       let (answer, whole) = try session.likelihood(question, image, nil, limit: 16)
       for (number, candidate) in candidates.enumerated() {
         let settings = try translating("calibration") {
-          try PruningOptions().settings(
-            layers: text.layers, defaultLayer: text.defaultPruningLayer, sidecar: candidate.sidecar)
+          try text.settings(PruningOptions(), candidate.sidecar)
         }
         let selector = settings.map(OccamTokenSelector.init)
         sums[number] +=

@@ -266,7 +266,7 @@ public final class Calibrator {
       let settings = try translating(
         "calibration",
         {
-          try wishes.settings(layers: text.layers, defaultLayer: text.defaultPruningLayer, sidecar: sidecar)
+          try text.settings(wishes, sidecar)
         })
     else { throw OccamError(.invalidOption, "calibration", "pruning is off") }
     var samples: [TokenScores] = []

@@ -13,9 +13,7 @@ extension SessionCore {
   /// The user's wishes, the calibration and the defaults, made concrete.
   func settings(_ options: GenerationOptions.Pruning) throws(OccamError) -> PruningSettings? {
     try translating("pruning") {
-      let shape = model.decoder.shape
-      return try options.options.settings(
-        layers: shape.layers, defaultLayer: shape.defaultPruningLayer, sidecar: model.sidecar)
+      try model.decoder.shape.settings(options.options, model.sidecar)
     }
   }
 

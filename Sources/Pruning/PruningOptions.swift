@@ -59,12 +59,15 @@ package struct PruningDepth: Sendable, Equatable {
 /// A pruning option that cannot be honoured.
 package enum PruningError: Error, Equatable, CustomStringConvertible {
   case layerOutOfRange(Int, layers: Int)
+  /// Neither this layer nor one behind it attends.
+  case noAttention(layer: Int)
   case invalidLambda(name: String, Float)
   case invalidCount(name: String, Int)
 
   package var description: String {
     switch self {
     case .layerOutOfRange(let layer, let layers): "pruning layer \(layer): the text model has layers 1 to \(layers)"
+    case .noAttention(let layer): "pruning layer \(layer): neither it nor a layer behind it attends"
     case .invalidLambda(let name, let value): "\(name) \(value): expected a number of 0 or more"
     case .invalidCount(let name, let value): "\(name) \(value): expected 1 or more"
     }
@@ -112,11 +115,14 @@ extension PruningOptions {
   /// - Parameters:
   ///   - layers: layers of the text model.
   ///   - defaultLayer: where stage II acts if nobody chose; nil: a third of the depth.
+  ///   - attending: the layers, from 1, ascending, that attend: a chosen one that does not gives way to the next that does;
+  ///     nil: all.
   package func settings(
-    layers: Int, defaultLayer: Int? = nil, sidecar: Sidecar?
+    layers: Int, defaultLayer: Int? = nil, attending: [Int]? = nil, sidecar: Sidecar?
   ) throws(PruningError) -> PruningSettings? {
     try validate(layers: layers)
     guard enabled else { return nil }
+    func next(_ layer: Int) -> Int? { attending.map { $0.first { $0 >= layer } } ?? layer }
     let kind = sidecar?.reference ?? .mean
     let defaults = PruningOptions.defaultLambdas(kind)
     var notes: [String] = []
@@ -126,6 +132,12 @@ extension PruningOptions {
     let first = lambda1 ?? sidecar?.lambda1 ?? defaults.lambda1
     var second = lambda2 ?? sidecar?.lambda2 ?? defaults.lambda2
     var cap = maxVisualTokens
+    let chosen = layer ?? calibratedLayer(sidecar, layers: layers)
+    let acting = chosen.flatMap(next)
+    if let layer, acting == nil { throw .noAttention(layer: layer) }
+    if let chosen, let acting, chosen != acting {
+      notes.append("layer \(chosen) does not attend: stage II acts behind layer \(acting)")
+    }
     if let visualBudget, lambda2 == nil {
       if let curve = sidecar?.curve, let choice = curve.lambda(forBudget: Double(visualBudget)) {
         second = choice.lambda
@@ -143,8 +155,7 @@ extension PruningOptions {
     }
     return PruningSettings(
       lambda1: first, lambda2: second,
-      layer: layer ?? calibratedLayer(sidecar, layers: layers) ?? defaultLayer
-        ?? PruningOptions.defaultLayer(layers: layers),
+      layer: acting ?? defaultLayer ?? PruningOptions.defaultLayer(layers: layers),
       cap: cap, stageOneCap: maxStageOneTokens, reference: kind, score: sidecar?.score ?? .attention,
       plan: sidecar?.plan ?? RegisterPlan([]),
       kvPolicy: kvPolicy, notes: notes)

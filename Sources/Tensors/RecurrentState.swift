@@ -29,7 +29,8 @@ package final class RecurrentState: LayerState {
 
   package var byteCount: Int { (1 + copies.count) * shape.floats * MemoryLayout<Float>.stride }
 
-  package func byteCount(forTokens tokens: Int) -> Int { shape.byteCount }
+  /// What it takes now: the sequence's length changes nothing.
+  package func byteCount(forTokens tokens: Int) -> Int { byteCount }
 
   package func resumePoint(atMost position: Int32) -> Int32 {
     copies.last { $0.position <= position }?.position ?? 0

@@ -10,18 +10,27 @@ import Testing
   func cacheIsSizedByTheSurvivors(item: PrunedCase, format: SessionOptions.CellFormat) throws {
     let prompt = PrunedCase.prompt(photos: 2)
     let session = try item.session(SessionOptions(cells: format))
-    let shape = try item.model()
+    let model = try item.model()
+    let shape = model.textShape
+    let attending = shape.states.indices.count { shape.attention($0) != nil }
+    // Of the layers without entries one state each, and copies of it.
+    let state = shape.states.reduce(0) { sum, layer in
+      if case .recurrent(let shape) = layer { sum + shape.floats * MemoryLayout<Float>.stride } else { sum }
+    }
     for policy in GenerationOptions.KVCellPolicy.allCases {
       var pruning = item.pruning()
       pruning.kvPolicy = policy
       let metrics = try session.respond(
         to: prompt.text, images: prompt.images, options: .greedy(5, raw: true, pruning))
-      let layer = try BudgetTests.layer(shape, format)
+      let layer = try BudgetTests.layer(model, format)
       let held = session.entryCounts.reduce(0) { $0 + layer.byteCount(forTokens: $1) }
-      #expect(metrics.kvBytes == held, "\(policy)")
+      let copies = state == 0 ? 0 : (metrics.kvBytes - held) / state
+      #expect(metrics.kvBytes == held + copies * state, "\(policy)")
+      #expect(copies <= 1 + RecurrentState.snapshots && (copies >= 1 || state == 0), "\(policy)")
       // The last token's keys and values are not needed any more.
       let positions = metrics.promptTokens + metrics.generatedTokens - 1
-      #expect(metrics.kvBytesUnpruned == item.layers * layer.byteCount(forTokens: positions), "\(policy)")
+      let unpruned = attending * layer.byteCount(forTokens: positions) + copies * state
+      #expect(metrics.kvBytesUnpruned == unpruned, "\(policy)")
       #expect(metrics.kvBytes < metrics.kvBytesUnpruned, "\(policy)")
     }
     session.clear()
@@ -36,7 +45,8 @@ import Testing
       case .f16: .f16
       case .q8_0: .q8_0
       }
-    return LayerKVCache(try #require(model.textShape.attention(0)), format: cells)
+    let attending = model.textShape.states.indices.lazy.compactMap { model.textShape.attention($0) }.first
+    return LayerKVCache(try #require(attending), format: cells)
   }
 
   /// 7. At least one token of every image survives the highest thresholds.

@@ -83,7 +83,7 @@ import Testing
   @Test(arguments: PrunedCase.all) func firstAndLastLayer(item: PrunedCase) throws {
     let prompt = PrunedCase.prompt(photos: 2)
     let reference = try ReferenceRun(item.files())
-    for layer in [1, item.layers] {
+    for layer in [item.firstLayer, item.lastLayer ?? item.layers] {
       let session = try item.session()
       let found = try session.logits(
         raw: prompt.text, images: prompt.images, continuation: InvariantTests.continuation,
@@ -93,6 +93,29 @@ import Testing
       #expect(found == expected.logits, "layer \(layer)")
       #expect(try item.counts(session) == item.unlimited(expected.cellCounts), "layer \(layer)")
     }
+  }
+
+  /// A layer that keeps a state and no entries has no scores: the next one that attends is taken, if there is one.
+  @Test func convolutionsGiveWay() throws {
+    let item = try #require(PrunedCase.all.first { $0.fixture == "lfm2-a" })
+    let prompt = PrunedCase.prompt(photos: 1)
+    func metrics(_ layer: Int) throws -> (GenerationMetrics, [Int]) {
+      let session = try item.session()
+      return (try session.prefill(prompt.text, prompt.images, item.pruning(layer: layer)), session.entryCounts)
+    }
+    for (chosen, acting) in [(1, 2), (3, 4)] {
+      let (found, expected) = (try metrics(chosen), try metrics(acting))
+      #expect(found.0.pruning.map(\.keptIndices) == expected.0.pruning.map(\.keptIndices) && found.1 == expected.1)
+      #expect(found.0.meanVisualTokensPerLayer == expected.0.meanVisualTokensPerLayer)
+    }
+    #expect(try metrics(2).0.pruning.map(\.keptIndices) != metrics(4).0.pruning.map(\.keptIndices))
+    // Of its five layers the last does not attend.
+    let session = try item.session()
+    let error = #expect(throws: OccamError.self) {
+      _ = try session.prefill(prompt.text, prompt.images, item.pruning(layer: 5))
+    }
+    #expect(error?.code == .invalidOption && error?.message.contains("layer 5") == true)
+    #expect(try session.prefill(prompt.text, prompt.images, item.pruning(layer: 4)).pruning.count == 1)
   }
 
   /// 4 and 5. Dropped tokens are gone: from the hidden rows, and from the cells of layers 1...l unless these are to stay.

@@ -17,12 +17,16 @@ struct PrunedCase: Sendable, CustomStringConvertible {
   let lambda2: Float
   /// Where stage II acts unless a test says otherwise.
   var layer = 2
+  /// The first layer that attends.
+  var firstLayer = 1
+  /// The last one, if it is not the last of all.
+  var lastLayer: Int?
   /// Channels of the encoder's feed-forward network that make up the register's neurons.
   var channels = [3, 100, 501]
 
   /// LLaVA-1.5 with and without a class token (g1, g3), tiles with pixel shuffle, pooled patches in a decoder with sliding
   /// windows and bidirectional images, tiles whose rows lie between each other, windows in the encoder and positions of
-  /// three numbers, planes that join behind stage II too; register and mean.
+  /// three numbers, planes that join behind stage II too, layers with a state instead of entries; register and mean.
   static let all = [
     PrunedCase(fixture: "g1", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(fixture: "g1", hasRegister: true, layers: 4, lambda1: 0.5, lambda2: 1.2),
@@ -39,6 +43,11 @@ struct PrunedCase: Sendable, CustomStringConvertible {
     PrunedCase(fixture: "internvl-a", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(
       fixture: "internvl-a", hasRegister: true, layers: 4, lambda1: 0.9, lambda2: 1.2, channels: [3, 100, 201]),
+    PrunedCase(
+      fixture: "lfm2-a", hasRegister: false, layers: 5, lambda1: 0.7, lambda2: 0.9, firstLayer: 2, lastLayer: 4),
+    PrunedCase(
+      fixture: "lfm2-a", hasRegister: true, layers: 5, lambda1: 0.9, lambda2: 1.2, firstLayer: 2, lastLayer: 4,
+      channels: [3, 60, 101]),
     PrunedCase(fixture: "qwen25vl-b", hasRegister: false, layers: 3, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(
       fixture: "qwen25vl-b", hasRegister: true, layers: 3, lambda1: 0.3, lambda2: 2, channels: [5, 40, 77]),
@@ -101,10 +110,12 @@ struct PrunedCase: Sendable, CustomStringConvertible {
     }
   }
 
-  /// Of one number a layer those of layers without a sliding window, which gives up entries block by block.
+  /// Of one number a layer those of layers that attend without a sliding window, which gives up entries block by block.
   func unlimited(_ counts: [Int]) throws -> [Int] {
     let shape = try model().textShape
-    return counts.indices.filter { shape.attention($0)?.window == nil }.map { counts[$0] }
+    return counts.indices.filter { layer in shape.attention(layer).map { $0.window == nil } ?? false }.map {
+      counts[$0]
+    }
   }
 
   /// Entries that the layers without a sliding window hold.

@@ -93,7 +93,7 @@ final class ReferenceRun {
     outcome.positions = rows.map(\.position)
     for id in continuation {
       let row = text(id, &next)
-      let position = settings.renumbers ? Position(Int32(cells.keyValues(0).count)) : row.position
+      let position = settings.renumbers ? Position(Int32(cells.entryCounts.max() ?? 0)) : row.position
       var hidden = row.embedding
       try forward(
         0..<decoder.shape.layers, &hidden, [Row(position: position, embedding: [])], cells, nil, lastRowOnly: true)
@@ -322,6 +322,17 @@ final class ReferenceRun {
     _ scores: ScoreRequest?,
     lastRowOnly: Bool
   ) throws {
+    // A recurrent layer rounds by the pass; the library ends one where the first image begins.
+    let cut = rows.firstIndex { !$0.isText && !$0.embedding.isEmpty } ?? 0
+    if cut > 0, rows.count > 1, layers.contains(where: { decoder.shape.attention($0) == nil }) {
+      var (first, second) = (Array(hidden.prefix(cut * decoder.shape.hidden)), hidden)
+      second.removeFirst(first.count)
+      let later = scores.map { ScoreRequest(rows: $0.rows.map { $0 - cut }, output: $0.output) }
+      try forward(layers, &first, Array(rows[..<cut]), cells, nil, lastRowOnly: false)
+      try forward(layers, &second, Array(rows[cut...]), cells, later, lastRowOnly: lastRowOnly)
+      hidden = first + second
+      return
+    }
     let buffer = AlignedBuffer(copying: hidden)
     let planes = rows.map { row in row.planes.map { AlignedBuffer(copying: $0) } }
     defer { withExtendedLifetime(planes) {} }

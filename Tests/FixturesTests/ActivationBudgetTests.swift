@@ -19,7 +19,7 @@ import Testing
       .makeSession()
   }
 
-  @Test("a prompt of 16,000 tokens", arguments: ["smolvlm-a", "gemma3-a", "qwen3moe-text"])
+  @Test("a prompt of 16,000 tokens", arguments: ["smolvlm-a", "gemma3-a", "qwen3moe-text", "lfm2-a"])
   func longText(name: String) throws {
     let model = try ActivationBudgetTests.model(name)
     let session = try ActivationBudgetTests.session(model)

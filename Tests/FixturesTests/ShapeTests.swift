@@ -5,6 +5,7 @@ import OccamFixtures
 import OccamGGUF
 import OccamModels
 import OccamQuantFormats
+import OccamTensors
 import OccamTestSupport
 import Testing
 
@@ -34,7 +35,9 @@ import Testing
     Published("internvl3.5-1b", 1.06, 5, 1280),
     Published("qwen3-30b-a3b", 30.5), Published("qwen3-vl-30b-a3b", 31.1, 1, 768),
     Published("qwen2-vl-2b", 2.21, 1, 999), Published("qwen2.5-vl-3b", 3.75, 1, 999),
+    Published("lfm2-vl-450m", 0.451, 1, 234), Published("lfm2-vl-1.6b", 1.58, 1, 234),
     Published("qwen3-vl-2b", 2.13, 1, 768), Published("qwen3-vl-8b", 8.77, 1, 768),
+    Published("qwen3.5-2b", 2.21, 1, 768), Published("qwen3.5-4b", 4.54, 1, 768),
   ]
 
   @Test("every shape is as large as the published model and loads its configuration", arguments: published)
@@ -166,7 +169,18 @@ import Testing
     #expect(unpruned.promptTokens == photo.tokens + 10)
     func difference(_ planned: Int, _ real: Int) -> Double { abs(Double(planned) / Double(real) - 1) }
     let planned = plan.kvBytes(tokens: photo.tokens + 13)
-    #expect(difference(planned, unpruned.kvBytes) < 0.02, "planned \(planned), session \(unpruned.kvBytes)")
+    // Of a recurrent layer's state the plan has all the copies that a conversation may come to hold.
+    let copies = (try ModelRegistry.textShape(model.text)).states.reduce(0) { sum, state in
+      if case .recurrent(let shape) = state {
+        sum + RecurrentState.snapshots * shape.floats * MemoryLayout<Float>.stride
+      } else {
+        sum
+      }
+    }
+    func isClose(_ planned: Int, _ real: Int) -> Bool {
+      copies == 0 ? difference(planned, real) < 0.02 : real <= planned && real >= planned - copies
+    }
+    #expect(isClose(planned, unpruned.kvBytes), "planned \(planned), session \(unpruned.kvBytes)")
     answer.pruning = GenerationOptions.Pruning()
     let stageOne = photo.visualTokens / 2
     let kept = min(5, stageOne - 1)
@@ -177,7 +191,7 @@ import Testing
     let left = plan.kvBytes(tokens: photo.tokens - photo.visualTokens + kept + 13)
     let isWindowed = spec.text.slidingWindow != nil
     #expect(
-      isWindowed ? pruned.kvBytes <= left : difference(left, pruned.kvBytes) < 0.02,
+      isWindowed ? pruned.kvBytes <= left : isClose(left, pruned.kvBytes),
       "planned \(left), session \(pruned.kvBytes)")
   }
 

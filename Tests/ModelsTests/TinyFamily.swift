@@ -17,9 +17,10 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case qwen2VL = "qwen2vl-a"
   case qwen25VL = "qwen25vl-a"
   case qwen3VL = "qwen3vl-a"
+  case lfm2 = "lfm2-a"
 
   static let seeing: [TinyFamily] = [
-    .smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL,
+    .smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL, .lfm2,
   ]
 
   var testDescription: String { rawValue }
@@ -34,6 +35,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .qwen3MoE: "qwen3moe"
     case .qwen2VL, .qwen25VL: "qwen2vl"
     case .qwen3VL: "qwen3vl"
+    case .lfm2: "lfm2"
     }
   }
 
@@ -90,6 +92,10 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.vision.imageSize = 32
       spec.vision.patchSize = 8
       spec.vision.deepStack = [0, 1]
+    case .lfm2:
+      spec.text.attentionLayers = [1]
+      spec.vision.imageSize = 64
+      spec.vision.projectorWidth = 48
     case .qwen3, .qwen3MoE: break
     }
     return spec

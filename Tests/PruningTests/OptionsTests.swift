@@ -109,6 +109,31 @@ import Testing
     )
   }
 
+  /// Of layers that do not all attend, stage II takes the next one that does, and says so.
+  @Test func layersWithoutAttentionGiveWay() throws {
+    var options = PruningOptions()
+    func settings() throws -> PruningSettings {
+      try #require(try options.settings(layers: 9, defaultLayer: 4, attending: [4, 8], sidecar: nil))
+    }
+    #expect(try settings().layer == 4)
+    let notes = try settings().notes.count
+    for (chosen, acting) in [(1, 4), (4, 4), (5, 8), (8, 8)] {
+      options.layer = chosen
+      let found = try settings()
+      #expect(found.layer == acting)
+      let moved = found.notes.contains("layer \(chosen) does not attend: stage II acts behind layer \(acting)")
+      #expect(moved == (chosen != acting) && found.notes.count == notes + (moved ? 1 : 0))
+    }
+    options.layer = 9
+    #expect(throws: PruningError.noAttention(layer: 9)) { try settings() }
+    #expect(PruningError.noAttention(layer: 9).description.contains("layer 9"))
+    // A calibrated one that is the last falls back to the default.
+    options.layer = nil
+    let last = Sidecar(
+      model: OptionsTests.calibrated.model, plan: OptionsTests.calibrated.plan, reference: .register, textLayer: 9)
+    #expect(try options.settings(layers: 9, defaultLayer: 4, attending: [4, 8], sidecar: last)?.layer == 4)
+  }
+
   @Test func reportCountsTokensPerLayer() throws {
     #expect(PruningReport.meanVisualTokensPerLayer(layers: 32, l: 11, s1: 200, s2: 40) == 95)
     #expect(PruningReport.meanVisualTokensPerLayer(layers: 4, l: 9, s1: 8, s2: 1) == 8)

@@ -45,6 +45,8 @@ struct LFM2Configuration: Sendable {
         ? .recurrent(state)
         : .attention(KVCacheShape(kvHeads: count, headDimension: width, window: window > 0 ? window : nil))
     }
+    // The inputs of a convolution: both gates and what they gate.
+    if counts.contains(0) { shape.mixerWidth = 3 * shape.hidden }
     self.shape = shape
   }
 }

@@ -20,6 +20,8 @@ package struct TextShape: Sendable, Equatable {
   package var positions = PositionScheme.sequence
   /// Layers behind which an image's planes are added (DeepStack): as many of the first.
   package var injectedLayers = 0
+  /// Numbers of a row that a layer works with while it mixes rows, where they are more than attention's own.
+  package var mixerWidth = 0
   /// How deep stage II acts unless told otherwise.
   package var pruningDepth = PruningDepth.llava
 
@@ -67,6 +69,13 @@ package struct TextShape: Sendable, Equatable {
       guard index + 1 >= layer, let attention = attention(index) else { return false }
       return attention.window == nil
     }.map { $0 + 1 }
+  }
+
+  /// A user's wishes, the calibration and the defaults, made concrete for these layers; nil: no pruning.
+  package func settings(_ wishes: PruningOptions, _ sidecar: Sidecar?) throws(PruningError) -> PruningSettings? {
+    try wishes.settings(
+      layers: layers, defaultLayer: defaultPruningLayer,
+      attending: states.indices.filter { attention($0) != nil }.map { $0 + 1 }, sidecar: sidecar)
   }
 
   /// Bytes that all layers' states take for a sequence of `tokens` rows, as they allocate them.

@@ -17,9 +17,7 @@ package final class ViTEncoder: VisionEncoder {
   private let patchEmbedding: PackedMatrix  // [hidden x 3 * patch * patch]
   private let patchBias: AlignedBuffer<Float>?
   private let classEmbedding: AlignedBuffer<Float>?  // [hidden]
-  private let positions: AlignedBuffer<Float>  // [trained patches + class x hidden]
-  /// Of an encoder that takes any size.
-  private let resampling: PositionResampling?
+  private let positions: LearnedPositions
   private let preNorm: LayerNormWeights?
   private let postNorm: LayerNormWeights?
   private let layers: [ViTLayer]
@@ -33,10 +31,7 @@ package final class ViTEncoder: VisionEncoder {
       "v.patch_embd.weight", rows: shape.hidden, flattening: [shape.patchSize, shape.patchSize, 3])
     patchBias = try loader.optionalVector("v.patch_embd.bias", count: shape.hidden)
     classEmbedding = try loader.optionalVector("v.class_embd", count: shape.hidden)
-    positions = try loader.table(
-      "v.position_embd.weight", rows: shape.patches + (shape.hasClassToken ? 1 : 0), columns: shape.hidden)
-    resampling =
-      shape.takesAnySize ? PositionResampling(side: shape.patchesPerSide, width: shape.hidden) : nil
+    positions = try LearnedPositions(loader, shape)
     preNorm = try LayerNormWeights(optional: loader, "v.pre_ln", shape.hidden)
     postNorm = try LayerNormWeights(optional: loader, "v.post_ln", shape.hidden)
     layers = try (0..<shape.layers).map { try ViTLayer(loader, $0, configuration) }
@@ -89,13 +84,14 @@ package final class ViTEncoder: VisionEncoder {
     if let row = rows.classToken, let classEmbedding {
       x.row(row).update(from: classEmbedding.pointer, count: shape.hidden)
     }
-    if let grid = resampling {
-      grid.add(positions, into: x.slice(rows: rows.patches), columns: image.width / shape.patchSize, compute)
-    } else {
+    switch positions {
+    case .stretched(let table):
+      table.add(into: x.slice(rows: rows.patches), columns: image.width / shape.patchSize, compute)
+    case .fixed(let table):
       // Row i takes position i: the class token, if it is first, position 0.
       let embedded = shape.patches + (rows.classToken == nil ? 0 : 1)
       compute.tensors.add(
-        MatrixView(positions, rows: embedded, columns: shape.hidden), into: x.slice(rows: 0..<embedded))
+        MatrixView(table, rows: embedded, columns: shape.hidden), into: x.slice(rows: 0..<embedded))
     }
     if let row = rows.register { x.row(row).update(repeating: 0, count: shape.hidden) }
   }
@@ -108,5 +104,24 @@ package final class ViTEncoder: VisionEncoder {
     return EncodedPatches(
       features: features, patches: rows.patches.count, hidden: shape.hidden, hasRegister: rows.register != nil,
       scores: scores)
+  }
+}
+
+/// The encoder's table of positions, and how a tile's patches take from it.
+private enum LearnedPositions: Sendable {
+  /// One a row, [patches + class x hidden].
+  case fixed(AlignedBuffer<Float>)
+  /// Of an encoder that takes any size.
+  case stretched(InterpolatedPositions)
+
+  init(_ loader: WeightLoader, _ shape: VisionShape) throws {
+    let name = "v.position_embd.weight"
+    if shape.takesAnySize {
+      self = .stretched(
+        try InterpolatedPositions(loader, name, side: shape.patchesPerSide, width: shape.hidden, .antialiased))
+    } else {
+      self = .fixed(
+        try loader.table(name, rows: shape.patches + (shape.hasClassToken ? 1 : 0), columns: shape.hidden))
+    }
   }
 }

@@ -90,6 +90,16 @@ package enum LFM2VL: FixtureFamily {
       vision: .init(
         imageSize: 256, patchSize: 16, width: 768, heads: 12, feedForward: 3072, layers: 12, hasClassToken: false,
         activation: .gelu, epsilon: 1e-6, projectorWidth: 2560, merge: 2),
-      vocabulary: .builtIn(minimumCount: 65_536), isForTimingOnly: true)
+      vocabulary: .builtIn(minimumCount: 65_536), isForTimingOnly: true),
+    // LiquidAI/LFM2-VL-1.6B: LFM2-1.2B and SigLIP 2 NaFlex so400m without its last layer.
+    FixtureSpec(
+      name: "lfm2-vl-1.6b", seed: 1, family: LFM2VL.self,
+      text: .init(
+        layers: 16, width: 2048, heads: 32, kvHeads: 8, headSize: 64, feedForward: 8192, ropeBase: 1_000_000,
+        contextLength: 128_000, isTied: true, attentionLayers: [2, 5, 8, 10, 12, 14]),
+      vision: .init(
+        imageSize: 256, patchSize: 16, width: 1152, heads: 16, feedForward: 4304, layers: 26, hasClassToken: false,
+        activation: .gelu, epsilon: 1e-6, projectorWidth: 2560, merge: 2),
+      vocabulary: .builtIn(minimumCount: 65_536), isForTimingOnly: true),
   ]
 }

@@ -44,7 +44,7 @@ def pixels(model: Model, image):
 if __name__ == "__main__":
     main(Family(
         HERE, MODELS, reference=LFM2VL, uses_reference=True, pixels=pixels, expanded=LFM2VL.expanded, context=4096,
-        more_pictures=["1x1-8", "2x301-8", "640x480-9", "cup.png", "720x730-10", "40x900-3"],
+        more_pictures=["1x1-8", "2x301-8", "640x480-9", "cup.png", "720x730-10", "40x900-3", "40x4000-7", "4000x3000-7"],
         markers={
             "start": "<|image_start|>", "tile": "<|img_row_R_col_C|>", "overview": "<|img_thumbnail|>",
             "end": "<|image_end|>"}))
