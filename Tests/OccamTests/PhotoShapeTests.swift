@@ -90,6 +90,28 @@ import Testing
     }
   }
 
+  /// The same photo where it is cut: LFM2-VL's six tiles of 512 pixels and an overview of 18 x 13 tokens, as transformers'
+  /// processor has it (Tests/Goldens/lfm2vl); 40 x 4000 pixels are not cut.
+  @Test func aLargePhotoIsCut() throws {
+    let session = try TestModel.family("lfm2-a").makeSession()
+    for (width, height, tokens) in [(4000, 3000, 6 * 256 + 18 * 13), (40, 4000, 126)] {
+      let photo = ImageSource.bytes(
+        encodePNG(Image(width: width, height: height, filledWith: (10, 200, 90))), name: "large.png")
+      for prunes in [true, false] {
+        var options = GenerationOptions.greedy(2)
+        if !prunes { options.pruning = .off }
+        let reply = try session.respond(to: "What is this?", images: [photo], options: options)
+        #expect(reply.generatedTokens == 2 && reply.promptTokens > tokens)
+        if prunes {
+          #expect(reply.pruning.first?.total == tokens)
+          let map = try decodeImage(try session.keepMap(image: 0), subject: "map")
+          #expect(map.width == width && map.height == height)
+        }
+        session.clear()
+      }
+    }
+  }
+
   @Test(arguments: families) func conversationsAboutSeveralPhotos(family: String) throws {
     let session = try TestModel.family(family).makeSession()
     let photos = [(90, 70), (300, 40), (30, 200)].enumerated().map {

@@ -57,11 +57,14 @@ package struct TextShape: Sendable, Equatable {
   }
 
   /// The first layer, from 1, at or behind `pruningDepth` that attends to the whole sequence: where stage II acts unless
-  /// told otherwise.
+  /// told otherwise. If there is none, the first that attends at all, and if they all lie before, the last of them.
   package var defaultPruningLayer: Int {
     let wanted = PruningOptions.defaultLayer(layers: layers, depth: pruningDepth)
-    return pruningLayer(atLeast: wanted) ?? wanted
+    return pruningLayer(atLeast: wanted) ?? attending.first { $0 >= wanted } ?? attending.last ?? wanted
   }
+
+  /// The layers, from 1, that attend.
+  private var attending: [Int] { states.indices.filter { attention($0) != nil }.map { $0 + 1 } }
 
   /// The first layer, from 1, at or behind `layer` whose attention sees the whole sequence.
   package func pruningLayer(atLeast layer: Int) -> Int? {
@@ -74,8 +77,7 @@ package struct TextShape: Sendable, Equatable {
   /// A user's wishes, the calibration and the defaults, made concrete for these layers; nil: no pruning.
   package func settings(_ wishes: PruningOptions, _ sidecar: Sidecar?) throws(PruningError) -> PruningSettings? {
     try wishes.settings(
-      layers: layers, defaultLayer: defaultPruningLayer,
-      attending: states.indices.filter { attention($0) != nil }.map { $0 + 1 }, sidecar: sidecar)
+      layers: layers, defaultLayer: defaultPruningLayer, attending: attending, sidecar: sidecar)
   }
 
   /// Bytes that all layers' states take for a sequence of `tokens` rows, as they allocate them.

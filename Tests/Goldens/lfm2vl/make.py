@@ -30,7 +30,7 @@ def cases(tiled: str) -> list[Case]:
 
 
 MODELS = [
-    Model("lfm2-a", TYPES, cases("700x1400-5")), Model("lfm2-b", ["F32", "F16", "Q8_0", "Q4_0"], cases("2000x1100-5"))]
+    Model("lfm2-a", TYPES, cases("700x1400-5")), Model("lfm2-b", ["F32", "F16", "Q8_0", "Q4_0", "Q5_0"], cases("2000x1100-5"))]
 made: dict[str, LFM2VL] = {}
 
 
