@@ -46,7 +46,7 @@ struct PrunedCase: Sendable, CustomStringConvertible {
     PrunedCase(
       fixture: "lfm2-a", hasRegister: false, layers: 5, lambda1: 0.7, lambda2: 0.9, firstLayer: 2, lastLayer: 4),
     PrunedCase(
-      fixture: "lfm2-a", hasRegister: true, layers: 5, lambda1: 0.9, lambda2: 1.2, firstLayer: 2, lastLayer: 4,
+      fixture: "lfm2-a", hasRegister: true, layers: 5, lambda1: 0.4, lambda2: 1.25, firstLayer: 2, lastLayer: 4,
       channels: [3, 60, 101]),
     PrunedCase(fixture: "qwen25vl-b", hasRegister: false, layers: 3, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(

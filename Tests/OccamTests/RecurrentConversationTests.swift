@@ -40,9 +40,9 @@ import Testing
     let session = try model.makeSession()
     let first = try session.respond(to: "What is this?", images: [TestModel.cat], options: .greedy(4))
     let second = try session.respond(to: "And now?", options: .greedy(4))
-    let prefix = try #require(
-      try session.layout(raw: RecurrentConversationTests.turn("<__media__>What is this?"), images: [TestModel.cat]).ids
-        .firstIndex { $0 == nil })
+    let layout = try model.makeSession().layout(
+      raw: RecurrentConversationTests.turn("<__media__>What is this?"), images: [TestModel.cat])
+    let prefix = try #require(layout.ids.firstIndex { $0 == nil })
     #expect(second.cachedTokens > 0 && second.cachedTokens <= prefix)
     #expect(second.pruning.map(\.stage1Indices) == first.pruning.map(\.stage1Indices))
     // Unpruned from there on: nothing of what was dropped has stayed in a state.
