@@ -35,6 +35,7 @@ package enum ModelRegistry {
     ) {
       try LlamaDecoder($0, prefix: "qwen3vlmoe", pairing: .halves, sections: .interleaved, hasExperts: true)
     },
+    TextEntry("lfm2", { try LFM2Configuration($0).shape }, load: LFM2Decoder.init),
     TextEntry("gemma3", { try Gemma3Configuration($0).shape }, load: Gemma3Decoder.init),
   ]
 
@@ -45,6 +46,7 @@ package enum ModelRegistry {
     VisionEntry("idefics3", plan: Idefics3.plan, load: Idefics3.load),
     VisionEntry("internvl", plan: InternVL.plan, load: InternVL.load),
     VisionEntry("qwen3vl_merger", plan: Qwen3VL.plan, load: Qwen3VL.load),
+    VisionEntry("lfm2", plan: LFM2Vision.plan, load: LFM2Vision.load),
     VisionEntry("gemma3", plan: Gemma3Vision.plan, load: Gemma3Vision.load),
     VisionEntry("qwen2vl_merger") {
       try Qwen2VL.plan($0, isGated: false)

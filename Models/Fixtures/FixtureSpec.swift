@@ -14,6 +14,10 @@ package struct FixtureSpec: Sendable {
     package var isTied = false
     /// Positions that a local layer sees; nil where every layer sees the whole context.
     package var slidingWindow: Int?
+    /// Layers that attend, where the others are short convolutions; nil where all do.
+    package var attentionLayers: Set<Int>?
+    /// Rows that a short convolution sees, its own included.
+    package var convolutionTaps = 3
     /// Divisor of the positions of global layers (linear RoPE scaling).
     package var ropeScale: Float?
     /// Pairs of a head that turn by each of a position's numbers, empty where positions are one number.
@@ -123,7 +127,6 @@ extension FixtureSpec {
 
   package static let families: [any FixtureFamily.Type] = [
     LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, InternVL.self, InternVL3_5.self,
-    Qwen2VL.self, Qwen25VL.self, Qwen3VL.self, Qwen3MoE.self, Qwen3VLMoE.self,
-    Qwen35.self, Qwen35MoE.self,
+    Qwen2VL.self, Qwen25VL.self, Qwen3VL.self, Qwen3MoE.self, Qwen3VLMoE.self, Qwen35.self, Qwen35MoE.self, LFM2VL.self,
   ]
 }

@@ -15,13 +15,15 @@ struct TextLayerFeatures: OptionSet {
 extension FixtureSpec.Text {
   /// Tensors of the text model, in file order. A token's rows in the embedding and output matrices are scaled by the
   /// vocabulary's `rowScale`, below 1 for the tokens a reader could make nothing of, so that greedy text is words.
-  func tensors(_ vocabulary: VocabularyMetadata, _ features: TextLayerFeatures = []) -> [TensorPlan] {
+  func tensors(
+    _ vocabulary: VocabularyMetadata, _ features: TextLayerFeatures = [], finalNorm: String = "output_norm"
+  ) -> [TensorPlan] {
     let rowScale = vocabulary.rowScale
     // A tied embedding is also the output matrix: its deviation sets that of the logits, about 3.
     let logitGain = Float(3) / Float(width).squareRoot()
     var plans = [
       embedding("token_embd.weight", vocabulary.count, isTied ? logitGain : 0.7, rowScale),
-      .norm("output_norm.weight", width),
+      .norm(finalNorm + ".weight", width),
     ]
     if !isTied {
       plans.append(
@@ -38,10 +40,31 @@ extension FixtureSpec.Text {
 
   private func layerTensors(_ layer: Int, _ features: TextLayerFeatures) -> [TensorPlan] {
     let prefix = "blk.\(layer)."
+    var plans: [TensorPlan] = [.norm(prefix + "attn_norm.weight", width)]
+    if attentionLayers?.contains(layer) ?? true {
+      plans += attentionTensors(prefix, layer, features)
+    } else {
+      plans += convolutionTensors(prefix)
+    }
+    if features.contains(.postNorms) { plans.append(.norm(prefix + "post_attention_norm.weight", width)) }
+    plans.append(.norm(prefix + "ffn_norm.weight", width))
+    if let experts {
+      plans += expertTensors(prefix, layer, experts)
+    } else {
+      plans += [
+        .matrix(prefix + "ffn_gate.weight", width, feedForward, .textMatrix, gain: 1.5),
+        .matrix(prefix + "ffn_up.weight", width, feedForward, .textMatrix),
+        residual(prefix + "ffn_down.weight", feedForward, .textDown(layer: layer), gain: 1),
+      ]
+    }
+    if features.contains(.postNorms) { plans.append(.norm(prefix + "post_ffw_norm.weight", width)) }
+    return plans
+  }
+
+  private func attentionTensors(_ prefix: String, _ layer: Int, _ features: TextLayerFeatures) -> [TensorPlan] {
     let (queries, keys) = (heads * headSize, kvHeads * headSize)
     // Query and key gains of 1.6 give scores a deviation of about 2.5: attention far from uniform.
     var plans: [TensorPlan] = [
-      .norm(prefix + "attn_norm.weight", width),
       .matrix(prefix + "attn_q.weight", width, queries, .textMatrix, gain: 1.6),
       .matrix(prefix + "attn_k.weight", width, keys, .textMatrix, gain: 1.6),
       .matrix(prefix + "attn_v.weight", width, keys, .textValue(layer: layer)),
@@ -59,20 +82,18 @@ extension FixtureSpec.Text {
         .headNorm(prefix + "attn_k_norm.weight", headSize, mean: 1.6),
       ]
     }
-    plans.append(residual(prefix + "attn_output.weight", queries, .textMatrix, gain: 1))
-    if features.contains(.postNorms) { plans.append(.norm(prefix + "post_attention_norm.weight", width)) }
-    plans.append(.norm(prefix + "ffn_norm.weight", width))
-    if let experts {
-      plans += expertTensors(prefix, layer, experts)
-    } else {
-      plans += [
-        .matrix(prefix + "ffn_gate.weight", width, feedForward, .textMatrix, gain: 1.5),
-        .matrix(prefix + "ffn_up.weight", width, feedForward, .textMatrix),
-        residual(prefix + "ffn_down.weight", feedForward, .textDown(layer: layer), gain: 1),
-      ]
-    }
-    if features.contains(.postNorms) { plans.append(.norm(prefix + "post_ffw_norm.weight", width)) }
-    return plans
+    return plans + [residual(prefix + "attn_output.weight", queries, .textMatrix, gain: 1)]
+  }
+
+  /// A gated short convolution (LFM2).
+  private func convolutionTensors(_ prefix: String) -> [TensorPlan] {
+    [
+      .noise(
+        prefix + "shortconv.conv.weight", [convolutionTaps, width], .vector,
+        deviation: 1 / Float(convolutionTaps).squareRoot()),
+      .matrix(prefix + "shortconv.in_proj.weight", width, 3 * width, .textMatrix, gain: 0.8),
+      residual(prefix + "shortconv.out_proj.weight", width, .textMatrix, gain: 0.6),
+    ]
   }
 
   /// A router, stored as floats, stacks of experts, and the shared one with its gate.

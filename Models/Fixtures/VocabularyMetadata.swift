@@ -33,9 +33,11 @@ package struct VocabularyMetadata: Sendable {
     rowScale = { isReadable[$0] ? 1 : 0.2 }
   }
 
-  /// - Parameter pre: llama.cpp's name of the pre-tokenizer.
-  init(_ vocabulary: BytePairVocabulary, pre: String, beginning: String, end: String, padding: String, template: String)
-  {
+  /// - Parameters: pre: llama.cpp's name of the pre-tokenizer; addsBeginning: prompts begin with `beginning`.
+  init(
+    _ vocabulary: BytePairVocabulary, pre: String, beginning: String, end: String, padding: String,
+    addsBeginning: Bool = false, template: String
+  ) {
     entries = [
       ("tokenizer.ggml.model", .string("gpt2")),
       ("tokenizer.ggml.pre", .string(pre)),
@@ -45,7 +47,7 @@ package struct VocabularyMetadata: Sendable {
       ("tokenizer.ggml.bos_token_id", .uint32(vocabulary.id(beginning))),
       ("tokenizer.ggml.eos_token_id", .uint32(vocabulary.id(end))),
       ("tokenizer.ggml.padding_token_id", .uint32(vocabulary.id(padding))),
-      ("tokenizer.ggml.add_bos_token", .bool(false)),
+      ("tokenizer.ggml.add_bos_token", .bool(addsBeginning)),
       ("tokenizer.chat_template", .string(template)),
     ]
     count = vocabulary.pieces.count

@@ -83,7 +83,7 @@ import Testing
   @Test(arguments: PrunedCase.all) func firstAndLastLayer(item: PrunedCase) throws {
     let prompt = PrunedCase.prompt(photos: 2)
     let reference = try ReferenceRun(item.files())
-    for layer in [item.firstLayer, item.layers] {
+    for layer in [item.firstLayer, item.lastLayer ?? item.layers] {
       let session = try item.session()
       let found = try session.logits(
         raw: prompt.text, images: prompt.images, continuation: InvariantTests.continuation,
@@ -96,20 +96,26 @@ import Testing
   }
 
   /// A layer that keeps a state and no entries has no scores: the next one that attends is taken, if there is one.
-  @Test func layersWithoutAttentionGiveWay() throws {
-    let item = try #require(PrunedCase.all.first { $0.fixture == "qwen35-a" })
+  @Test(arguments: [("qwen35-a", [(1, 4), (3, 4), (5, 8)]), ("lfm2-a", [(1, 2), (3, 4)])])
+  func layersWithoutAttentionGiveWay(fixture: String, layers: [(chosen: Int, acting: Int)]) throws {
+    let item = try #require(PrunedCase.all.first { $0.fixture == fixture })
     let prompt = PrunedCase.prompt(photos: 1)
     func metrics(_ layer: Int) throws -> (GenerationMetrics, [Int]) {
       let session = try item.session()
       return (try session.prefill(prompt.text, prompt.images, item.pruning(layer: layer)), session.entryCounts)
     }
-    for (chosen, acting) in [(1, 4), (3, 4), (5, 8)] {
+    for (chosen, acting) in layers {
       let (found, expected) = (try metrics(chosen), try metrics(acting))
       #expect(found.0.pruning.map(\.keptIndices) == expected.0.pruning.map(\.keptIndices) && found.1 == expected.1)
       #expect(found.0.meanVisualTokensPerLayer == expected.0.meanVisualTokensPerLayer)
     }
-    // Of its five layers the last does not attend.
-    let files = try Fixture.make("qwen35-b", "Q8_0")
+  }
+
+  /// Of these models' five layers the last does not attend.
+  @Test(arguments: ["qwen35-b", "lfm2-a"]) func noLayerThatAttendsFollows(fixture: String) throws {
+    let item = try #require(PrunedCase.all.first { $0.fixture.hasPrefix(fixture.prefix(4)) })
+    let prompt = PrunedCase.prompt(photos: 1)
+    let files = try Fixture.make(fixture, "Q8_0")
     let session = try VisionLanguageModel(
       path: files.text, projector: files.projector, options: ModelOptions(threads: 2)
     ).makeSession()

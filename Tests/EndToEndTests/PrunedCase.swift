@@ -19,6 +19,8 @@ struct PrunedCase: Sendable, CustomStringConvertible {
   var layer = 2
   /// The first layer that attends.
   var firstLayer = 1
+  /// The last one, if it is not the last of all.
+  var lastLayer: Int?
   /// Channels of the encoder's feed-forward network that make up the register's neurons.
   var channels = [3, 100, 501]
 
@@ -41,6 +43,11 @@ struct PrunedCase: Sendable, CustomStringConvertible {
     PrunedCase(fixture: "internvl-a", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(
       fixture: "internvl-a", hasRegister: true, layers: 4, lambda1: 0.9, lambda2: 1.4, channels: [3, 100, 201]),
+    PrunedCase(
+      fixture: "lfm2-a", hasRegister: false, layers: 5, lambda1: 0.7, lambda2: 0.9, firstLayer: 2, lastLayer: 4),
+    PrunedCase(
+      fixture: "lfm2-a", hasRegister: true, layers: 5, lambda1: 0.4, lambda2: 1.25, firstLayer: 2, lastLayer: 4,
+      channels: [3, 60, 101]),
     PrunedCase(fixture: "qwen25vl-b", hasRegister: false, layers: 3, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(
       fixture: "qwen25vl-b", hasRegister: true, layers: 3, lambda1: 0.3, lambda2: 2, channels: [5, 40, 77]),

@@ -67,7 +67,7 @@ import Testing
     let evaluator = try Evaluator(model: model, answerTokens: 1)
     questions.restrict(types: [.count], limit: nil)
     let settings = try request.settings(
-      total: questions.meanTokens(model), layers: model.textShape.layers, calibration: nil, plan: nil,
+      total: questions.meanTokens(model), attending: model.textShape.attendingLayers, calibration: nil, plan: nil,
       resolve: evaluator.settings)
     let records = try evaluator.run(questions, settings)
     #expect(records.map(\.total) == [126, 126, 120, 120] && records.map(\.kept) == [126, 12, 120, 12])

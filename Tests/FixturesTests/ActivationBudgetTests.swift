@@ -19,7 +19,9 @@ import Testing
       .makeSession()
   }
 
-  @Test("a prompt of 16,000 tokens", arguments: ["smolvlm-a", "gemma3-a", "qwen3moe-text", "qwen35-a", "qwen35moe-a"])
+  @Test(
+    "a prompt of 16,000 tokens",
+    arguments: ["smolvlm-a", "gemma3-a", "qwen3moe-text", "qwen35-a", "qwen35moe-a", "lfm2-a"])
   func longText(name: String) throws {
     let model = try ActivationBudgetTests.model(name)
     let session = try ActivationBudgetTests.session(model)

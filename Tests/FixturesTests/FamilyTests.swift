@@ -70,7 +70,7 @@ import Testing
 
   @Test(
     "pictures and prompts leave their mark: no golden is trivially met",
-    arguments: ["smolvlm", "gemma3", "llava-next", "qwen2vl", "qwen3vl", "qwen35", "internvl"])
+    arguments: ["smolvlm", "gemma3", "llava-next", "internvl", "qwen2vl", "qwen3vl", "qwen35", "lfm2vl"])
   func goldensDiffer(family: String) throws {
     let goldens = try FamilyGoldens.load(family).cases.filter { $0.type == "F32" && !$0.pictures.isEmpty }
     for (first, second) in zip(goldens, goldens.dropFirst()) where first.model == second.model {
@@ -80,7 +80,7 @@ import Testing
 
   @Test(
     "only Gemma 3 sees a picture as a whole",
-    arguments: ["smolvlm", "gemma3", "llava-next", "qwen2vl", "qwen3vl", "qwen35", "internvl"])
+    arguments: ["smolvlm", "gemma3", "llava-next", "internvl", "qwen2vl", "qwen3vl", "qwen35", "lfm2vl"])
   func causality(family: String) throws {
     for golden in try FamilyGoldens.load(family).cases {
       for case .image(_, let isCausal) in golden.chunks { #expect(isCausal == (family != "gemma3"), "\(golden)") }
@@ -124,6 +124,7 @@ import Testing
     ("qwen2-vl-2b", 2.21, 400), ("qwen2.5-vl-3b", 3.75, 400), ("qwen3-vl-2b", 2.13, 576), ("qwen3-vl-8b", 8.77, 576),
     ("qwen3-30b-a3b", 30.5, 0), ("qwen3-vl-30b-a3b", 31.1, 576),
     ("qwen3.5-2b", 2.21, 576), ("qwen3.5-4b", 4.54, 576), ("qwen3.5-35b-a3b", 35.1, 576),
+    ("lfm2-vl-450m", 0.451, 64), ("lfm2-vl-1.6b", 1.58, 64),
   ]
 
   @Test("every published size is the published model's", arguments: published)
@@ -153,7 +154,7 @@ import Testing
         ["<|im_start|>", "<row_6_col_6>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"]
       ),
       ("qwen2-text", ["<|im_end|>", "<|image_pad|>"]), ("qwen25vl-a", ["<|vision_start|>", "<|vision_end|>"]),
-      ("qwen3-text", ["<think>"]),
+      ("qwen3-text", ["<think>"]), ("lfm2-a", ["<|image_start|>", "<|img_row_10_col_10|>", "<|img_thumbnail|>"]),
     ])
   func bytePairs(name: String, special: [String]) throws {
     let file = try GGUFFile(path: Fixture.makeFiles(name, "F32").text)

@@ -35,6 +35,7 @@ import Testing
     Published("internvl3.5-1b", 1.06, 5, 1280),
     Published("qwen3-30b-a3b", 30.5), Published("qwen3-vl-30b-a3b", 31.1, 1, 768),
     Published("qwen2-vl-2b", 2.21, 1, 999), Published("qwen2.5-vl-3b", 3.75, 1, 999),
+    Published("lfm2-vl-450m", 0.451, 7, 1770), Published("lfm2-vl-1.6b", 1.58, 7, 1770),
     Published("qwen3-vl-2b", 2.13, 1, 768), Published("qwen3-vl-8b", 8.77, 1, 768),
     Published("qwen3.5-2b", 2.21, 1, 768), Published("qwen3.5-4b", 4.54, 1, 768),
     Published("qwen3.5-35b-a3b", 35.1, 1, 768),

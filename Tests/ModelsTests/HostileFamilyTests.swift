@@ -36,7 +36,7 @@ import Testing
         "rope.scaling.type", "rope.freq_base_swa", "final_logit_softcapping", "expert_count", "vocab_size",
         "n_deepstack_layers", "nextn_predict_layers", "attention.recurrent_layers",
         "expert_gating_func", "expert_weights_scale", "expert_weights_norm", "expert_group_count",
-        "expert_shared_feed_forward_length",
+        "expert_shared_feed_forward_length", "attention.sliding_window", "attention.causal",
       ].map { "\(family.prefix).\($0)" }
   }
 
@@ -149,6 +149,19 @@ import Testing
       .bool(true), .string("10"))
     + changes(
       .qwen35, "qwen35.rope.dimension_sections", .array(.int32([3, 3, 2])), .array(.int32([2, 1])), .uint32(4))
+    + changes(
+      .lfm2, "lfm2.shortconv.l_cache", .uint32(0), .uint32(1), .uint32(65), .int32(-3), .uint64(.max), .string("3"))
+    // One number a layer; there are four query heads.
+    + changes(
+      .lfm2, "lfm2.attention.head_count_kv", .array(.int32([])), .array(.int32([2])), .array(.int32([0, 0])),
+      .array(.int32([0, 3])), .array(.int32([-1, 2])), .array(.int32([0, 2, 2])), .array(.float32([0, 2])), .uint32(0),
+      .uint32(3), .string("2"))
+    + changes(.lfm2, "lfm2.attention.sliding_window", .int32(-1), .uint64(1 << 40), .string("4"))
+    + changes(.lfm2, "lfm2.attention.causal", .string("yes"))
+    + changes(
+      .lfm2, "clip.vision.projector.scale_factor", .uint32(0), .uint32(3), .uint32(65), .int32(-2), .string("2"))
+    // Pictures of up to three million patches.
+    + changes(.lfm2, "clip.vision.patch_size", .uint32(1))
 
   @Test(arguments: impossible) func impossibleHyperparameters(change: Change) throws {
     let files = try change.family.files()
@@ -182,6 +195,7 @@ import Testing
         .array(.int32([255])))
       + HostileFamilyTests.changes(.qwen25VL, "clip.vision.window_size", .uint32(28), .uint32(1 << 14))
       + HostileFamilyTests.changes(.qwen2VL, "clip.vision.feed_forward_length", .uint32(0))
+      + HostileFamilyTests.changes(.lfm2, "lfm2.attention.sliding_window", .uint32(0), .uint32(1), .uint32(1 << 30))
     for change in extremes {
       let files = try change.family.files()
       let isVision = change.key.hasPrefix("clip.")
@@ -223,6 +237,22 @@ import Testing
     #expect(error?.code == .unsupportedModel && error?.message.contains("final_logit_softcapping") == true)
   }
 
+  @Test func modelsThatLookAheadAreRefused() throws {
+    let files = try TinyFamily.lfm2.files()
+    var edited = try EditedModel(files.text)
+    edited.set("lfm2.attention.causal", .bool(false))
+    let error = loadingError(try edited.write(), files.projector)
+    #expect(error?.code == .unsupportedModel && error?.message.contains("lfm2.attention.causal") == true)
+  }
+
+  @Test func aClassTokenBesideAnySizeIsRefused() throws {
+    let files = try TinyFamily.lfm2.files()
+    var edited = try EditedModel(try #require(files.projector))
+    try edited.replace(tensor: "v.patch_embd.bias", by: "v.class_embd")
+    let error = loadingError(files.text, try edited.write())
+    #expect(error?.code == .invalidModel && error?.message.contains("v.class_embd") == true)
+  }
+
   // MARK: Tensors
 
   /// Whether a model is one without it: a tied output, a bias of zero, LLaVA's and SigLIP's norms round the encoder.
@@ -244,7 +274,9 @@ import Testing
       let error = isProjector ? loadingError(files.text, broken) : loadingError(broken, files.projector)
       if HostileFamilyTests.isOptional(tensor.name), error == nil { continue }
       // Of a norm round the encoder both halves, or none: without its weight the bias is left over.
-      if tensor.name == "v.post_ln.weight" || tensor.name == "v.pre_ln.weight", error == nil { continue }
+      if ["v.post_ln.weight", "v.pre_ln.weight", "mm.input_norm.weight"].contains(tensor.name), error == nil {
+        continue
+      }
       let isKnown =
         error.map { [.invalidModel, .mismatch].contains($0.code) && $0.description.contains(broken) } ?? false
       #expect(isKnown, "\(tensor.name): \(error?.description ?? "loads")")

@@ -91,16 +91,21 @@ import Testing
 
   /// Corner on corner, whatever the picture's grid; a table of the picture's size is taken as it is.
   @Test func positionsAreStretched() {
-    let same = InterpolatedPositions.taps(5, side: 5)
-    #expect(same.map(\.first) == [0, 1, 2, 3, 4] && same.allSatisfy { $0.share == 0 })
-    let wide = InterpolatedPositions.taps(9, side: 5)
-    #expect(wide.map { Float($0.first) + $0.share } == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4])
-    let narrow = InterpolatedPositions.taps(3, side: 6)
-    #expect(narrow.map { Float($0.first) + $0.share } == [0, 2.5, 5])
-    #expect(InterpolatedPositions.taps(1, side: 6).map(\.first) == [0])
-    #expect(InterpolatedPositions.taps(4, side: 1).allSatisfy { $0.first == 0 && $0.second == 0 })
+    func places(_ count: Int, side: Int) -> [Float] {
+      InterpolatedPositions.taps(count, side: side, .corners).map {
+        Float($0.first) + ($0.weights.count > 1 ? $0.weights[1] : 0)
+      }
+    }
+    let same = InterpolatedPositions.taps(5, side: 5, .corners)
+    #expect(same.map(\.first) == [0, 1, 2, 3, 4] && same.allSatisfy { $0.weights == [1] })
+    #expect(places(9, side: 5) == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4])
+    #expect(places(3, side: 6) == [0, 2.5, 5])
+    #expect(places(1, side: 6) == [0])
+    #expect(places(4, side: 1) == [0, 0, 0, 0])
     for count in 1...300 {
-      #expect(InterpolatedPositions.taps(count, side: 48).allSatisfy { (0..<48).contains($0.first) && $0.second < 48 })
+      for tap in InterpolatedPositions.taps(count, side: 48, .corners) {
+        #expect(tap.first >= 0 && tap.first + tap.weights.count <= 48 && abs(tap.weights.reduce(0, +) - 1) < 1e-6)
+      }
     }
   }
 

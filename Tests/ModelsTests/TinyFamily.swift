@@ -19,10 +19,11 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case qwen3VL = "qwen3vl-a"
   case qwen35 = "qwen35-a"
   case qwen35MoE = "qwen35moe-a"
+  case lfm2 = "lfm2-a"
 
   static let seeing: [TinyFamily] = [
     .smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL, .qwen35,
-    .qwen35MoE,
+    .qwen35MoE, .lfm2,
   ]
 
   var testDescription: String { rawValue }
@@ -39,6 +40,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .qwen3VL: "qwen3vl"
     case .qwen35: "qwen35"
     case .qwen35MoE: "qwen35moe"
+    case .lfm2: "lfm2"
     }
   }
 
@@ -101,6 +103,10 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.text.delta = .init(keyHeads: 2, valueHeads: 4, headSize: 8, interval: 2, rotated: 8)
       spec.vision.imageSize = 32
       spec.vision.patchSize = 8
+    case .lfm2:
+      spec.text.attentionLayers = [1]
+      spec.vision.imageSize = 64
+      spec.vision.projectorWidth = 48
     case .qwen3, .qwen3MoE: break
     }
     return spec

@@ -9,7 +9,7 @@ import Testing
 /// Photos of every shape, through the whole library, on each family that sees.
 @Suite(.serialized) struct PhotoShapeTests {
   static let families = [
-    "g1", "smolvlm-a", "gemma3-a", "next-a", "internvl-a", "qwen2vl-a", "qwen25vl-b", "qwen3vl-b", "qwen35-a",
+    "g1", "smolvlm-a", "gemma3-a", "next-a", "internvl-a", "qwen2vl-a", "qwen25vl-b", "qwen3vl-b", "qwen35-a", "lfm2-b",
   ]
   static let sizes = [(1, 1), (3, 5), (40, 4000), (4000, 40), (1080, 2000), (2000, 1), (1, 2000)]
 
@@ -87,6 +87,28 @@ import Testing
         #expect(map.width == width && map.height == height)
       }
       session.clear()
+    }
+  }
+
+  /// The same photo where it is cut: LFM2-VL's six tiles of 512 pixels and an overview of 18 x 13 tokens, as transformers'
+  /// processor has it (Tests/Goldens/lfm2vl); 40 x 4000 pixels are not cut.
+  @Test func aLargePhotoIsCut() throws {
+    let session = try TestModel.family("lfm2-a").makeSession()
+    for (width, height, tokens) in [(4000, 3000, 6 * 256 + 18 * 13), (40, 4000, 125)] {
+      let photo = ImageSource.bytes(
+        encodePNG(Image(width: width, height: height, filledWith: (10, 200, 90))), name: "large.png")
+      for prunes in [true, false] {
+        var options = GenerationOptions.greedy(2)
+        if !prunes { options.pruning = .off }
+        let reply = try session.respond(to: "What is this?", images: [photo], options: options)
+        #expect(reply.generatedTokens == 2 && reply.promptTokens > tokens)
+        if prunes {
+          #expect(reply.pruning.first?.total == tokens)
+          let map = try decodeImage(try session.keepMap(image: 0), subject: "map")
+          #expect(map.width == width && map.height == height)
+        }
+        session.clear()
+      }
     }
   }
 

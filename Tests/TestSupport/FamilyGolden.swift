@@ -78,8 +78,8 @@ package struct PixelGolden: Sendable, CustomStringConvertible {
   /// SmolVLM, in front for LLaVA-NeXT.
   package let rows: Int
   package let columns: Int
-  package let tileHeight: Int
-  package let tileWidth: Int
+  /// Of every tile, pixels.
+  package let sizes: [(height: Int, width: Int)]
   /// CRC-32 of every tile's RGB bytes, row by row, before they are normalised.
   package let checksums: [UInt32]
   /// Visual tokens of a tile, and of the picture with all that stands between (LLaVA-NeXT's line breaks).
@@ -100,7 +100,7 @@ package struct FamilyGoldens: Sendable {
 
   /// Folders of Tests/Goldens that hold a family's goldens.
   package static let families = [
-    "smolvlm", "gemma3", "llava-next", "qwen", "qwen2vl", "qwen3vl", "qwen35", "internvl", "moe",
+    "smolvlm", "gemma3", "llava-next", "qwen", "qwen2vl", "qwen3vl", "qwen35", "internvl", "moe", "lfm2vl",
   ]
 
   private static let read = Guarded<[String: FamilyGoldens]>([:])
@@ -192,9 +192,20 @@ extension PixelGolden {
     picture = try entry.member("picture", \.stringValue)
     rows = try entry.member("rows", \.intValue)
     columns = try entry.member("columns", \.intValue)
-    let size = try entry.integers("size")
-    (tileHeight, tileWidth) = (size[0], size[1])
     checksums = try entry.integers("checksums").map { UInt32($0) }
+    // One size of all tiles, or one each.
+    let stored: [JSONValue]
+    if let each = entry["sizes"]?.arrayValue {
+      stored = each
+    } else {
+      stored = Array(repeating: .array(try entry.member("size", \.arrayValue)), count: checksums.count)
+    }
+    sizes = try stored.map { pair in
+      let numbers = (pair.arrayValue ?? []).compactMap(\.intValue)
+      guard numbers.count == 2 else { throw GoldenError(description: "manifest: a tile's size is not two numbers") }
+      return (numbers[0], numbers[1])
+    }
+    guard sizes.count == checksums.count else { throw GoldenError(description: "manifest: tiles without a size") }
     tokensPerTile = try entry.member("tokens_a_tile", \.intValue)
     tokens = try entry.member("tokens", \.intValue)
     normalized = try entry.member("normalized", \.arrayValue).map { sample in

@@ -16,7 +16,10 @@ struct LlamaConfiguration: Sendable {
   /// - Parameters:
   ///   - sections: how positions of several dimensions share a head's pairs; nil: positions have one.
   ///   - hasExperts: the architecture's feed-forward networks are mixtures of experts; others must not have any.
-  init(_ file: GGUFFile, prefix: String, sections: RotarySections? = nil, hasExperts: Bool = false) throws {
+  ///   - kvHeads: where the key holds one number a layer.
+  init(
+    _ file: GGUFFile, prefix: String, sections: RotarySections? = nil, hasExperts: Bool = false, kvHeads: Int? = nil
+  ) throws {
     func key(_ name: String) -> String { "\(prefix).\(name)" }
     func size(_ name: String, _ limit: Int) throws -> Int {
       let value = try file.requireInteger(key(name))
@@ -27,7 +30,7 @@ struct LlamaConfiguration: Sendable {
     }
     let hidden = try size("embedding_length", 1 << 16)
     let heads = try size("attention.head_count", 1024)
-    let kvHeads = try file.integer(key("attention.head_count_kv")) ?? heads
+    let kvHeads = try kvHeads ?? file.integer(key("attention.head_count_kv")) ?? heads
     guard kvHeads >= 1, heads % kvHeads == 0 else {
       throw ModelError(
         .badValue, file.subject, "\(key("attention.head_count_kv")) \(kvHeads) does not divide the \(heads) heads")

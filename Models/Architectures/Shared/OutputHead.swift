@@ -6,8 +6,8 @@ struct OutputHead: Sendable {
   let norm: RMSNormWeights
   let head: PackedMatrix  // [vocabulary x hidden]
 
-  init(_ loader: WeightLoader, _ shape: TextShape, epsilon: Float) throws {
-    norm = try RMSNormWeights(loader, "output_norm", shape.hidden, epsilon: epsilon)
+  init(_ loader: WeightLoader, _ shape: TextShape, epsilon: Float, norm name: String = "output_norm") throws {
+    norm = try RMSNormWeights(loader, name, shape.hidden, epsilon: epsilon)
     // Tied models have no output.weight: the embedding table is the output head.
     let name = loader.has("output.weight") ? "output.weight" : "token_embd.weight"
     head = try loader.matrix(name, rows: shape.vocabulary, columns: shape.hidden)

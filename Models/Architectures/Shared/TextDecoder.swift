@@ -60,10 +60,10 @@ package struct TextShape: Sendable, Equatable {
   package var attendingLayers: [Int] { states.indices.filter { attention($0) != nil }.map { $0 + 1 } }
 
   /// The first layer, from 1, at or behind `pruningDepth` that attends to the whole sequence: where stage II acts unless
-  /// told otherwise.
+  /// told otherwise. If there is none, the first that attends at all, and if they all lie before, the last of them.
   package var defaultPruningLayer: Int {
     let wanted = PruningOptions.defaultLayer(layers: layers, depth: pruningDepth)
-    return pruningLayer(atLeast: wanted) ?? wanted
+    return pruningLayer(atLeast: wanted) ?? attendingLayers.first { $0 >= wanted } ?? attendingLayers.last ?? wanted
   }
 
   /// The first layer, from 1, at or behind `layer` whose attention sees the whole sequence.

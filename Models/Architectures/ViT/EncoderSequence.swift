@@ -9,14 +9,14 @@ struct EncoderSequence {
   /// Rows whose output becomes the image's features, in patch order, the register last.
   let selected: [Int]
 
-  init(shape: VisionShape, differences: PeerDifferences, register wantsRegister: Bool) {
+  init(shape: VisionShape, patches patchCount: Int, differences: PeerDifferences, register wantsRegister: Bool) {
     let classRows = shape.hasClassToken ? 1 : 0
-    count = shape.patches + classRows + (wantsRegister ? 1 : 0)
+    count = patchCount + classRows + (wantsRegister ? 1 : 0)
     register = wantsRegister ? count - 1 : nil
-    let shifted = classRows..<(classRows + shape.patches)
+    let shifted = classRows..<(classRows + patchCount)
     let classIsLast = differences.contains(.classTokenIsLast)
-    classToken = shape.hasClassToken ? (classIsLast ? shape.patches : 0) : nil
-    patches = classIsLast ? 0..<shape.patches : shifted
+    classToken = shape.hasClassToken ? (classIsLast ? patchCount : 0) : nil
+    patches = classIsLast ? 0..<patchCount : shifted
     selected = Array(shifted) + (wantsRegister ? [count - 1] : [])
   }
 

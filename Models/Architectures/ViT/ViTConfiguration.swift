@@ -7,6 +7,8 @@ package struct ViTVariant: Sendable {
   package var gelu = Activation.gelu
   /// Norms without biases are RMSNorms; else the biases are missing.
   package var normsMayBeRMS = false
+  /// Tiles are of any size, and positions are resampled to theirs.
+  package var takesAnySize = false
   /// Where llama.cpp departs from the trained model and Occam can follow: what else `WeightLoader.reproduces` asks for is
   /// not done.
   package var departures: PeerDifferences = []
@@ -84,11 +86,17 @@ struct ViTConfiguration: Sendable {
     guard deviation.min() > 0 else {
       throw ModelError(.badValue, file.subject, "clip.vision.image_std must be positive, is \(deviation)")
     }
-    shape = VisionShape(
+    var shape = VisionShape(
       imageSize: imageSize, patchSize: patchSize, hidden: hidden, heads: heads,
       feedForward: try feedForward ?? size("feed_forward_length", 1 << 17),
       layers: try ViTConfiguration.layersToRun(file, stored: storedLayers, differences),
       hasClassToken: file.tensor("v.class_embd") != nil, mean: try channels("image_mean"), deviation: deviation)
+    shape.takesAnySize = variant.takesAnySize
+    guard !(shape.takesAnySize && shape.hasClassToken) else {
+      throw ModelError(
+        .badValue, file.subject, "tensor 'v.class_embd': an encoder of tiles of any size has no class token")
+    }
+    self.shape = shape
     epsilon = try file.float("clip.vision.attention.layer_norm_epsilon") ?? 1e-5
     guard epsilon >= 0, epsilon <= 1 else {
       throw ModelError(

@@ -7,9 +7,9 @@ import OccamTensors
 
 /// The vision transformer of CLIP, SigLIP and InternViT: patch embedding, class token if the file has one, learned
 /// positions, pre-LayerNorm (CLIP), pre-norm layers, post-LayerNorm (SigLIP); features straight from the last layer run.
-/// InternViT's layers scale what they add, and those of its large variant norm queries and keys.
-/// Reference: Hugging Face transformers, modeling_clip.py, modeling_siglip.py and modeling_internvl.py; layout of the
-/// file: llama.cpp, tools/mtmd/clip.cpp.
+/// InternViT's layers scale what they add, and those of its large variant norm queries and keys; SigLIP 2 (NaFlex) takes
+/// tiles of any size. Reference: Hugging Face transformers, modeling_clip.py, modeling_siglip.py, modeling_internvl.py and
+/// modeling_siglip2.py; layout of the file: llama.cpp, tools/mtmd/clip.cpp.
 package final class ViTEncoder: VisionEncoder {
   package let shape: VisionShape
   package let weightBytes: Int
@@ -17,7 +17,7 @@ package final class ViTEncoder: VisionEncoder {
   private let patchEmbedding: PackedMatrix  // [hidden x 3 * patch * patch]
   private let patchBias: AlignedBuffer<Float>?
   private let classEmbedding: AlignedBuffer<Float>?  // [hidden]
-  private let positions: AlignedBuffer<Float>  // [patches + class x hidden]
+  private let positions: LearnedPositions
   private let preNorm: LayerNormWeights?
   private let postNorm: LayerNormWeights?
   private let layers: [ViTLayer]
@@ -31,8 +31,7 @@ package final class ViTEncoder: VisionEncoder {
       "v.patch_embd.weight", rows: shape.hidden, flattening: [shape.patchSize, shape.patchSize, 3])
     patchBias = try loader.optionalVector("v.patch_embd.bias", count: shape.hidden)
     classEmbedding = try loader.optionalVector("v.class_embd", count: shape.hidden)
-    positions = try loader.table(
-      "v.position_embd.weight", rows: shape.patches + (shape.hasClassToken ? 1 : 0), columns: shape.hidden)
+    positions = try LearnedPositions(loader, shape)
     preNorm = try LayerNormWeights(optional: loader, "v.pre_ln", shape.hidden)
     postNorm = try LayerNormWeights(optional: loader, "v.post_ln", shape.hidden)
     layers = try (0..<shape.layers).map { try ViTLayer(loader, $0, configuration) }
@@ -43,8 +42,10 @@ package final class ViTEncoder: VisionEncoder {
     _ image: PreparedImage, request: EncoderRequest, compute: Compute, observer: EncoderObserver?
   ) throws(Cancelled) -> EncodedPatches {
     TimingTable.shared?.begin(group: "image 1-\(layers.count)")
+    let columns = image.width / shape.patchSize
     let rows = EncoderSequence(
-      shape: shape, differences: configuration.differences, register: request.register != nil)
+      shape: shape, patches: columns * (image.height / shape.patchSize), differences: configuration.differences,
+      register: request.register != nil)
     let x = compute.view(.residual, rows: rows.count, columns: shape.hidden)
     embed(image, rows, into: x, compute)
     preNorm?.apply(x, epsilon: configuration.epsilon, into: x, compute)
@@ -76,28 +77,51 @@ package final class ViTEncoder: VisionEncoder {
   private func embed(
     _ image: PreparedImage, _ rows: EncoderSequence, into x: MatrixView<Float>, _ compute: Compute
   ) {
-    let patches = compute.view(.patches, rows: shape.patches, columns: 3 * shape.patchSize * shape.patchSize)
+    let patches = compute.view(.patches, rows: rows.patches.count, columns: 3 * shape.patchSize * shape.patchSize)
     OccamImages.patches(of: image, patch: shape.patchSize, into: patches)
     compute.matmul.load(patches)
     compute.matmul.multiply(by: patchEmbedding, into: x.slice(rows: rows.patches), bias: patchBias?.pointer)
     if let row = rows.classToken, let classEmbedding {
       x.row(row).update(from: classEmbedding.pointer, count: shape.hidden)
     }
-    // Row i takes position i: the class token, if it is first, position 0.
-    let embedded = shape.patches + (rows.classToken == nil ? 0 : 1)
-    compute.tensors.add(
-      MatrixView(positions, rows: embedded, columns: shape.hidden), into: x.slice(rows: 0..<embedded))
+    switch positions {
+    case .stretched(let table):
+      table.add(into: x.slice(rows: rows.patches), columns: image.width / shape.patchSize, compute)
+    case .fixed(let table):
+      // Row i takes position i: the class token, if it is first, position 0.
+      let embedded = shape.patches + (rows.classToken == nil ? 0 : 1)
+      compute.tensors.add(
+        MatrixView(table, rows: embedded, columns: shape.hidden), into: x.slice(rows: 0..<embedded))
+    }
     if let row = rows.register { x.row(row).update(repeating: 0, count: shape.hidden) }
   }
 
   private func output(_ x: MatrixView<Float>, _ rows: EncoderSequence, _ scores: [Float]?) -> EncodedPatches {
-    let features = AlignedBuffer<Float>(
-      count: (shape.patches + (rows.register == nil ? 0 : 1)) * shape.hidden, zeroed: false)
+    let features = AlignedBuffer<Float>(count: rows.selected.count * shape.hidden, zeroed: false)
     for (index, row) in rows.selected.enumerated() {
       (features.pointer + index * shape.hidden).update(from: x.row(row), count: shape.hidden)
     }
     return EncodedPatches(
-      features: features, patches: shape.patches, hidden: shape.hidden, hasRegister: rows.register != nil,
+      features: features, patches: rows.patches.count, hidden: shape.hidden, hasRegister: rows.register != nil,
       scores: scores)
+  }
+}
+
+/// The encoder's table of positions, and how a tile's patches take from it.
+private enum LearnedPositions: Sendable {
+  /// One a row, [patches + class x hidden].
+  case fixed(AlignedBuffer<Float>)
+  /// Of an encoder that takes any size.
+  case stretched(InterpolatedPositions)
+
+  init(_ loader: WeightLoader, _ shape: VisionShape) throws {
+    let name = "v.position_embd.weight"
+    if shape.takesAnySize {
+      self = .stretched(
+        try InterpolatedPositions(loader, name, side: shape.patchesPerSide, width: shape.hidden, .antialiased))
+    } else {
+      self = .fixed(
+        try loader.table(name, rows: shape.patches + (shape.hasClassToken ? 1 : 0), columns: shape.hidden))
+    }
   }
 }

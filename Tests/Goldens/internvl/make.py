@@ -43,7 +43,7 @@ def pixels(model: Model, image):
 
 if __name__ == "__main__":
     main(Family(
-        HERE, MODELS, reference=InternVL, uses_reference=True, frame=("<img>", "</img>"), pixels=pixels,
+        HERE, MODELS, reference=InternVL, uses_reference=True, pixels=pixels,
         expanded=InternVL.expanded,
         more_pictures=["1x1-8", "2x301-8", "301x2-8", "640x480-9", "cup.png", "101x99-10", "57x170-11", "200x200-12"],
         markers={"start": "<img>", "end": "</img>"}))

@@ -1,5 +1,6 @@
 """What a family's make.py shares: runs llama.cpp on generated files and writes data/ (peer/README.md says what)."""
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -51,10 +52,8 @@ class Family:
     models: list[Model]
     # (mmproj) -> a function from one picture to the reference's rows, [tokens, width]; None: no reference is held.
     reference: Callable | None = None
-    # Whether the reference's rows stand for llama.cpp's, as one block an image: where its graph is not the trained model.
+    # Whether the reference's rows stand for llama.cpp's, as one block a run: where its graph is not the trained model.
     uses_reference: bool = False
-    # Texts around a picture's rows, with uses_reference.
-    frame: tuple[str, str] = ("", "")
     # (reference, picture) -> the picture that mtmd is given, where its own preprocessing departs from the reference's.
     prepared: Callable | None = None
     # (model, picture) -> the reference processor's tiles and token counts.
@@ -66,6 +65,8 @@ class Family:
     more_pictures: list[str] = field(default_factory=list)
     # Positions are three numbers (M-RoPE): a picture's tokens have their row and column.
     has_grids: bool = False
+    # Tokens that a prompt and its answer may take.
+    context: int = 2048
     # What mtmd puts around pictures, by where it stands.
     markers: dict[str, str] = field(default_factory=dict)
 
@@ -75,7 +76,7 @@ class Run:
 
     def __init__(self, family: Family, text: Path, mmproj: Path | None, exact: bool):
         self.family = family
-        self.pair = Pair(text, mmproj, f32_cache=exact, context=2048)
+        self.pair = Pair(text, mmproj, f32_cache=exact, context=family.context)
         self.mmproj = mmproj
         self.reference = family.reference(mmproj) if family.reference and mmproj else None
 
@@ -133,9 +134,27 @@ class Run:
         found = sum((c["text"] if "text" in c else [row] * c["image"]["tokens"] for c in described), [])
         assert found == self.pair.text_ids(prompt), f"{case.prompt}: {found} {self.pair.text_ids(prompt)}"
 
+    def parts(self, case: Case, pictures):
+        """Texts, and between them runs of a picture's rows, as the reference processor writes it out."""
+        texts = case.prompt.split("<__media__>")
+        parts, runs = [texts[0]], []
+        for image, following in zip(pictures, texts[1:]):
+            rows = self.reference(image)
+            text, row = self.family.expanded(self.reference, image) if self.family.expanded else ("*" * len(rows), "*")
+            pieces = re.split(f"((?:{re.escape(row)})+)", text)
+            parts[-1] += pieces[0]
+            for run, piece in zip(pieces[1::2], pieces[2::2]):
+                count = len(run) // len(row)
+                runs.append(rows[:count])
+                rows = rows[count:]
+                parts.append(piece)
+            assert len(rows) == 0, "more rows than places"
+            parts[-1] += following
+        return parts, runs
+
     def with_reference(self, case: Case, pictures):
-        """One block of rows an image, from the reference; llama.cpp's text model decodes them."""
-        parts = case.prompt.replace("<__media__>", self.family.frame[0] + "<__media__>" + self.family.frame[1]).split("<__media__>")
+        """One block of rows for each run of them, from the reference; llama.cpp's text model decodes them."""
+        parts, runs = self.parts(case, pictures)
         described, blocks, position = [], [], 0
         self.pair.clear()
         for index, part in enumerate(parts):
@@ -148,8 +167,8 @@ class Run:
                 self.pair.decode(ids)
                 described.append({"text": ids})
                 position += len(ids)
-            if index < len(pictures):
-                rows = self.reference(pictures[index])
+            if index < len(runs):
+                rows = runs[index]
                 self.pair.decode_rows(rows, position)
                 described.append({"image": {"tokens": len(rows), "nx": len(rows), "ny": 1, "causal": True}})
                 blocks.append(rows)
@@ -273,14 +292,18 @@ def make_pixels(family: Family) -> list[dict]:
             if result is None:
                 continue
             tiles, entry, normalized = result
-            # uint8, [tiles, height, width, 3], before they are normalised.
+            # uint8, [height, width, 3] each, before they are normalised.
             entry = {"model": model.name, "picture": name, "tiles": len(tiles), "size": list(tiles[0].shape[:2])} | entry
+            sizes = [list(tile.shape[:2]) for tile in tiles]
+            if any(size != sizes[0] for size in sizes):
+                entry["sizes"] = sizes
             entry["checksums"] = [zlib.crc32(np.ascontiguousarray(tile).tobytes()) for tile in tiles]
             draw = np.random.default_rng(len(entries))
             samples = []
             for _ in range(6):
-                place = [int(draw.integers(size)) for size in normalized.shape]
-                samples.append([*place, float(normalized[tuple(place)])])
+                tile = int(draw.integers(len(normalized)))
+                place = [int(draw.integers(size)) for size in normalized[tile].shape]
+                samples.append([tile, *place, float(normalized[tile][tuple(place)])])
             # [tile, colour, y, x, value] of what the encoder gets.
             entry["normalized"] = samples
             entries.append(entry)

@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from transformers import CLIPVisionConfig, Gemma3Config, Idefics3Config, InternVLConfig, LlavaNextConfig, Qwen3VLConfig
+from PIL import Image
+from transformers import (
+    CLIPVisionConfig, Gemma3Config, Idefics3Config, InternVLConfig, Lfm2VlConfig, LlavaNextConfig, Qwen3VLConfig)
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.gemma3.modeling_gemma3 import Gemma3Model
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
@@ -13,6 +15,10 @@ from transformers.models.idefics3.modeling_idefics3 import Idefics3Model
 from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
 from transformers.models.internvl.modeling_internvl import InternVLModel
 from transformers.models.internvl.processing_internvl import InternVLProcessor
+from transformers.image_processing_backends import TorchvisionBackend
+from transformers.models.lfm2_vl.image_processing_lfm2_vl import Lfm2VlImageProcessor
+from transformers.models.lfm2_vl.modeling_lfm2_vl import Lfm2VlModel
+from transformers.models.lfm2_vl.processing_lfm2_vl import Lfm2VlProcessor
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.llava_next.modeling_llava_next import LlavaNextModel
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -390,3 +396,82 @@ class Qwen3VL:
         count = self.tokens(image)
         entry = {"rows": 0, "columns": 0, "tokens_a_tile": count, "tokens": count}
         return self.prepared(image)[None], entry, self.picture(*self.patches(image))[None]
+
+
+class PillowResize(TorchvisionBackend):
+    """LFM2-VL has torchvision's processor alone, which rounds the weights of its filter more coarsely than Pillow does."""
+
+    def resize(self, image, size, resample=None, **_):
+        pictures = [Image.fromarray(np.asarray(one.permute(1, 2, 0))) for one in image]
+        scaled = [np.asarray(one.resize((size.width, size.height), Image.Resampling.BILINEAR)) for one in pictures]
+        return torch.from_numpy(np.stack(scaled)).permute(0, 3, 1, 2)
+
+
+class Lfm2VlPillowProcessor(Lfm2VlImageProcessor, PillowResize):
+    pass
+
+
+class LFM2VL:
+    def __init__(self, mmproj: Path, processor=Lfm2VlPillowProcessor):
+        tensors = Tensors(mmproj)
+        values = tensors.values
+        vision = vision_config(tensors, "gelu_pytorch_tanh")
+        self.patch, self.merge = vision["patch_size"], int(tensors.key("clip.vision.projector.scale_factor"))
+        vision["num_patches"] = (vision.pop("image_size") // self.patch) ** 2
+        middle, width = values["mm.1.weight"].shape[0], values["mm.2.weight"].shape[0]
+        text = {"model_type": "lfm2", "full_attn_idxs": [0]} | text_config(width)
+        del text["head_dim"]
+        config = Lfm2VlConfig(
+            vision_config={"model_type": "siglip2_vision_model", "vision_use_head": False} | vision, text_config=text,
+            downsample_factor=self.merge, projector_hidden_size=middle, projector_hidden_act="gelu")
+        config._attn_implementation = "eager"
+        config.vision_config._attn_implementation = "eager"
+        self.model = Lfm2VlModel(config).eval()
+        prefix = next(name for name in self.model.state_dict() if name.endswith("patch_embedding.weight"))
+        state = siglip_state(tensors, prefix.removesuffix(".embeddings.patch_embedding.weight"))
+        # The file holds a convolution's [outputs, colours, y, x], transformers a matrix over [y, x, colours].
+        kernel = values["v.patch_embd.weight"]
+        state[prefix] = kernel.transpose(0, 2, 3, 1).reshape(len(kernel), -1)
+        for name, part in {"mm.input_norm": "layer_norm", "mm.1": "linear_1", "mm.2": "linear_2"}.items():
+            for what in ("weight", "bias"):
+                state[f"multi_modal_projector.{part}.{what}"] = values[f"{name}.{what}"]
+        load(self.model, state, ("language_model", prefix.removesuffix("embeddings.patch_embedding.weight") + "head"))
+        self.processor = processor(encoder_patch_size=self.patch, downsample_factor=self.merge)
+        self.tile_tokens = (self.processor.tile_size // self.patch // self.merge) ** 2
+
+    def inputs(self, image: np.ndarray, **settings) -> dict:
+        return self.processor(image, return_tensors="pt", return_row_col_info=True, **LAST, **settings)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        inputs = self.inputs(image)
+        with torch.no_grad():
+            outputs = self.model.get_image_features(
+                inputs["pixel_values"], inputs["spatial_shapes"], inputs["pixel_attention_mask"], return_dict=True)
+        return torch.cat(list(outputs.pooler_output)).numpy()
+
+    def expanded(self, image: np.ndarray) -> tuple[str, str]:
+        """What the processor writes in the picture's place."""
+        inputs = self.inputs(image)
+        processor = SimpleNamespace(
+            image_processor=self.processor, image_token="<image>", image_start_token="<|image_start|>",
+            image_end_token="<|image_end|>", image_thumbnail_token="<|img_thumbnail|>")
+        for name in ("_get_image_num_tokens", "_build_image_tokens", "_compute_tokens_per_tile", "_compute_tokens_for_image"):
+            setattr(processor, name, getattr(Lfm2VlProcessor, name).__get__(processor))
+        return Lfm2VlProcessor.replace_image_token(processor, inputs, 0, use_image_special_tokens=True), "<image>"
+
+    def tiles(self, inputs) -> list[np.ndarray]:
+        """[height, width, 3] each."""
+        tiles = []
+        for pixels, (rows, columns) in zip(inputs["pixel_values"].numpy(), inputs["spatial_shapes"].tolist()):
+            grid = pixels[: rows * columns].reshape(rows, columns, self.patch, self.patch, 3)
+            tiles.append(grid.transpose(0, 2, 1, 3, 4).reshape(rows * self.patch, columns * self.patch, 3))
+        return tiles
+
+    def pixels(self, image: np.ndarray):
+        inputs = self.inputs(image)
+        raw = self.tiles(self.inputs(image, do_rescale=False, do_normalize=False))
+        rows, columns = int(inputs["image_rows"][0]), int(inputs["image_cols"][0])
+        cut = rows * columns > 1
+        tokens = int((inputs["spatial_shapes"] // self.merge).prod(-1).sum())
+        entry = {"rows": rows * cut, "columns": columns * cut, "tokens_a_tile": self.tile_tokens, "tokens": tokens}
+        return [tile.astype(np.uint8) for tile in raw], entry, [tile.transpose(2, 0, 1) for tile in self.tiles(inputs)]

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from transformers import (
-    Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
-    Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM, Qwen3VLMoeTextConfig, Qwen3VLTextConfig)
+    Gemma3ForCausalLM, Gemma3TextConfig, Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config,
+    Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM, Qwen3VLMoeTextConfig,
+    Qwen3VLTextConfig)
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLModel, Qwen2VLTextModel
 from transformers.models.qwen3_5.configuration_qwen3_5 import Qwen3_5TextConfig
@@ -29,6 +30,12 @@ NAMES = {
 GEMMA_NAMES = NAMES | {
     "post_attention_norm": "post_attention_layernorm", "ffn_norm": "pre_feedforward_layernorm",
     "post_ffw_norm": "post_feedforward_layernorm",
+}
+LFM2_NAMES = {
+    "attn_norm": "operator_norm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.out_proj", "attn_q_norm": "self_attn.q_layernorm", "attn_k_norm": "self_attn.k_layernorm",
+    "shortconv.conv": "conv.conv", "shortconv.in_proj": "conv.in_proj", "shortconv.out_proj": "conv.out_proj",
+    "ffn_norm": "ffn_norm", "ffn_gate": "feed_forward.w1", "ffn_up": "feed_forward.w3", "ffn_down": "feed_forward.w2",
 }
 GLOBAL_EVERY = 6
 
@@ -79,7 +86,7 @@ CLASSES = {
     "qwen2vl": (Qwen2VLTextConfig, Qwen2VLText), "qwen3vl": (Qwen3VLTextConfig, Qwen3VLText),
     "qwen35": (Qwen3_5TextConfig, Qwen3_5ForCausalLM),
     "qwen35moe": (Qwen3_5MoeTextConfig, Qwen3_5MoeForCausalLM),
-    "qwen3vlmoe": (Qwen3VLMoeTextConfig, Qwen3VLMoeText),
+    "qwen3vlmoe": (Qwen3VLMoeTextConfig, Qwen3VLMoeText), "lfm2": (Lfm2Config, Lfm2ForCausalLM),
 }
 
 
@@ -92,9 +99,10 @@ class TextReference:
         base = float(self.key(tensors, "rope.freq_base"))
         vocabulary, width = tensors.values["token_embd.weight"].shape
         self.width = width
+        kv_heads = self.key(tensors, "attention.head_count_kv")
         settings = {
             "vocab_size": vocabulary, "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads,
-            "num_key_value_heads": int(self.key(tensors, "attention.head_count_kv")), "head_dim": head,
+            "num_key_value_heads": int(max(kv_heads) if isinstance(kv_heads, list) else kv_heads), "head_dim": head,
             "intermediate_size": int(self.key(tensors, "feed_forward_length")),
             "rms_norm_eps": float(self.key(tensors, "attention.layer_norm_rms_epsilon")),
             "tie_word_embeddings": "output.weight" not in tensors.values, "max_position_embeddings": 4096,
@@ -132,6 +140,11 @@ class TextReference:
                     self.key(tensors, "expert_shared_feed_forward_length"))
             else:
                 settings["norm_topk_prob"] = True
+        if self.architecture == "lfm2":
+            settings |= {
+                "norm_eps": settings.pop("rms_norm_eps"), "conv_L_cache": int(self.key(tensors, "shortconv.l_cache")),
+                "block_auto_adjust_ff_dim": False,
+                "layer_types": ["full_attention" if count else "conv" for count in kv_heads]}
         configuration, model = CLASSES[self.architecture]
         config = configuration(**settings)
         config._attn_implementation = "eager"
@@ -142,7 +155,7 @@ class TextReference:
         return tensors.key(f"{self.architecture}.{name}")
 
     def load(self, tensors: Tensors, head: int):
-        names = GEMMA_NAMES if self.architecture == "gemma3" else NAMES
+        names = {"gemma3": GEMMA_NAMES, "lfm2": LFM2_NAMES}.get(self.architecture, NAMES)
         is_delta = self.architecture.startswith("qwen35")
         state = qwen35_text.state(tensors, self.architecture) if is_delta else {}
         for name, value in tensors.values.items():
@@ -157,7 +170,10 @@ class TextReference:
                 pairs = value.reshape(-1, head // 2, 2, value.shape[-1])
                 value = pairs.swapaxes(1, 2).reshape(value.shape)
             if name.startswith("blk."):
-                _, index, kind, what = name.split(".")
+                _, index, kind = name.removesuffix(".weight").removesuffix(".bias").split(".", 2)
+                what = name.rsplit(".", 1)[1]
+                if kind == "shortconv.conv":
+                    value = value[:, None]
                 experts = f"model.layers.{index}.mlp.experts"
                 if kind == "ffn_up_exps":
                     continue
@@ -171,6 +187,7 @@ class TextReference:
                 state[f"model.layers.{index}.{names[kind]}.{what}"] = value
             else:
                 whole = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
+                         "token_embd_norm.weight": "model.embedding_norm.weight",
                          "output.weight": "lm_head.weight"}[name]
                 state[whole] = value
                 if name == "token_embd.weight" and "output.weight" not in tensors.values:
@@ -204,6 +221,8 @@ class TextReference:
             if self.window:
                 local = seen & (place[:, None] - place[None, :] < int(self.window))
                 masks = {"full_attention": masks, "sliding_attention": mask(local)}
+            if self.architecture == "lfm2":
+                masks = {"full_attention": masks, "conv": None}
             positions = place[None] if places is None else torch.tensor(places).T[:, None]
             # The text model of Qwen2-VL looks its mask up by the kind of layer.
             if self.architecture == "qwen2vl":
