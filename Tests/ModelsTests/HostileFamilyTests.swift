@@ -98,7 +98,7 @@ import Testing
       .array(.float32([28, 56])), .string("28"),
       // 16 x 16 tiles and the overview.
       .array(.int32([448, 448])))
-    + changes(.qwen3, "qwen3.attention.key_length", .uint32(0), .uint32(15), .uint32(512), .uint64(.max))
+    + changes(.qwen3, "qwen3.attention.key_length", .uint32(0), .uint32(15), .uint32(514), .uint64(.max))
     + changes(.qwen3, "qwen3.rope.freq_base", .float32(0), .float32(.nan))
 
   @Test(arguments: impossible) func impossibleHyperparameters(change: Change) throws {
