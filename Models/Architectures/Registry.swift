@@ -28,7 +28,18 @@ package enum ModelRegistry {
     VisionEntry("mlp", where: LLaVANeXT.matches, plan: LLaVANeXT.plan, load: LLaVANeXT.load),
     VisionEntry("mlp", plan: LLaVA.plan, load: LLaVA.load),
     VisionEntry("idefics3", plan: Idefics3.plan, load: Idefics3.load),
+    VisionEntry("qwen3vl_merger", plan: Qwen3VL.plan, load: Qwen3VL.load),
     VisionEntry("gemma3", plan: Gemma3Vision.plan, load: Gemma3Vision.load),
+    VisionEntry("qwen2vl_merger") {
+      try Qwen2VL.plan($0, isGated: false)
+    } load: {
+      try Qwen2VL.load($0, isGated: false)
+    },
+    VisionEntry("qwen2.5vl_merger") {
+      try Qwen2VL.plan($0, isGated: true)
+    } load: {
+      try Qwen2VL.load($0, isGated: true)
+    },
   ]
 
   /// A text model: `general.architecture`, its sizes, its weights.

@@ -18,6 +18,8 @@ package struct FixtureSpec: Sendable {
     package var ropeScale: Float?
     /// Pairs of a head that turn by each of a position's numbers, empty where positions are one number.
     package var ropeSections: [Int] = []
+    /// DeepStack planes that are added behind the first layers.
+    package var planes = 0
   }
 
   package struct Vision: Sendable {
@@ -52,6 +54,8 @@ package struct FixtureSpec: Sendable {
     package var pinpoints: [[Int]] = []
     /// Every how many-th layer sees the whole picture, where the others see windows; nil where all do.
     package var windowPattern: Int?
+    /// Layers, from 0, whose output a DeepStack merger of their own takes.
+    package var deepStack: [Int] = []
 
     package var patches: Int { (imageSize / patchSize) * (imageSize / patchSize) }
     /// Rows the encoder works on: the patches, and CLS if there is one.
@@ -96,5 +100,6 @@ extension FixtureSpec {
 
   package static let families: [any FixtureFamily.Type] = [
     LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, Qwen2VL.self, Qwen25VL.self,
+    Qwen3VL.self,
   ]
 }

@@ -27,6 +27,39 @@ extension FixtureSpec.Vision {
     return plans + [.norm("v.post_ln.weight", width), .bias("v.post_ln.bias", width)]
   }
 
+  /// Qwen3-VL's encoder and its mergers into `textWidth`, in file order: a kernel for each of the two frames that a picture
+  /// counts as, which together answer as one does elsewhere.
+  func qwen3VLTensors(textWidth: Int) -> [TensorPlan] {
+    let merged = merge * merge * width
+    var plans = [
+      patchKernel(.vector, gain: 0.75),
+      patchKernel(.vector, name: "v.patch_embd.weight.1", gain: 0.75),
+      .bias("v.patch_embd.bias", width, deviation: 0.2),
+      .noise("v.position_embd.weight", [width, positions], .vector, deviation: 0.5),
+    ]
+    for layer in 0..<layers {
+      plans += layerTensors(layer, fused: true)
+      guard deepStack.contains(layer) else { continue }
+      let prefix = "v.deepstack.\(layer)."
+      plans += [
+        .norm(prefix + "norm.weight", merged),
+        .bias(prefix + "norm.bias", merged),
+        .matrix(prefix + "fc1.weight", merged, merged, .visionMatrix, gain: 1.2),
+        .bias(prefix + "fc1.bias", merged),
+        .matrix(prefix + "fc2.weight", merged, textWidth, .visionMatrix),
+        .bias(prefix + "fc2.bias", textWidth),
+      ]
+    }
+    return plans + [
+      .norm("v.post_ln.weight", width),
+      .bias("v.post_ln.bias", width),
+      .matrix("mm.0.weight", merged, merged, .visionMatrix, gain: 1.2),
+      .bias("mm.0.bias", merged),
+      .matrix("mm.2.weight", merged, textWidth, .visionMatrix, gain: 1.2),
+      .bias("mm.2.bias", textWidth),
+    ]
+  }
+
   /// LLaVA's two matrices with biases into `textWidth`.
   func twoMatrices(textWidth: Int) -> [TensorPlan] {
     let middle = projectorWidth ?? textWidth
@@ -41,9 +74,11 @@ extension FixtureSpec.Vision {
 
   /// `[patchSize, patchSize, 3, width]`: a coarse 4 x 4 pattern per colour that answers to shapes and colours, and
   /// fine noise that answers to texture.
-  func patchKernel(_ role: TensorPlan.Role, name: String = "v.patch_embd.weight") -> TensorPlan {
+  func patchKernel(
+    _ role: TensorPlan.Role, name: String = "v.patch_embd.weight", gain: Float = 1.5
+  ) -> TensorPlan {
     let side = patchSize
-    let coarse = 1.5 / Float(3 * side * side).squareRoot()
+    let coarse = gain / Float(3 * side * side).squareRoot()
     return TensorPlan(
       name: name, shape: [side, side, 3, width], role: role,
       fill: { row, noise, destination in
@@ -55,18 +90,23 @@ extension FixtureSpec.Vision {
       }, deviation: coarse)
   }
 
-  func layerTensors(_ layer: Int) -> [TensorPlan] {
+  /// - Parameter fused: whether query, key and value are one matrix.
+  func layerTensors(_ layer: Int, fused: Bool = false) -> [TensorPlan] {
     let prefix = "v.blk.\(layer)."
     let (first, second) = hasSwappedFeedForwardNames ? ("ffn_down", "ffn_up") : ("ffn_up", "ffn_down")
-    return [
-      .norm(prefix + "ln1.weight", width),
-      .bias(prefix + "ln1.bias", width),
+    let separate: [TensorPlan] = [
       .matrix(prefix + "attn_q.weight", width, width, .visionMatrix, gain: 1.5),
       .bias(prefix + "attn_q.bias", width),
       .matrix(prefix + "attn_k.weight", width, width, .visionMatrix, gain: 1.5),
       .bias(prefix + "attn_k.bias", width),
       .matrix(prefix + "attn_v.weight", width, width, .visionMatrix),
       .bias(prefix + "attn_v.bias", width),
+    ]
+    let one: [TensorPlan] = [
+      .matrix(prefix + "attn_qkv.weight", width, 3 * width, .visionMatrix, gain: 1.5),
+      .bias(prefix + "attn_qkv.bias", 3 * width),
+    ]
+    return [.norm(prefix + "ln1.weight", width), .bias(prefix + "ln1.bias", width)] + (fused ? one : separate) + [
       .matrix(prefix + "attn_out.weight", width, width, .visionMatrix),
       .bias(prefix + "attn_out.bias", width),
       .norm(prefix + "ln2.weight", width),

@@ -47,6 +47,9 @@ package final class MatmulContext {
     tiles = AlignedBuffer(count: team.threads * kernels.matmul.tileFloats)
   }
 
+  /// What is allocated, bytes.
+  package var byteCount: Int { tiles.byteCount + forms.byteCount }
+
   /// Takes x [tokens x columns] as the input of the following products. x is read at the first of them that needs
   /// it in a new form, and must stay as it is until the next `load`.
   package func load(_ x: MatrixView<Float>) {
@@ -154,6 +157,8 @@ private struct InputForms {
     get { buffers[kind.rawValue] }
     set { buffers[kind.rawValue] = newValue }
   }
+
+  var byteCount: Int { buffers.reduce(0) { $0 + ($1?.byteCount ?? 0) } }
 }
 
 extension MatmulKernels {

@@ -14,11 +14,15 @@ public struct MemoryPlan: Sendable {
   /// Visual tokens of one image, unpruned; 0 for a text-only model.
   public let visualTokens: Int
   public let contextLength: Int
-  /// Largest activations of a prefill of one image and 64 text tokens, and of the encoder.
-  public let activationBytes: Int
+  /// Largest activations of a prefill of the images and 64 text tokens, and of the encoder.
+  public var activationBytes: Int { activationBytes(textTokens: 64) }
   /// MemAvailable of this machine; nil where it cannot be read.
   public let availableBytes: Int?
   private let text: TextShape
+  private let vision: VisionPlan?
+  private let layouts: [PictureLayout]
+  /// A calibration names register neurons.
+  private let movesActivations: Bool
   private let format: LayerKVCache.CellFormat
 
   /// - Parameters:
@@ -68,30 +72,45 @@ public struct MemoryPlan: Sendable {
     let layouts = layouts ?? vision.map { [$0.processor.layout(width: 1024, height: 1024)] } ?? []
     visualTokens = layouts.reduce(0) { $0 + $1.imageTokens }
     contextLength = min(session.contextLength ?? text.contextLength, text.contextLength)
-    activationBytes =
-      4
-      * max(
-        MemoryPlan.decoderFloats(text, rows: visualTokens + 64),
-        vision.map { MemoryPlan.encoderFloats($0, layouts) } ?? 0)
+    self.vision = vision
+    self.layouts = layouts
+    movesActivations = try VisionLanguageModel.readSidecar(options, files) != nil
     availableBytes = MemoryPlan.available()
   }
 
-  /// Hidden states of all rows, and the rest of one chunk's.
-  private static func decoderFloats(_ text: TextShape, rows: Int) -> Int {
+  /// Most that activations take at a time while a prompt of the images and `textTokens` of text is processed: a budget that
+  /// a session stays below. Weights, states and the packed pictures are not in it.
+  public func activationBytes(textTokens: Int) -> Int {
+    let scratch = 1 << 22
+    return scratch
+      + 4 * max(decoderFloats(visual: visualTokens, text: textTokens), vision.map(encoderFloats) ?? 0)
+  }
+
+  /// A chunk's rows through a layer; hidden states of all rows and stage II's scores where images are pruned.
+  private func decoderFloats(visual: Int, text textTokens: Int) -> Int {
+    let rows = visual + textTokens
+    let chunk = min(rows, PrefillDriver.chunk + (text.imagesAreBidirectional ? visual : 0))
     let widths = (0..<text.layers).compactMap { text.attention($0) }.map {
       2 * text.heads * $0.headDimension + 2 * $0.kvHeads * $0.headDimension
     }
-    return rows * text.hidden + min(rows, PrefillDriver.chunk) * (2 * text.hidden + (widths.max() ?? 0))
-      + min(rows, 256) * 2 * text.feedForward
+    let all = visual > 0 ? rows * text.hidden + textTokens * visual : chunk * text.hidden
+    let products = (chunk * text.hidden + min(rows, 256) * text.feedForward) / 2
+    return all + chunk * (2 * text.hidden + (widths.max() ?? 0)) + min(rows, 256) * 2 * text.feedForward + products
+      + text.vocabulary
   }
 
-  /// Of the largest tile.
-  private static func encoderFloats(_ vision: VisionPlan, _ layouts: [PictureLayout]) -> Int {
+  /// Of the largest tile, with keys and values as attention reads them and packed inputs of products; of all tiles the
+  /// features, and their tokens once more while they are projected.
+  private func encoderFloats(_ vision: VisionPlan) -> Int {
     let shape = vision.shape
-    let patches = layouts.flatMap(\.tiles).map { vision.patches(of: $0) }.max() ?? 0
+    let patches = (layouts.flatMap(\.tiles).map { vision.patches(of: $0) }.max() ?? 0) + 2
     // Without a class token stage I reads the attention of every patch, a few rows at a time.
     let scores = shape.hasClassToken ? patches : 64 * patches
-    return (patches + 2) * (6 * shape.hidden + shape.feedForward) + scores
+    // Register neurons compare the values of all patches, gate and product both; else a part of the rows is enough.
+    let expanded = movesActivations ? patches : min(patches, EncoderLimits.rowsPerStep)
+    let kept = visualTokens * (vision.merge.width(hidden: shape.hidden) + vision.outputs)
+    return patches * (10 * shape.hidden + 6 * shape.patchSize * shape.patchSize) + expanded * 5 * shape.feedForward / 2
+      + scores + kept
   }
 
   /// Bytes of a vision tensor in memory: float matrices whose rows hold whole blocks of `format` take that.

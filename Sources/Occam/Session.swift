@@ -148,6 +148,9 @@ public final class Session: Sendable {
   /// KV cache entries that each text layer reads, 0 where it is recurrent: for checking what pruning leaves.
   package var entryCounts: [Int] { queue.sync { core.states.entryCounts } }
 
+  /// The most bytes that activations took so far.
+  package var peakActivationBytes: Int { queue.sync { core.compute.peakByteCount } }
+
   /// The embeddings [tokens x width] of an unpruned image, learned ones among them, in the prompt's order: for comparing numerics.
   package func imageEmbeddings(_ source: ImageSource) throws(OccamError) -> [[Float]] {
     try measured { core throws(OccamError) in try core.imageEmbeddings(source) }

@@ -154,7 +154,7 @@ public final class VisionLanguageModel: Sendable {
 
 extension VisionLanguageModel {
   /// The sidecar given, or the one beside the projector if it is there. One of another model is refused.
-  private static func readSidecar(
+  static func readSidecar(
     _ options: ModelOptions, _ files: ModelFiles
   ) throws(OccamError) -> Sidecar? {
     guard let file = files.projector else { return nil }

@@ -38,9 +38,22 @@ package struct PruningOptions: Sendable, Equatable {
     }
   }
 
-  /// Stage II's layer where none is chosen: the paper's 11 of 32, in proportion.
-  /// - Parameter layers: layers of the text model, at least 1.
-  package static func defaultLayer(layers: Int) -> Int { min(max((layers * 11 + 16) / 32, 1), max(layers, 1)) }
+  /// Stage II's layer where none is chosen: the paper's, in proportion.
+  /// - Parameters: layers: of the text model, at least 1; depth: what the paper has for the model's like.
+  package static func defaultLayer(layers: Int, depth: PruningDepth = .llava) -> Int {
+    min(max((layers * depth.layer + depth.layers / 2) / depth.layers, 1), max(layers, 1))
+  }
+}
+
+/// The layer of stage II that the paper (arXiv 2605.29657) chose in a model of so many.
+package struct PruningDepth: Sendable, Equatable {
+  let layer: Int
+  let layers: Int
+
+  /// LLaVA-1.5-7B, and what nothing is known of.
+  package static let llava = PruningDepth(layer: 11, layers: 32)
+  /// Qwen3-VL-8B.
+  package static let qwen3VL = PruningDepth(layer: 10, layers: 36)
 }
 
 /// A pruning option that cannot be honoured.

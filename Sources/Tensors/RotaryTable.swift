@@ -32,11 +32,15 @@ package struct RotaryTable: Sendable {
   ) {
     precondition(dimension > 0 && dimension % 2 == 0, "RotaryTable: dimension must be even")
     precondition(frequencyFactors.map { $0.count == dimension / 2 } ?? true, "RotaryTable: one factor for each pair")
-    let frequencies = (0..<dimension / 2).map { pair in
-      Double(frequencyScale) * pow(Double(base), -2 * Double(pair) / Double(dimension))
-        / Double(frequencyFactors?[pair] ?? 1)
+    let frequencies = RotaryTable.frequencies(dimension: dimension, base: Double(base)).enumerated().map {
+      Double(frequencyScale) * $1 / Double(frequencyFactors?[$0] ?? 1)
     }
     self.init(frequencies: frequencies, style: style, axes: axes)
+  }
+
+  /// base^(-2i / dimension) for each pair i, radians a position.
+  package static func frequencies(dimension: Int, base: Double) -> [Double] {
+    (0..<dimension / 2).map { pow(base, -2 * Double($0) / Double(dimension)) }
   }
 
   /// - Parameters:

@@ -21,7 +21,8 @@ struct PrunedCase: Sendable, CustomStringConvertible {
   var channels = [3, 100, 501]
 
   /// LLaVA-1.5 with and without a class token (g1, g3), tiles with pixel shuffle, pooled patches in a decoder with sliding
-  /// windows and bidirectional images, tiles whose rows lie between each other; register and mean.
+  /// windows and bidirectional images, tiles whose rows lie between each other, windows in the encoder and positions of
+  /// three numbers, planes that join behind stage II too; register and mean.
   static let all = [
     PrunedCase(fixture: "g1", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(fixture: "g1", hasRegister: true, layers: 4, lambda1: 0.5, lambda2: 1.2),
@@ -35,6 +36,12 @@ struct PrunedCase: Sendable, CustomStringConvertible {
       fixture: "gemma3-b", hasRegister: true, layers: 7, lambda1: 0.8, lambda2: 1.8, layer: 6, channels: [3, 60, 101]),
     PrunedCase(fixture: "next-a", hasRegister: false, layers: 3, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(fixture: "next-a", hasRegister: true, layers: 3, lambda1: 1.2, lambda2: 4, channels: [3, 100, 201]),
+    PrunedCase(fixture: "qwen25vl-b", hasRegister: false, layers: 3, lambda1: 0.7, lambda2: 0.9),
+    PrunedCase(
+      fixture: "qwen25vl-b", hasRegister: true, layers: 3, lambda1: 0.3, lambda2: 2, channels: [5, 40, 77]),
+    PrunedCase(fixture: "qwen3vl-a", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
+    PrunedCase(
+      fixture: "qwen3vl-a", hasRegister: true, layers: 4, lambda1: 0.9, lambda2: 1.2, channels: [3, 100, 201]),
   ]
 
   var description: String { "\(fixture) \(hasRegister ? "register" : "mean")" }

@@ -30,6 +30,8 @@ import Testing
     Published("smolvlm2-2.2b", 2.25, 17, 1377), Published("gemma3-270m", 0.268), Published("gemma3-1b", 1.0),
     Published("gemma-3-4b", 4.30, 1, 256), Published("llava-next-7b-vicuna", 7.06, 5, 2880),
     Published("llava-next-7b-mistral", 7.57, 5, 2880), Published("qwen2-1.5b", 1.54), Published("qwen3-1.7b", 1.72),
+    Published("qwen2-vl-2b", 2.21, 1, 999), Published("qwen2.5-vl-3b", 3.75, 1, 999),
+    Published("qwen3-vl-2b", 2.13, 1, 768), Published("qwen3-vl-8b", 8.77, 1, 768),
   ]
 
   @Test("every shape is as large as the published model and loads its configuration", arguments: published)

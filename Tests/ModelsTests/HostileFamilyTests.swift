@@ -27,7 +27,10 @@ import Testing
   /// Keys that the tiny files leave out.
   private static func unnamed(_ family: TinyFamily, isProjector: Bool) -> [String] {
     isProjector
-      ? ["clip.vision.feature_layer", "clip.use_silu", "clip.vision.image_grid_pinpoints"]
+      ? [
+        "clip.vision.feature_layer", "clip.use_silu", "clip.vision.image_grid_pinpoints", "clip.vision.n_wa_pattern",
+        "clip.vision.fullatt_block_indexes", "clip.vision.window_size", "clip.vision.spatial_merge_size",
+      ]
       : ["rope.scaling.type", "rope.freq_base_swa", "final_logit_softcapping", "expert_count", "vocab_size"].map {
         "\(family.prefix).\($0)"
       }
@@ -100,6 +103,26 @@ import Testing
       .array(.int32([448, 448])))
     + changes(.qwen3, "qwen3.attention.key_length", .uint32(0), .uint32(15), .uint32(514), .uint64(.max))
     + changes(.qwen3, "qwen3.rope.freq_base", .float32(0), .float32(.nan))
+    + changes(
+      .qwen25VL, "clip.vision.n_wa_pattern", .int32(-1), .uint32(257), .uint64(.max), .string("2"), .float32(2))
+    + changes(
+      .qwen25VL, "clip.vision.fullatt_block_indexes", .array(.int32([])), .array(.int32([-1])),
+      .array(.int32([1, 256])), .array(.float32([1])), .string("1"))
+    + changes(
+      .qwen25VL, "clip.vision.window_size", .uint32(0), .uint32(27), .uint32(16_385), .int32(-112), .uint64(.max),
+      .string("112"))
+    + changes(.qwen2VL, "clip.vision.spatial_merge_size", .uint32(0), .uint32(5), .int32(-2), .string("2"))
+    // 46 pixels a side, 16,384 times.
+    + changes(.qwen2VL, "clip.vision.patch_size", .uint32(23))
+    + changes(.qwen3VL, "clip.vision.spatial_merge_size", .uint32(0), .uint32(5), .int32(-2), .string("2"))
+    + changes(
+      .qwen3VL, "clip.vision.is_deepstack_layers", .array(.bool([true])), .array(.bool([])),
+      .array(.bool([true, true, true])), .array(.int32([1, 1])), .bool(true), .string("11"))
+    + changes(.qwen3VL, "clip.vision.patch_size", .uint32(23))
+    + changes(.qwen3VL, "qwen3vl.n_deepstack_layers", .uint32(3), .int32(-1), .uint64(.max), .string("2"))
+    + changes(
+      .qwen3VL, "qwen3vl.rope.dimension_sections", .array(.int32([3, 3])), .array(.int32([3, 3, 3, 0])),
+      .array(.int32([-1, 6, 3, 0])), .array(.int32([3, 3, 1, 1])), .array(.int32([])), .uint32(8), .string("332"))
 
   @Test(arguments: impossible) func impossibleHyperparameters(change: Change) throws {
     let files = try change.family.files()
@@ -115,14 +138,24 @@ import Testing
     #expect(names.contains { error?.description.contains($0) == true }, "\(error?.description ?? "loads")")
   }
 
-  /// At the limit all is well: 15 x 15 tiles and an overview; windows of one position and of more than any context; a
-  /// context of a billion positions costs nothing until it is used.
+  /// At the limit all is well: 15 x 15 tiles and an overview; windows of one position and of more than any context, of
+  /// one token and of more than any picture, in all layers and in none; feed-forwards whose width no key tells; a context
+  /// of a billion positions costs nothing until it is used.
   @Test func extremesThatRun() throws {
     let extremes =
       HostileFamilyTests.changes(.smolVLM, "clip.vision.preproc_image_size", .uint32(1), .uint32(480))
       + HostileFamilyTests.changes(.gemma3, "gemma3.attention.sliding_window", .uint32(0), .uint32(1), .uint32(1 << 30))
       + HostileFamilyTests.changes(.qwen3, "qwen3.context_length", .uint32(1 << 30))
+      // Marks for layers that are not there, all false.
+      + HostileFamilyTests.changes(
+        .qwen3VL, "clip.vision.is_deepstack_layers", .array(.bool([true, true, false, false])))
       + HostileFamilyTests.changes(.gemma3, "gemma3.context_length", .uint32(1 << 30))
+      + HostileFamilyTests.changes(.qwen25VL, "clip.vision.n_wa_pattern", .uint32(0), .uint32(1), .uint32(256))
+      + HostileFamilyTests.changes(
+        .qwen25VL, "clip.vision.fullatt_block_indexes", .array(.int32([0])), .array(.int32([1, 1, 255])),
+        .array(.int32([255])))
+      + HostileFamilyTests.changes(.qwen25VL, "clip.vision.window_size", .uint32(28), .uint32(1 << 14))
+      + HostileFamilyTests.changes(.qwen2VL, "clip.vision.feed_forward_length", .uint32(0))
     for change in extremes {
       let files = try change.family.files()
       let isVision = change.key.hasPrefix("clip.")

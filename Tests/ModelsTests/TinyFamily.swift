@@ -11,8 +11,11 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case gemma3 = "gemma3-a"
   case llavaNeXT = "next-a"
   case qwen3 = "qwen3-text"
+  case qwen2VL = "qwen2vl-a"
+  case qwen25VL = "qwen25vl-a"
+  case qwen3VL = "qwen3vl-a"
 
-  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT]
+  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT, .qwen2VL, .qwen25VL, .qwen3VL]
 
   var testDescription: String { rawValue }
 
@@ -22,6 +25,8 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .smolVLM, .llavaNeXT: "llama"
     case .gemma3: "gemma3"
     case .qwen3: "qwen3"
+    case .qwen2VL, .qwen25VL: "qwen2vl"
+    case .qwen3VL: "qwen3vl"
     }
   }
 
@@ -65,6 +70,15 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.vision.featureLayer = 2
       spec.vision.imageSize = 28
       spec.vision.pinpoints = [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]
+    case .qwen2VL, .qwen25VL:
+      spec.text.ropeSections = [2, 3, 3]
+      if self == .qwen2VL { spec.vision.feedForward = 96 }
+    case .qwen3VL:
+      spec.text.ropeSections = [3, 3, 2]
+      spec.text.planes = 2
+      spec.vision.imageSize = 32
+      spec.vision.patchSize = 8
+      spec.vision.deepStack = [0, 1]
     case .qwen3: break
     }
     return spec

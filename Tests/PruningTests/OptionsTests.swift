@@ -50,9 +50,12 @@ import Testing
   }
 
   @Test func defaultLayerIsAboutAThird() {
-    #expect((1...4).map(PruningOptions.defaultLayer(layers:)) == [1, 1, 1, 1])
+    #expect((1...4).map { PruningOptions.defaultLayer(layers: $0) } == [1, 1, 1, 1])
     #expect(PruningOptions.defaultLayer(layers: 32) == 11)
     #expect(PruningOptions.defaultLayer(layers: 36) == 12)
+    #expect(PruningOptions.defaultLayer(layers: 36, depth: .qwen3VL) == 10)
+    #expect((1...4).map { PruningOptions.defaultLayer(layers: $0, depth: .qwen3VL) } == [1, 1, 1, 1])
+    #expect(PruningOptions.defaultLayer(layers: 28, depth: .qwen3VL) == 8)
   }
 
   @Test func aBudgetReadsTheCurve() throws {

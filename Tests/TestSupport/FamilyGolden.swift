@@ -27,6 +27,8 @@ package struct FamilyGolden: Sendable, CustomStringConvertible {
   package let steps: [GoldenStep]
   /// Some of the projector's rows, all image chunks' taken together: index and values. Empty without a picture.
   package let rows: [(index: Int, values: [Float])]
+  /// Of the same rows the DeepStack planes, one behind the other, [planes * width]; empty in a family without.
+  package let planes: [(index: Int, values: [Float])]
   /// All of them, [imageTokens * width], rounded to F16; nil for most goldens.
   package let embeddings: [Float]?
   /// Differences of llama.cpp from its F32 run of the unquantised model, and from its F32 run of these very weights, in
@@ -97,7 +99,7 @@ package struct FamilyGoldens: Sendable {
   package let checksums: [(model: String, type: String, text: UInt32, projector: UInt32?)]
 
   /// Folders of Tests/Goldens that hold a family's goldens.
-  package static let families = ["smolvlm", "gemma3", "llava-next", "qwen"]
+  package static let families = ["smolvlm", "gemma3", "llava-next", "qwen", "qwen2vl", "qwen3vl"]
 
   private static let read = Guarded<[String: FamilyGoldens]>([:])
 
@@ -154,9 +156,13 @@ extension FamilyGolden {
     if let places = prompt["rows"] {
       let first = try places.member("first", \.intValue)
       let picked = try arrays["\(stem).rows"]
-      rows = try places.integers("indices").enumerated().map { ($1, picked.values(at: first + $0)) }
+      let indices = try places.integers("indices")
+      rows = indices.enumerated().map { ($1, picked.values(at: first + $0)) }
+      let stacked = prompt["planes"] == nil ? nil : try arrays["\(stem).planes"]
+      planes = stacked.map { array in indices.enumerated().map { ($1, array.values(at: first + $0)) } } ?? []
     } else {
       rows = []
+      planes = []
     }
     let hasEmbeddings = index == 0 && !rows.isEmpty && ["F16", "Q8_0"].contains(type)
     embeddings = hasEmbeddings ? try arrays["\(stem).embeddings"].values : nil

@@ -58,6 +58,7 @@ struct LlamaConfiguration: Sendable {
       contextLength: try size("context_length", 1 << 30),
       caches: Array(repeating: cache, count: try size("block_count", 1024)))
     if sections != nil { shape.positions = .grid }
+    if sections == .interleaved { shape.pruningDepth = .qwen3VL }
     let planesKey = key("n_deepstack_layers")
     shape.injectedLayers = try file.integer(planesKey) ?? 0
     guard shape.injectedLayers >= 0, shape.injectedLayers <= shape.layers else {

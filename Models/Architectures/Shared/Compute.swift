@@ -17,6 +17,8 @@ package final class Compute {
   private var slots = [AlignedBuffer<Float>?](repeating: nil, count: Slot.allCases.count)
 
   private var ranges = AlignedBuffer<VisibleRange>(count: 0)
+  /// The most that was allocated between two layers.
+  package private(set) var peakByteCount = 0
 
   package enum Slot: Int, CaseIterable {
     case residual, normed, query, key, value, mixed, branch, gate, up, patches, hidden, logits, scores
@@ -48,8 +50,14 @@ package final class Compute {
     return ranges.pointer
   }
 
+  /// What is allocated, bytes: activations, packed inputs of products, attention's scratch.
+  package var byteCount: Int {
+    slots.reduce(0) { $0 + ($1?.byteCount ?? 0) } + ranges.byteCount + matmul.byteCount + attention.byteCount
+  }
+
   /// Frees buffers larger than decoding one token needs, after a long prefill. Logits stay: they are what it was for.
   package func trim(keeping elements: Int = 1 << 20) {
+    peakByteCount = max(peakByteCount, byteCount)
     for slot in Slot.allCases where slot != .logits {
       if let buffer = slots[slot.rawValue], buffer.count > elements { slots[slot.rawValue] = nil }
     }
@@ -58,6 +66,7 @@ package final class Compute {
   /// Between two layers: `done` of `total` layers are behind.
   package func beginLayer(_ done: Int, of total: Int) throws(Cancelled) {
     if isCancelled() { throw Cancelled() }
+    peakByteCount = max(peakByteCount, byteCount)
     progress(Double(done) / Double(max(total, 1)))
   }
 }

@@ -39,10 +39,8 @@ package struct ResolutionBudget: Sendable, Equatable {
 
   package func size(width: Int, height: Int) -> ImageSize {
     let (side, area) = (Double(multiple), Double(multiple * multiple))
-    // Halves go to the even neighbour, as Python rounds.
-    func rounded(_ length: Int) -> Double {
-      max(side, (Double(length) / side).rounded(.toNearestOrEven) * side)
-    }
+    // Halves go to the even neighbour, as Python rounds; a picture of which a side rounds to nothing grows.
+    func rounded(_ length: Int) -> Double { (Double(length) / side).rounded(.toNearestOrEven) * side }
     var (across, down) = (rounded(width), rounded(height))
     if across * down > Double(maximumTokens) * area {
       let shrink = (Double(width) * Double(height) / (Double(maximumTokens) * area)).squareRoot()

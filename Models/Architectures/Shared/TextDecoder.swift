@@ -18,6 +18,8 @@ package struct TextShape: Sendable, Equatable {
   package var positions = PositionScheme.sequence
   /// Layers behind which an image's planes are added (DeepStack): as many of the first.
   package var injectedLayers = 0
+  /// How deep stage II acts unless told otherwise.
+  package var pruningDepth = PruningDepth.llava
 
   /// - Parameter caches: one a layer: all layers attend.
   package init(
@@ -50,11 +52,11 @@ package struct TextShape: Sendable, Equatable {
     }
   }
 
-  /// The first layer, from 1, at or behind a third of the depth that attends to the whole sequence: where stage II acts
-  /// unless told otherwise (the paper's 11 of 32).
+  /// The first layer, from 1, at or behind `pruningDepth` that attends to the whole sequence: where stage II acts unless
+  /// told otherwise.
   package var defaultPruningLayer: Int {
-    let third = PruningOptions.defaultLayer(layers: layers)
-    return pruningLayer(atLeast: third) ?? third
+    let wanted = PruningOptions.defaultLayer(layers: layers, depth: pruningDepth)
+    return pruningLayer(atLeast: wanted) ?? wanted
   }
 
   /// The first layer, from 1, at or behind `layer` whose attention sees the whole sequence.

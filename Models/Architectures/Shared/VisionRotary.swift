@@ -1,16 +1,16 @@
-import Glibc
 import OccamTensors
 
 /// Two-dimensional rotary positions, as the vision encoders of Qwen2-VL and its successors have them: numbers (i, i + d/2)
 /// of a head of width d turn together, the first d/4 pairs by the patch's row, the other d/4 by its column, both with the
 /// same frequencies. Reference: Hugging Face transformers, modeling_qwen2_vl.py, `Qwen2VLVisionRotaryEmbedding`.
 enum VisionRotary {
-  /// Turns of each pair a row or column, radians: base^(-4j / d) for j = 0..<d/4, twice.
+  /// Cosines and sines for `positions`. Pair j of d/4 turns by base^(-4j / d) a row, and again a column.
   /// - Precondition: `headDimension` is a multiple of 4.
-  static func frequencies(headDimension: Int, base: Double = 10_000) -> [Double] {
+  static func table(headDimension: Int, base: Double = 10_000) -> RotaryTable {
     precondition(headDimension > 0 && headDimension % 4 == 0, "VisionRotary: heads of four parts")
-    let half = (0..<headDimension / 4).map { pow(base, -4 * Double($0) / Double(headDimension)) }
-    return half + half
+    let half = RotaryTable.frequencies(dimension: headDimension / 2, base: base)
+    let axes = Array(repeating: RotaryAxis.y, count: half.count) + Array(repeating: .x, count: half.count)
+    return RotaryTable(frequencies: half + half, style: .halves, axes: axes)
   }
 
   /// Where patches stand, `y` the row and `x` the column in the whole picture; `t` is 0.

@@ -94,6 +94,20 @@ package final class WeightLoader {
     return packed
   }
 
+  /// A matrix whose rows belong to `parts` layers, `rows` to each.
+  package func splitMatrix(_ name: String, rows: Int, parts: Int, columns: Int) throws -> [PackedMatrix] {
+    let (info, format) = try require(name, [columns, rows * parts])
+    let packed = try withBytes(info) { stored in
+      let size = stored.count / parts
+      return try (0..<parts).map { part in
+        let bytes = UnsafeRawBufferPointer(rebasing: stored[part * size..<(part + 1) * size])
+        return try pack(bytes, format, rows: rows, columns: columns)
+      }
+    }
+    account(info, packed.reduce(0) { $0 + $1.byteCount })
+    return packed
+  }
+
   private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {
     let packed = try withBytes(info) { try pack($0, format, rows: rows, columns: columns) }
     account(info, packed.byteCount)

@@ -116,7 +116,7 @@ class Run:
         rows = np.concatenate(blocks) if blocks else None
         return {
             "chunks": described, "positions": position, "rows": rows, "blocks": blocks, "logits": logits, "ids": ids, "tops": tops,
-            "pictures": pictures, "places": places,
+            "pictures": pictures, "places": places, "planes": self.pair.row_width // self.pair.width - 1,
         }
 
     def check_ids(self, case: Case, pictures, described: list[dict]):
@@ -219,8 +219,10 @@ def common(model: Model, index: int, case: Case, run: dict) -> dict:
     }
     if run["places"] is not None:
         # All t, then all y, then all x.
-        entry["places"] = np.array(run["places"]).T.tolist()
+        entry["grid_positions"] = np.array(run["places"]).T.tolist()
     if run["rows"] is not None:
+        if run["planes"]:
+            entry["planes"] = run["planes"]
         last = len(run["rows"]) - 1
         entry["rows"] = {"first": 0, "indices": sorted({min(int(np.ceil(share * last)), last) for share in SHARES})}
     return entry
@@ -249,9 +251,13 @@ def save(data: Path, stem: str, found: list[dict], picked: list[np.ndarray]):
     np.save(data / f"{stem}.top-ids.npy", np.array([r["ids"] for r in found], np.int32))
     np.save(data / f"{stem}.top-logits.npy", np.array([r["tops"] for r in found], np.float32))
     if picked:
-        np.save(data / f"{stem}.rows.npy", np.concatenate(picked).astype(np.float32))
+        rows = np.concatenate(picked).astype(np.float32)
+        width = rows.shape[1] // (1 + found[0]["planes"])
+        np.save(data / f"{stem}.rows.npy", rows[:, :width])
+        if found[0]["planes"]:
+            np.save(data / f"{stem}.planes.npy", rows[:, width:])
         if stem.split("-")[-1] in ("F16", "Q8_0"):
-            np.save(data / f"{stem}.embeddings.npy", found[0]["rows"].astype(np.float16))
+            np.save(data / f"{stem}.embeddings.npy", found[0]["rows"][:, :width].astype(np.float16))
 
 
 def make_pixels(family: Family) -> list[dict]:

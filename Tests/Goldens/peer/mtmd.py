@@ -48,6 +48,8 @@ class Pair:
         self.vocab = lib.llama_model_get_vocab(self.model)
         self.vocabulary = lib.llama_vocab_n_tokens(self.vocab)
         self.width = lib.llama_model_n_embd(self.model)
+        # Of a picture's row, its DeepStack planes behind it.
+        self.row_width = lib.llama_model_n_embd_inp(self.model)
         self.vision = None
         if mmproj is None:
             return
@@ -103,25 +105,24 @@ class Pair:
         return [pointer[i] for i in range(count.value)]
 
     def encode(self, chunk) -> np.ndarray:
-        """The projector's output for an image chunk, [tokens, width]."""
+        """The projector's output for an image chunk, [tokens, row width]."""
         assert mtmd.mtmd_encode_chunk(self.vision, chunk) == 0
         count = mtmd.mtmd_input_chunk_get_n_tokens(chunk)
         pointer = ctypes.cast(mtmd.mtmd_get_output_embd(self.vision), FLOATS)
-        return np.ctypeslib.as_array(pointer, (count, self.width)).copy()
+        return np.ctypeslib.as_array(pointer, (count, self.row_width)).copy()
 
     def describe(self, chunk) -> dict:
         """The chunk as manifests have it."""
         if not self.is_image(chunk):
             return {"text": self.text_tokens(chunk)}
         tokens = mtmd.mtmd_input_chunk_get_tokens_image(chunk)
-        return {
-            "image": {
-                "tokens": int(mtmd.mtmd_input_chunk_get_n_tokens(chunk)),
-                "nx": int(mtmd.mtmd_image_tokens_get_nx(tokens)), "ny": int(mtmd.mtmd_image_tokens_get_ny(tokens)),
-                "positions": int(mtmd.mtmd_input_chunk_get_n_pos(chunk)),
-                "causal": not mtmd.mtmd_decode_use_non_causal(self.vision, chunk),
-            }
+        image = {
+            "tokens": int(mtmd.mtmd_input_chunk_get_n_tokens(chunk)),
+            "nx": int(mtmd.mtmd_image_tokens_get_nx(tokens)), "ny": int(mtmd.mtmd_image_tokens_get_ny(tokens)),
+            "positions": int(mtmd.mtmd_input_chunk_get_n_pos(chunk)),
+            "causal": not mtmd.mtmd_decode_use_non_causal(self.vision, chunk),
         }
+        return {"image": image}
 
     def places(self, chunks) -> list[list[int]]:
         """Of every token its position as a sequence counts, its row's and its column's: M-RoPE's three numbers."""

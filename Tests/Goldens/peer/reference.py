@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from transformers import CLIPVisionConfig, Gemma3Config, Idefics3Config, LlavaNextConfig
+from transformers import CLIPVisionConfig, Gemma3Config, Idefics3Config, LlavaNextConfig, Qwen3VLConfig
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.gemma3.modeling_gemma3 import Gemma3Model
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
@@ -12,6 +12,8 @@ from transformers.models.idefics3.modeling_idefics3 import Idefics3Model
 from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.llava_next.modeling_llava_next import LlavaNextModel
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.models.qwen3_vl import modeling_qwen3_vl as qwen3_vl
 
 from weights import Tensors
 
@@ -210,3 +212,106 @@ class LlavaNext:
         entry = {"rows": height // self.side, "columns": width // self.side, "tokens_a_tile": self.grid**2, "tokens": count}
         normalized = self.processor(image, return_tensors="np", **LAST)["pixel_values"][0]
         return raw.transpose(0, 2, 3, 1).astype(np.uint8), entry, normalized
+
+
+class Qwen3VL:
+    """Rows are [tokens, (1 + planes) * width], the DeepStack planes behind the embedding."""
+
+    LAYER = {"ln1": "norm1", "ln2": "norm2", "attn_qkv": "attn.qkv", "attn_out": "attn.proj", "ffn_up": "mlp.linear_fc1",
+             "ffn_down": "mlp.linear_fc2"}
+    MERGER = {"norm": "norm", "fc1": "linear_fc1", "fc2": "linear_fc2"}
+    WHOLE = {"v.patch_embd.bias": "patch_embed.proj.bias", "v.position_embd.weight": "pos_embed.weight",
+             "v.post_ln": "merger.norm", "mm.0": "merger.linear_fc1", "mm.2": "merger.linear_fc2"}
+    # llama.cpp's; the published preprocessor_config.json says 64 and 16,384.
+    TOKENS = (8, 4096)
+
+    def __init__(self, mmproj: Path):
+        tensors = Tensors(mmproj)
+        values = tensors.values
+
+        def key(name):
+            return tensors.key(f"clip.vision.{name}")
+
+        self.merge, self.patch = int(key("spatial_merge_size")), int(key("patch_size"))
+        stacked = [layer for layer, mark in enumerate(key("is_deepstack_layers")) if mark]
+        vision = {
+            "depth": int(key("block_count")), "hidden_size": int(key("embedding_length")),
+            "intermediate_size": int(key("feed_forward_length")), "num_heads": int(key("attention.head_count")),
+            "patch_size": self.patch, "spatial_merge_size": self.merge, "out_hidden_size": values["mm.2.weight"].shape[0],
+            "num_position_embeddings": values["v.position_embd.weight"].shape[0], "deepstack_visual_indexes": stacked,
+        }
+        self.config = Qwen3VLConfig(vision_config=vision)
+        self.config.vision_config._attn_implementation = "eager"
+        self.model = qwen3_vl.Qwen3VLVisionModel._from_config(self.config.vision_config).eval()
+        state = {"patch_embed.proj.weight": np.stack([values["v.patch_embd.weight"], values["v.patch_embd.weight.1"]], 2)}
+        for name, value in values.items():
+            stem, what = name.rsplit(".", 1)
+            if name.startswith("v.blk."):
+                _, _, index, kind = stem.split(".")
+                state[f"blocks.{index}.{self.LAYER[kind]}.{what}"] = value
+            elif name.startswith("v.deepstack."):
+                _, _, index, kind = stem.split(".")
+                state[f"deepstack_merger_list.{stacked.index(int(index))}.{self.MERGER[kind]}.{what}"] = value
+            elif name in self.WHOLE:
+                state[self.WHOLE[name]] = value
+            elif stem in self.WHOLE:
+                state[f"{self.WHOLE[stem]}.{what}"] = value
+        load(self.model, state, ())
+        area = (self.patch * self.merge) ** 2
+        self.processor = Qwen2VLImageProcessorPil(
+            size={"shortest_edge": self.TOKENS[0] * area, "longest_edge": self.TOKENS[1] * area}, patch_size=self.patch,
+            merge_size=self.merge, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+
+    def patches(self, image: np.ndarray, **settings):
+        found = self.processor(image, return_tensors="pt", **LAST, **settings)
+        return found["pixel_values"], found["image_grid_thw"]
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        pixels, grid = self.patches(image)
+        with torch.no_grad():
+            found = self.model(pixels.float(), grid_thw=grid, return_dict=True)
+        return torch.cat([found.pooler_output, *found.deepstack_features], dim=-1).numpy()
+
+    def scores(self, image: np.ndarray) -> np.ndarray:
+        """What every patch gets of the attention of all patches in the last layer, mean over patches and heads, [rows, columns]."""
+        pixels, grid = self.patches(image)
+        plain, found = qwen3_vl.eager_attention_forward, []
+
+        def watched(*arguments, **settings):
+            output, weights = plain(*arguments, **settings)
+            found.append(weights[0].double().mean(dim=(0, 1)))
+            return output, weights
+
+        qwen3_vl.eager_attention_forward = watched
+        try:
+            with torch.no_grad():
+                self.model(pixels.float(), grid_thw=grid)
+        finally:
+            qwen3_vl.eager_attention_forward = plain
+        _, rows, columns = grid[0].tolist()
+        tokens = found[-1].reshape(rows // self.merge, columns // self.merge, self.merge, self.merge)
+        return tokens.permute(0, 2, 1, 3).reshape(rows, columns).float().numpy()
+
+    def tokens(self, image: np.ndarray) -> int:
+        return int(self.patches(image)[1].prod()) // self.merge**2
+
+    def expanded(self, image: np.ndarray) -> tuple[str, str]:
+        return "<|vision_start|>" + "<|image_pad|>" * self.tokens(image) + "<|vision_end|>", "<|image_pad|>"
+
+    def prepared(self, image: np.ndarray) -> np.ndarray:
+        """The picture in the size that the encoder gets, [height, width, 3]."""
+        return self.picture(*self.patches(image, do_rescale=False, do_normalize=False)).transpose(1, 2, 0).astype(np.uint8)
+
+    def picture(self, pixels: torch.Tensor, grid: torch.Tensor) -> np.ndarray:
+        """Patches put together, [3, height, width]."""
+        _, rows, columns = grid[0].tolist()
+        side, merge = self.patch, self.merge
+        # Of the two equal frames of a patch the first; patches stand token by token.
+        values = pixels.numpy().reshape(-1, 3, 2, side, side)[:, :, 0]
+        values = values.reshape(rows // merge, columns // merge, merge, merge, 3, side, side)
+        return values.transpose(4, 0, 2, 5, 1, 3, 6).reshape(3, rows * side, columns * side)
+
+    def pixels(self, image: np.ndarray):
+        count = self.tokens(image)
+        entry = {"rows": 0, "columns": 0, "tokens_a_tile": count, "tokens": count}
+        return self.prepared(image)[None], entry, self.picture(*self.patches(image))[None]

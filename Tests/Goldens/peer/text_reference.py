@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from transformers import (
     Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
-    Qwen3ForCausalLM)
+    Qwen3ForCausalLM, Qwen3VLTextConfig)
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLModel, Qwen2VLTextModel
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextModel
 
 from weights import Tensors
 
@@ -25,13 +26,23 @@ GEMMA_NAMES = NAMES | {
 GLOBAL_EVERY = 6
 
 
-class Qwen2VLText(torch.nn.Module):
-    """Qwen2-VL's text model alone, with its head."""
+class TextWithHead(torch.nn.Module):
+    """The text model of a pair alone, with its head."""
 
-    def __init__(self, config: Qwen2VLTextConfig):
+    base: type
+
+    def __init__(self, config):
         super().__init__()
-        self.model = Qwen2VLTextModel(config)
+        self.model = self.base._from_config(config)
         self.lm_head = torch.nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+
+class Qwen2VLText(TextWithHead):
+    base = Qwen2VLTextModel
+
+
+class Qwen3VLText(TextWithHead):
+    base = Qwen3VLTextModel
 
 
 def grid_places(chunks: list[dict]) -> list[list[int]]:
@@ -53,7 +64,7 @@ def grid_places(chunks: list[dict]) -> list[list[int]]:
 CLASSES = {
     "llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM),
     "qwen3": (Qwen3Config, Qwen3ForCausalLM), "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
-    "qwen2vl": (Qwen2VLTextConfig, Qwen2VLText),
+    "qwen2vl": (Qwen2VLTextConfig, Qwen2VLText), "qwen3vl": (Qwen3VLTextConfig, Qwen3VLText),
 }
 
 
@@ -65,6 +76,7 @@ class TextReference:
         layers = int(self.key(tensors, "block_count"))
         base = float(self.key(tensors, "rope.freq_base"))
         vocabulary, width = tensors.values["token_embd.weight"].shape
+        self.width = width
         settings = {
             "vocab_size": vocabulary, "hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads,
             "num_key_value_heads": int(self.key(tensors, "attention.head_count_kv")), "head_dim": head,
@@ -90,6 +102,7 @@ class TextReference:
             sections = self.key(tensors, "rope.dimension_sections")
             if sections:
                 settings["rope_parameters"]["mrope_section"] = [int(count) for count in sections[:3]]
+                settings["rope_parameters"]["mrope_interleaved"] = self.architecture == "qwen3vl"
         configuration, model = CLASSES[self.architecture]
         config = configuration(**settings)
         config._attn_implementation = "eager"
@@ -122,14 +135,17 @@ class TextReference:
 
     def logits(self, chunks: list[dict], blocks: list[np.ndarray], places=None) -> np.ndarray:
         """Logits behind a prompt's chunks (as manifests have them), pictures' rows given; `places`: three positions a token."""
-        remaining, rows, block = iter(blocks), [], []
+        remaining, rows, planes, block = iter(blocks), [], [], []
         with torch.no_grad():
             for index, chunk in enumerate(chunks):
                 if "text" in chunk:
                     rows.append(self.model.model.embed_tokens(torch.tensor(chunk["text"])))
                     block += [-1] * len(chunk["text"])
                 else:
-                    rows.append(torch.from_numpy(np.array(next(remaining), np.float32)))
+                    # Behind an image's embeddings its DeepStack planes.
+                    parts = torch.from_numpy(np.array(next(remaining), np.float32)).split(self.width, dim=1)
+                    rows.append(parts[0])
+                    planes.append(torch.stack(parts[1:]) if len(parts) > 1 else torch.empty(0, *parts[0].shape))
                     block += [-1 if chunk["image"]["causal"] else index] * chunk["image"]["tokens"]
             whole = torch.cat(rows)[None]
             place = torch.arange(whole.shape[1])
@@ -145,7 +161,18 @@ class TextReference:
                 local = seen & (place[:, None] - place[None, :] < int(self.window))
                 masks = {"full_attention": masks, "sliding_attention": mask(local)}
             positions = place[None] if places is None else torch.tensor(places).T[:, None]
-            masks = masks if isinstance(masks, dict) or places is None else {"full_attention": masks}
+            # The text model of Qwen2-VL looks its mask up by the kind of layer.
+            if self.architecture == "qwen2vl":
+                masks = {"full_attention": masks}
             hidden = self.model.model(
-                inputs_embeds=whole, attention_mask=masks, position_ids=positions, use_cache=False).last_hidden_state
+                inputs_embeds=whole, attention_mask=masks, position_ids=positions, use_cache=False,
+                **self.stacked(chunks, planes)).last_hidden_state
             return self.model.lm_head(hidden[0, -1]).numpy()
+
+    def stacked(self, chunks: list[dict], planes: list[torch.Tensor]) -> dict:
+        """What a DeepStack model takes of the pictures beside their embeddings; planes: [planes, tokens, width] a picture."""
+        if self.architecture != "qwen3vl" or not planes:
+            return {}
+        visual = sum(([True] * c["image"]["tokens"] if "image" in c else [False] * len(c["text"]) for c in chunks), [])
+        return {
+            "visual_pos_masks": torch.tensor(visual)[None], "deepstack_visual_embeds": list(torch.cat(planes, dim=1))}

@@ -23,6 +23,17 @@ struct EncoderAttention: Sendable {
     output = try LinearWeights(loader, prefix + "attn_out", outputs: hidden, inputs: hidden)
   }
 
+  /// - Parameter name: of the one matrix that holds query, key and value, one behind the other.
+  init(
+    _ loader: WeightLoader, _ prefix: String, fusing name: String, hidden: Int, heads: Int, rotary: RotaryTable? = nil
+  ) throws {
+    self.heads = heads
+    self.rotary = rotary
+    let parts = try LinearWeights.split(loader, prefix + name, outputs: hidden, parts: 3, inputs: hidden)
+    (query, key, value) = (parts[0], parts[1], parts[2])
+    output = try LinearWeights(loader, prefix + "attn_out", outputs: hidden, inputs: hidden)
+  }
+
   /// What a layer's rows see, and which of them score the others.
   struct Sight {
     var visibility = Visibility.everything

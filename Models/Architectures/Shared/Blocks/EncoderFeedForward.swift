@@ -25,8 +25,8 @@ extension EncoderFeedForward {
     let moves = register != nil && plan.map { !$0.neurons(inLayer: layer).isEmpty } ?? false
     guard moves || observer != nil else {
       // Nobody looks at all patches' values together: some rows at a time take less memory.
-      for start in stride(from: 0, to: x.rows, by: encoderRowsPerStep) {
-        let rows = start..<min(start + encoderRowsPerStep, x.rows)
+      for start in stride(from: 0, to: x.rows, by: EncoderLimits.rowsPerStep) {
+        let rows = start..<min(start + EncoderLimits.rowsPerStep, x.rows)
         let hidden = compute.view(.gate, rows: rows.count, columns: width)
         expand(normed.slice(rows: rows), into: hidden, compute)
         contract(hidden, into: x.slice(rows: rows), compute)
@@ -43,8 +43,11 @@ extension EncoderFeedForward {
   }
 }
 
-/// Rows that a feed-forward takes at once where it may.
-private let encoderRowsPerStep = 1024
+/// What a pass of an encoder holds at a time.
+package enum EncoderLimits {
+  /// Rows that a feed-forward takes at once where it may.
+  package static let rowsPerStep = 1024
+}
 
 /// f(Wup n): CLIP, SigLIP, Qwen2-VL.
 struct PlainFeedForward: EncoderFeedForward {

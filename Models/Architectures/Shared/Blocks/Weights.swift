@@ -11,6 +11,27 @@ struct LinearWeights: Sendable {
     bias = try loader.optionalVector(name + ".bias", count: outputs)
   }
 
+  private init(weight: PackedMatrix, bias: AlignedBuffer<Float>?) {
+    self.weight = weight
+    self.bias = bias
+  }
+
+  /// Layers that the file stores as one, their outputs one behind the other.
+  /// - Parameter outputs: of each part.
+  static func split(
+    _ loader: WeightLoader, _ name: String, outputs: Int, parts: Int, inputs: Int
+  ) throws -> [LinearWeights] {
+    let weights = try loader.splitMatrix(name + ".weight", rows: outputs, parts: parts, columns: inputs)
+    let bias = try loader.optionalVector(name + ".bias", count: parts * outputs)
+    return weights.enumerated().map { index, weight in
+      LinearWeights(
+        weight: weight,
+        bias: bias.map {
+          AlignedBuffer(copying: UnsafeBufferPointer(start: $0.pointer + index * outputs, count: outputs))
+        })
+    }
+  }
+
   /// As a product of a step: y (+)= f(x Wᵀ + b).
   func product(
     into y: MatrixView<Float>, accumulate: Bool = false, activation: MatmulProduct.Activation? = nil
