@@ -64,6 +64,8 @@ struct Attention {
 
   var layout: CellLayout { cells.layout }
   var dimension: Int { cells.headDimension }
+  /// Floats between two rows of queries or outputs.
+  var rowStride: Int { AttentionTile.rowStride(dimension) }
   var group: Int { heads / cells.kvHeads }
 
   /// The cells that query row `row` sees.
@@ -139,7 +141,7 @@ struct Attention {
     memory.maxima.update(repeating: -.infinity, count: count)
     memory.sums.update(repeating: 0, count: count)
     for row in 0..<count {
-      (memory.outputs + row * AttentionTile.rowStride).update(repeating: 0, count: layout.paddedDimension)
+      (memory.outputs + row * rowStride).update(repeating: 0, count: layout.paddedDimension)
     }
     let hull = visibility.hull(rows, of: cells.count)
     let seen = Attention.blocks(of: hull).clamped(to: blocks)
@@ -168,7 +170,7 @@ struct Attention {
       for member in 0..<group {
         ops.vector.scale(
           q.row(row) + (head * group + member) * dimension, scale,
-          memory.queries + ((row - rows.lowerBound) * group + member) * AttentionTile.rowStride, dimension)
+          memory.queries + ((row - rows.lowerBound) * group + member) * rowStride, dimension)
       }
     }
   }
@@ -178,7 +180,7 @@ struct Attention {
       for member in 0..<group {
         let index = (row - rows.lowerBound) * group + member
         ops.vector.scale(
-          memory.outputs + index * AttentionTile.rowStride, 1 / memory.sums[index],
+          memory.outputs + index * rowStride, 1 / memory.sums[index],
           out.row(row) + (head * group + member) * dimension, dimension)
       }
     }
@@ -288,7 +290,7 @@ struct Attention {
             partial[0] = memory.maxima[index]
             partial[1] = memory.sums[index]
             (partial + 2).update(
-              from: memory.outputs + index * AttentionTile.rowStride, count: attention.layout.paddedDimension)
+              from: memory.outputs + index * attention.rowStride, count: attention.layout.paddedDimension)
           }
         }
       }

@@ -131,7 +131,7 @@ extension Attention {
       for member in 0..<group {
         ops.vector.scale(
           q.row(row) + (head * group + member) * dimension, scale,
-          memory.queries + (place * group + member) * AttentionTile.rowStride, dimension)
+          memory.queries + (place * group + member) * rowStride, dimension)
       }
     }
     for block in 0..<CellLayout.blocks(most) {

@@ -52,9 +52,12 @@ struct AttentionTileSize {
   /// Rows are rounded up so that every part starts at a multiple of 64 bytes.
   fileprivate var roundedRows: Int { (rows + 15) & ~15 }
 
+  /// Floats between two rows of queries or outputs.
+  fileprivate var rowStride: Int { AttentionTile.rowStride(dimension) }
+
   fileprivate var floats: Int {
     let sum =
-      roundedRows * (2 * AttentionTile.rowStride + AttentionTile.scoreStride + 4)
+      roundedRows * (2 * rowStride + AttentionTile.scoreStride + 4)
       + AttentionTile.cells * (dimension + paddedDimension) + probabilities
     // The next worker's tile starts on a cache line of its own.
     return (sum + 15) & ~15
@@ -87,8 +90,8 @@ struct AttentionTileMemory {
   fileprivate init(_ memory: UnsafeMutablePointer<Float>, _ size: AttentionTileSize) {
     let rows = size.roundedRows
     queries = memory
-    outputs = queries + rows * AttentionTile.rowStride
-    scores = outputs + rows * AttentionTile.rowStride
+    outputs = queries + rows * size.rowStride
+    scores = outputs + rows * size.rowStride
     maxima = scores + rows * AttentionTile.scoreStride
     sums = maxima + rows
     // The same memory holds integers here and nothing else.

@@ -42,6 +42,9 @@ package final class LayerKVCache {
     case q8_0
   }
 
+  /// The widest head that is stored and attended.
+  package static let maximumHeadDimension = CellLayout.maximumDimension
+
   package let shape: KVCacheShape
   package let format: CellFormat
   /// Entries held.

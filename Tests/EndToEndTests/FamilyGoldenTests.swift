@@ -40,7 +40,7 @@ import Testing
   }
 
   /// Within 2 % of the logits' deviation for float weights; for others within four times of what the rounding of
-  /// activations costs llama.cpp with these weights.
+  /// activations costs llama.cpp with these weights, for this prompt or for the median of them.
   @Test(arguments: cases) func logitsAgree(golden: FamilyGolden) throws {
     let rows = try FamilySession.make(golden).logits(
       raw: golden.prompt, images: FamilySession.images(golden),
@@ -66,9 +66,11 @@ import Testing
   }
 
   private static func bound(_ golden: FamilyGolden) -> Double {
-    let own = FamilyGoldenTests.cases.filter { $0.model == golden.model && $0.type == golden.type }
-      .map(\.logitsFromDequantized).max()
-    return golden.isFloat ? 0.02 : max(0.02, 4 * (own ?? 0))
+    guard !golden.isFloat else { return 0.02 }
+    // Where rounding sends a token to another expert, one prompt costs far more than those beside it.
+    let costs = FamilyGoldenTests.cases.filter { $0.model == golden.model && $0.type == golden.type }
+      .map(\.logitsFromDequantized).sorted()
+    return max(0.02, 4 * max(golden.logitsFromDequantized, costs[costs.count / 2]))
   }
 
   private static func hasMargin(_ golden: FamilyGolden, _ step: GoldenStep) -> Bool {

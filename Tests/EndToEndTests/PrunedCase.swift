@@ -56,7 +56,7 @@ struct PrunedCase: Sendable, CustomStringConvertible {
       fixture: "qwen3vl-a", hasRegister: true, layers: 4, lambda1: 0.9, lambda2: 1.2, channels: [3, 100, 201]),
     PrunedCase(fixture: "qwen35-a", hasRegister: false, layers: 8, lambda1: 0.7, lambda2: 0.9, layer: 4, firstLayer: 4),
     PrunedCase(
-      fixture: "qwen35-a", hasRegister: true, layers: 8, lambda1: 0.9, lambda2: 1.2, layer: 4, firstLayer: 4,
+      fixture: "qwen35-a", hasRegister: true, layers: 8, lambda1: 3, lambda2: 1.3, layer: 4, firstLayer: 4,
       channels: [3, 60, 101]),
   ]
 

@@ -167,7 +167,7 @@ import Testing
   static let impossible: [Change] =
     changes("llama.attention.head_count", .uint32(0), .uint32(3), .uint32(100_000), .int32(-4), .string("4"))
     + changes("llama.attention.head_count_kv", .uint32(0), .uint32(3), .uint32(8), .int64(-2))
-    + changes("llama.attention.key_length", .uint32(0), .uint32(15), .uint32(258), .uint32(512), .uint64(.max))
+    + changes("llama.attention.key_length", .uint32(0), .uint32(15), .uint32(514), .uint32(1024), .uint64(.max))
     + changes("llama.attention.value_length", .uint32(8))
     + changes("llama.embedding_length", .uint32(0), .uint32(65), .uint64(1 << 40))
     + changes("llama.feed_forward_length", .uint32(0), .uint32(97), .uint64(1 << 62))

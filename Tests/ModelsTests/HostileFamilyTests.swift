@@ -113,7 +113,7 @@ import Testing
       // 256 tiles and an overview are one too many.
       .internVL, "clip.vision.preproc_max_tiles", .uint32(0), .int32(-4), .uint32(256), .uint32(257), .uint64(.max),
       .float32(4))
-    + changes(.qwen3, "qwen3.attention.key_length", .uint32(0), .uint32(15), .uint32(512), .uint64(.max))
+    + changes(.qwen3, "qwen3.attention.key_length", .uint32(0), .uint32(15), .uint32(514), .uint64(.max))
     + changes(.qwen3, "qwen3.rope.freq_base", .float32(0), .float32(.nan))
     + changes(
       .qwen25VL, "clip.vision.n_wa_pattern", .int32(-1), .uint32(257), .uint64(.max), .string("2"), .float32(2))

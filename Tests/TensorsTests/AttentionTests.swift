@@ -31,6 +31,10 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
     AttentionCase(rows: 97, heads: 2, kvHeads: 1, dimension: 96, firstCell: 5),
     AttentionCase(rows: 9, heads: 7, kvHeads: 1, dimension: 256, firstCell: 61),
     AttentionCase(rows: 2, heads: 71, kvHeads: 1, dimension: 64, firstCell: 70),
+    // Wider than 256: rows of queries and outputs lie further apart.
+    AttentionCase(rows: 1, heads: 8, kvHeads: 1, dimension: 512, firstCell: 1200),
+    AttentionCase(rows: 70, heads: 8, kvHeads: 2, dimension: 512, firstCell: 3),
+    AttentionCase(rows: 7, heads: 2, kvHeads: 2, dimension: 258, firstCell: 90),
   ]
 
   @Test(arguments: VectorSets.names, causalShapes) func causal(set: String, shape: AttentionCase) throws {

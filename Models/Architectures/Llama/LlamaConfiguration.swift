@@ -42,13 +42,11 @@ struct LlamaConfiguration: Sendable {
     }
     let headDimension = keyLength ?? hidden / heads
     let valueDimension = try file.integer(key("attention.value_length")) ?? headDimension
-    guard headDimension >= 2, headDimension <= maximumHeadDimension, headDimension % 2 == 0,
-      valueDimension == headDimension
-    else {
+    let limit = LayerKVCache.maximumHeadDimension
+    guard headDimension >= 2, headDimension <= limit, headDimension % 2 == 0, valueDimension == headDimension else {
       throw ModelError(
         .badValue, file.subject,
-        "head size \(headDimension) (values: \(valueDimension)) is not supported: even, 2...\(maximumHeadDimension), both equal"
-      )
+        "head size \(headDimension) (values: \(valueDimension)) is not supported: even, 2...\(limit), both equal")
     }
     let experts = hasExperts ? try ExpertShape(file, prefix: prefix) : nil
     guard try hasExperts || file.integer(key("expert_count")) ?? 0 == 0 else {

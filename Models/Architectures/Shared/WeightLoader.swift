@@ -3,9 +3,6 @@ import OccamGGUF
 import OccamMatmul
 import OccamQuantFormats
 
-/// The widest head that attention computes (`LayerKVCache`).
-let maximumHeadDimension = 256
-
 /// Where llama.cpp departs from the trained model, for comparing numerics with that runtime: its reading of LLaVA's vision
 /// files since its graph refactor #13321, which its issues 25814 and 25817 describe as two defects.
 package struct PeerDifferences: OptionSet, Sendable {

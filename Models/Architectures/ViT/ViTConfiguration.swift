@@ -66,10 +66,10 @@ struct ViTConfiguration: Sendable {
     guard hidden % heads == 0 else {
       throw ModelError(.badValue, file.subject, "clip.vision: \(heads) heads do not divide the width \(hidden)")
     }
-    guard hidden / heads <= maximumHeadDimension else {
+    let limit = LayerKVCache.maximumHeadDimension
+    guard hidden / heads <= limit else {
       throw ModelError(
-        .badValue, file.subject, "clip.vision: head size \(hidden / heads) is over the limit of \(maximumHeadDimension)"
-      )
+        .badValue, file.subject, "clip.vision: head size \(hidden / heads) is over the limit of \(limit)")
     }
     let imageSize = try size("image_size", 4096)
     let patchSize = try size("patch_size", 256)

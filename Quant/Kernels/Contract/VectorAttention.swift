@@ -5,10 +5,18 @@ public enum VectorAttention<L: VectorLanes> {
     _ queries: UnsafePointer<Float>, _ keys: UnsafePointer<Float>, _ scores: UnsafeMutablePointer<Float>,
     _ rows: Int, _ cells: Int, _ dimension: Int
   ) {
-    product(
-      queries, AttentionTile.rowStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
-      depth: dimension, columns: (cells + L.wideCount - 1) & ~(L.wideCount - 1), accumulate: false
-    ) { L.wideLoad(keys + $0) }
+    let columns = (cells + L.wideCount - 1) & ~(L.wideCount - 1)
+    if dimension <= AttentionTile.narrowDimension {
+      product(
+        queries, AttentionTile.narrowStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
+        depth: dimension, columns: columns, accumulate: false
+      ) { L.wideLoad(keys + $0) }
+    } else {
+      product(
+        queries, AttentionTile.wideStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
+        depth: dimension, columns: columns, accumulate: false
+      ) { L.wideLoad(keys + $0) }
+    }
   }
 
   @inlinable
@@ -16,10 +24,18 @@ public enum VectorAttention<L: VectorLanes> {
     _ queries: UnsafePointer<Float>, _ keys: UnsafePointer<UInt16>, _ scores: UnsafeMutablePointer<Float>,
     _ rows: Int, _ cells: Int, _ dimension: Int
   ) {
-    product(
-      queries, AttentionTile.rowStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
-      depth: dimension, columns: (cells + L.wideCount - 1) & ~(L.wideCount - 1), accumulate: false
-    ) { L.wideLoad(keys + $0) }
+    let columns = (cells + L.wideCount - 1) & ~(L.wideCount - 1)
+    if dimension <= AttentionTile.narrowDimension {
+      product(
+        queries, AttentionTile.narrowStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
+        depth: dimension, columns: columns, accumulate: false
+      ) { L.wideLoad(keys + $0) }
+    } else {
+      product(
+        queries, AttentionTile.wideStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
+        depth: dimension, columns: columns, accumulate: false
+      ) { L.wideLoad(keys + $0) }
+    }
   }
 
   @inlinable
@@ -27,10 +43,17 @@ public enum VectorAttention<L: VectorLanes> {
     _ weights: UnsafePointer<Float>, _ values: UnsafePointer<Float>, _ outputs: UnsafeMutablePointer<Float>,
     _ rows: Int, _ cells: Int, _ dimension: Int
   ) {
-    product(
-      weights, AttentionTile.scoreStride, dimension, outputs, AttentionTile.rowStride, rows: rows, depth: cells,
-      columns: dimension, accumulate: true
-    ) { L.wideLoad(values + $0) }
+    if dimension <= AttentionTile.narrowDimension {
+      product(
+        weights, AttentionTile.scoreStride, dimension, outputs, AttentionTile.narrowStride, rows: rows, depth: cells,
+        columns: dimension, accumulate: true
+      ) { L.wideLoad(values + $0) }
+    } else {
+      product(
+        weights, AttentionTile.scoreStride, dimension, outputs, AttentionTile.wideStride, rows: rows, depth: cells,
+        columns: dimension, accumulate: true
+      ) { L.wideLoad(values + $0) }
+    }
   }
 
   @inlinable
@@ -38,10 +61,17 @@ public enum VectorAttention<L: VectorLanes> {
     _ weights: UnsafePointer<Float>, _ values: UnsafePointer<UInt16>, _ outputs: UnsafeMutablePointer<Float>,
     _ rows: Int, _ cells: Int, _ dimension: Int
   ) {
-    product(
-      weights, AttentionTile.scoreStride, dimension, outputs, AttentionTile.rowStride, rows: rows, depth: cells,
-      columns: dimension, accumulate: true
-    ) { L.wideLoad(values + $0) }
+    if dimension <= AttentionTile.narrowDimension {
+      product(
+        weights, AttentionTile.scoreStride, dimension, outputs, AttentionTile.narrowStride, rows: rows, depth: cells,
+        columns: dimension, accumulate: true
+      ) { L.wideLoad(values + $0) }
+    } else {
+      product(
+        weights, AttentionTile.scoreStride, dimension, outputs, AttentionTile.wideStride, rows: rows, depth: cells,
+        columns: dimension, accumulate: true
+      ) { L.wideLoad(values + $0) }
+    }
   }
 
   /// C (rows x columns) = or += A (rows x depth) * B (depth x columns), `columns` whole vectors; `load` gives B at
@@ -205,6 +235,7 @@ public enum VectorAttention<L: VectorLanes> {
     _ maxima: UnsafeMutablePointer<Float>, _ sums: UnsafeMutablePointer<Float>,
     _ outputs: UnsafeMutablePointer<Float>, _ rows: Int, _ dimension: Int
   ) {
+    let stride = AttentionTile.rowStride(dimension)
     var row = 0
     while row < rows {
       let s = scores + row * AttentionTile.scoreStride
@@ -236,7 +267,7 @@ public enum VectorAttention<L: VectorLanes> {
         let factor = VectorRows<L>.exp(Lanes16(repeating: old - maximum))
         var index = 0
         while index < dimension {
-          let out = outputs + row * AttentionTile.rowStride + index
+          let out = outputs + row * stride + index
           store16(load16(out) * factor, out)
           index += 16
         }

@@ -195,17 +195,24 @@ public struct VectorKernels: Sendable {
 
 /// Layout of one attention tile. Keys lie transposed (dimension x cells) and values row by row (cells x padded
 /// dimension), so that both products are rows x vectors with a broadcast left operand and without any horizontal sum.
-/// Strides are constants: the inner loops address all rows of a tile from one register. Those of the left operands
-/// are no powers of two, since rows 1024 bytes apart share few L1 sets.
+/// Strides are constants where they are used: the inner loops address all rows of a tile from one register. Those of
+/// the left operands are no powers of two, since rows 1024 bytes apart share few L1 sets.
 public enum AttentionTile {
   /// Cells in one block.
   @inlinable @inline(__always) public static var cells: Int { 64 }
   /// Floats from one row of scores to the next.
   @inlinable @inline(__always) public static var scoreStride: Int { 80 }
-  /// Floats from one row of queries, or of outputs, to the next.
-  @inlinable @inline(__always) public static var rowStride: Int { 272 }
+  /// Floats from one row of queries, or of outputs, to the next, in heads of up to `narrowDimension`.
+  @inlinable @inline(__always) public static var narrowStride: Int { 272 }
+  /// The same in wider heads.
+  @inlinable @inline(__always) public static var wideStride: Int { 528 }
+  @inlinable @inline(__always) public static var narrowDimension: Int { 256 }
   /// Largest head dimension.
-  @inlinable @inline(__always) public static var maximumDimension: Int { 256 }
+  @inlinable @inline(__always) public static var maximumDimension: Int { 512 }
+  /// Floats from one row of queries, or of outputs, to the next in heads of `dimension`, padded or not.
+  @inlinable @inline(__always) public static func rowStride(_ dimension: Int) -> Int {
+    dimension <= narrowDimension ? narrowStride : wideStride
+  }
   /// Values' rows are padded to a multiple of this, with zeros.
   @inlinable @inline(__always) public static var dimensionMultiple: Int { 32 }
 }
