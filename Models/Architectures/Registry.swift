@@ -21,6 +21,7 @@ package enum ModelRegistry {
       try LlamaDecoder($0, prefix: "qwen3vl", pairing: .halves, sections: .interleaved)
     },
     TextEntry("gemma3", { try Gemma3Configuration($0).shape }, load: Gemma3Decoder.init),
+    TextEntry("gemma4", { try Gemma4Configuration($0).shape }, load: Gemma4Decoder.init),
   ]
 
   /// The first that matches.

@@ -18,6 +18,8 @@ package struct FixtureSpec: Sendable {
     package var ropeScale: Float?
     /// Pairs of a head that turn by each of a position's numbers, empty where positions are one number.
     package var ropeSections: [Int] = []
+    /// How global layers and those that share entries differ from the others (Gemma 4); nil: all are alike.
+    package var mixed: MixedLayers?
     /// DeepStack planes that are added behind the first layers.
     package var planes = 0
   }
@@ -100,6 +102,6 @@ extension FixtureSpec {
 
   package static let families: [any FixtureFamily.Type] = [
     LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, Qwen2VL.self, Qwen25VL.self,
-    Qwen3VL.self,
+    Qwen3VL.self, Gemma4.self,
   ]
 }

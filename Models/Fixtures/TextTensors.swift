@@ -71,7 +71,7 @@ extension FixtureSpec.Text {
     return plans
   }
 
-  private func embedding(
+  func embedding(
     _ name: String, _ rows: Int, _ deviation: Float, _ rowScale: @escaping @Sendable (Int) -> Float
   ) -> TensorPlan {
     let width = width
@@ -88,7 +88,7 @@ extension FixtureSpec.Text {
   }
 
   /// A matrix that adds into the residual stream, with stronger rows for the outlier channels.
-  private func residual(_ name: String, _ input: Int, _ role: TensorPlan.Role, gain: Float) -> TensorPlan {
+  func residual(_ name: String, _ input: Int, _ role: TensorPlan.Role, gain: Float) -> TensorPlan {
     let deviation = gain / Float(input).squareRoot()
     let width = width
     return TensorPlan(

@@ -57,7 +57,7 @@ public struct MemoryPlan: Sendable {
       file.tensors.reduce(0) { $0 + (wanted($1.name) ? $1.byteRange.count : 0) }
     }
     let isVision = ModelRegistry.isVision(tensor:)
-    textWeightsBytes = bytes(files.text) { !isVision($0) }
+    textWeightsBytes = bytes(files.text) { !isVision($0) && !text.mappedTensors.contains($0) }
     visionWeightsBytes = (files.projector?.tensors ?? []).reduce(0) {
       $0 + (isVision($1.name) ? MemoryPlan.loadedBytes($1, options.encoderType.format) : 0)
     }
@@ -93,10 +93,11 @@ public struct MemoryPlan: Sendable {
     let widths = (0..<text.layers).compactMap { text.attention($0) }.map {
       2 * text.heads * $0.headDimension + 2 * $0.kvHeads * $0.headDimension
     }
-    let all = visual > 0 ? rows * text.hidden + textTokens * visual : chunk * text.hidden
+    let kept = text.readsInputs ? 2 : 1
+    let all = visual > 0 ? kept * rows * text.hidden + textTokens * visual : chunk * text.hidden
     let products = (chunk * text.hidden + min(rows, 256) * text.feedForward) / 2
     return all + chunk * (2 * text.hidden + (widths.max() ?? 0)) + min(rows, 256) * 2 * text.feedForward + products
-      + text.vocabulary
+      + text.vocabulary + chunk * text.layerInputs
   }
 
   /// Of the largest tile, with keys and values as attention reads them and packed inputs of products; of all tiles the

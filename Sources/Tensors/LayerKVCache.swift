@@ -180,6 +180,11 @@ package final class LayerKVCache {
     return low
   }
 
+  /// The first entry whose position is above `position`; `count` if there is none.
+  package func firstEntry(after position: Int32) -> Int {
+    position == .max ? count : firstEntry(at: position + 1)
+  }
+
   /// Frees the leading blocks that no row at `position` or behind it sees.
   package func dropUnreachable(from position: Int32) {
     guard let window = shape.window else { return }

@@ -1,3 +1,4 @@
+import Glibc
 import OccamCore
 import OccamKernelContract
 
@@ -25,6 +26,27 @@ struct CombineRows: RowOperation {
   let y: MatrixView<Float>
   let combine: (VectorKernels.Floats, VectorKernels.MutableFloats, Int) -> Void
   func apply(_ row: Int) { combine(x.row(row), y.row(row), x.columns) }
+}
+
+/// x = factor * x.
+struct ScaleRows: RowOperation {
+  let x: MatrixView<Float>
+  let factor: Float
+  func apply(_ row: Int) {
+    let numbers = x.row(row)
+    for index in 0..<x.columns { numbers[index] *= factor }
+  }
+}
+
+/// A row of logits is long, and there is one of them: its parts are shared out.
+struct SoftcapStep: TeamStep {
+  static let grain = 2048
+  let numbers: UnsafeMutablePointer<Float>
+  let limit: Float
+
+  func run(_ range: Range<Int>, worker: Int) {
+    for index in range { numbers[index] = limit * tanhf(numbers[index] / limit) }
+  }
 }
 
 /// gate = silu(gate) * up.

@@ -66,6 +66,16 @@ package struct TensorOps: Sendable {
     rows(y, CombineRows(x: x, y: y, combine: vector.multiply))
   }
 
+  /// x = factor * x.
+  package func scale(_ x: MatrixView<Float>, by factor: Float) { rows(x, ScaleRows(x: x, factor: factor)) }
+
+  /// x = limit * tanh(x / limit): numbers stay within -limit...limit.
+  package func softcap(_ x: MatrixView<Float>, limit: Float) {
+    for row in 0..<x.rows {
+      team.parallel(x.columns, grain: SoftcapStep.grain, SoftcapStep(numbers: x.row(row), limit: limit))
+    }
+  }
+
   /// gate = silu(gate) * up, the middle of a SwiGLU layer.
   package func siluMultiply(gate: MatrixView<Float>, up: MatrixView<Float>) {
     precondition(gate.rows == up.rows && gate.columns == up.columns, "siluMultiply: shapes differ")

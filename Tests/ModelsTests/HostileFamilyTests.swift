@@ -104,6 +104,26 @@ import Testing
     + changes(.qwen3, "qwen3.attention.key_length", .uint32(0), .uint32(15), .uint32(514), .uint64(.max))
     + changes(.qwen3, "qwen3.rope.freq_base", .float32(0), .float32(.nan))
     + changes(
+      .gemma4, "gemma4.attention.sliding_window_pattern", .array(.bool([])), .array(.bool([true, false, true])),
+      .array(.int32([1, 0, 1, 0])), .bool(true),
+      // The last two share, and find no layer of their kind before them.
+      .array(.bool([true, true, true, false])))
+    + changes(
+      .gemma4, "gemma4.attention.head_count_kv", .uint32(3), .array(.int32([2, 1, 2])),
+      .array(.int32([2, 1, 2, 0])), .array(.int32([2, 1, 2, 3])), .string("2"))
+    + changes(
+      .gemma4, "gemma4.feed_forward_length", .array(.int32([96, 96, 192])), .array(.int32([96, 96, 192, -1])),
+      .array(.uint32([96, 96, 192, .max])), .uint32(95))
+    + changes(.gemma4, "gemma4.attention.shared_kv_layers", .int32(-1), .uint32(4), .uint64(.max), .string("2"))
+    + changes(.gemma4, "gemma4.embedding_length_per_layer_input", .int32(-1), .uint32(65_537), .uint32(8))
+    + changes(.gemma4, "gemma4.attention.key_length", .uint32(514), .uint32(33), .uint32(0))
+    + changes(.gemma4, "gemma4.attention.key_length_swa", .uint32(514), .uint32(15))
+    + changes(.gemma4, "gemma4.rope.dimension_count", .uint32(34), .uint32(3))
+    + changes(.gemma4, "gemma4.rope.dimension_count_swa", .uint32(18), .uint32(0))
+    + changes(.gemma4, "gemma4.final_logit_softcapping", .float32(-1), .float32(.nan), .float32(.infinity))
+    + changes(.gemma4, "gemma4.expert_count", .uint32(8))
+    + changes(.gemma4, "tokenizer.ggml.padding_token_id", .uint32(1 << 20), .int32(-1))
+    + changes(
       .qwen25VL, "clip.vision.n_wa_pattern", .int32(-1), .uint32(257), .uint64(.max), .string("2"), .float32(2))
     + changes(
       .qwen25VL, "clip.vision.fullatt_block_indexes", .array(.int32([])), .array(.int32([-1])),

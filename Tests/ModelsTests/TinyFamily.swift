@@ -14,6 +14,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case qwen2VL = "qwen2vl-a"
   case qwen25VL = "qwen25vl-a"
   case qwen3VL = "qwen3vl-a"
+  case gemma4 = "gemma4-a"
 
   static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT, .qwen2VL, .qwen25VL, .qwen3VL]
 
@@ -27,6 +28,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .qwen3: "qwen3"
     case .qwen2VL, .qwen25VL: "qwen2vl"
     case .qwen3VL: "qwen3vl"
+    case .gemma4: "gemma4"
     }
   }
 
@@ -53,6 +55,12 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     spec.text.headSize = 16
     spec.text.feedForward = 96
     spec.text.contextLength = 512
+    if self == .gemma4 {
+      spec.text.layers = 4
+      spec.text.mixed = MixedLayers(
+        globalEvery: 2, globalHeadSize: 32, globalKVHeads: 1, sharedLayers: 2, sharedFeedForward: 192,
+        perLayerWidth: 16)
+    }
     guard spec.hasVision else { return spec }
     spec.vision.width = 32
     spec.vision.heads = 2
@@ -79,7 +87,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.vision.imageSize = 32
       spec.vision.patchSize = 8
       spec.vision.deepStack = [0, 1]
-    case .qwen3: break
+    case .qwen3, .gemma4: break
     }
     return spec
   }

@@ -18,6 +18,12 @@ package struct TextShape: Sendable, Equatable {
   package var positions = PositionScheme.sequence
   /// Layers behind which an image's planes are added (DeepStack): as many of the first.
   package var injectedLayers = 0
+  /// Layers behind the first read the rows as they entered it, too (`PassInput.inputs`).
+  package var readsInputs = false
+  /// Numbers that all layers together take beside the hidden row of each token.
+  package var layerInputs = 0
+  /// Tensors that are never in memory as a whole: rows are read from the mapped file.
+  package var mappedTensors: [String] = []
   /// How deep stage II acts unless told otherwise.
   package var pruningDepth = PruningDepth.llava
 

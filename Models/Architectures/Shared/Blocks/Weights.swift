@@ -80,6 +80,12 @@ struct RMSNormWeights: Sendable {
     self.epsilon = epsilon
   }
 
+  /// A norm without weight.
+  init(ones count: Int, epsilon: Float) {
+    weight = AlignedBuffer(copying: [Float](repeating: 1, count: count))
+    self.epsilon = epsilon
+  }
+
   /// nil where the file has no such norm.
   init?(optional loader: WeightLoader, _ name: String, _ count: Int, epsilon: Float) throws {
     guard loader.has(name + ".weight") else { return nil }
