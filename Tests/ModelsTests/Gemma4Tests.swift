@@ -35,7 +35,7 @@ import Testing
   }
 
   private func prompt(_ count: Int) -> Rows {
-    let tokens = (0..<count).map { Int32(300 + $0 * 37 % 500) }
+    let tokens = (0..<count).map { Int32($0 * 37 % decoder.shape.vocabulary) }
     let hidden = tokens.flatMap { token -> [Float] in
       let row = AlignedBuffer<Float>(count: decoder.shape.hidden)
       decoder.embed(token, into: row.pointer)
