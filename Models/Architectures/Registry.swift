@@ -14,11 +14,20 @@ package enum ModelRegistry {
     TextEntry("qwen3", { try LlamaConfiguration($0, prefix: "qwen3").shape }) {
       try LlamaDecoder($0, prefix: "qwen3", pairing: .halves)
     },
+    TextEntry("qwen3moe", { try LlamaConfiguration($0, prefix: "qwen3moe", hasExperts: true).shape }) {
+      try LlamaDecoder($0, prefix: "qwen3moe", pairing: .halves, hasExperts: true)
+    },
     TextEntry("qwen2vl", { try LlamaConfiguration($0, prefix: "qwen2vl", sections: .contiguous).shape }) {
       try LlamaDecoder($0, prefix: "qwen2vl", pairing: .halves, sections: .contiguous)
     },
     TextEntry("qwen3vl", { try LlamaConfiguration($0, prefix: "qwen3vl", sections: .interleaved).shape }) {
       try LlamaDecoder($0, prefix: "qwen3vl", pairing: .halves, sections: .interleaved)
+    },
+    TextEntry(
+      "qwen3vlmoe",
+      { try LlamaConfiguration($0, prefix: "qwen3vlmoe", sections: .interleaved, hasExperts: true).shape }
+    ) {
+      try LlamaDecoder($0, prefix: "qwen3vlmoe", pairing: .halves, sections: .interleaved, hasExperts: true)
     },
     TextEntry("gemma3", { try Gemma3Configuration($0).shape }, load: Gemma3Decoder.init),
     TextEntry("gemma4", { try Gemma4Configuration($0).shape }, load: Gemma4Decoder.init),
@@ -29,6 +38,7 @@ package enum ModelRegistry {
     VisionEntry("mlp", where: LLaVANeXT.matches, plan: LLaVANeXT.plan, load: LLaVANeXT.load),
     VisionEntry("mlp", plan: LLaVA.plan, load: LLaVA.load),
     VisionEntry("idefics3", plan: Idefics3.plan, load: Idefics3.load),
+    VisionEntry("internvl", plan: InternVL.plan, load: InternVL.load),
     VisionEntry("qwen3vl_merger", plan: Qwen3VL.plan, load: Qwen3VL.load),
     VisionEntry("gemma3", plan: Gemma3Vision.plan, load: Gemma3Vision.load),
     VisionEntry("qwen2vl_merger") {
@@ -91,11 +101,16 @@ package enum ModelRegistry {
 
   package static func visionPlan(_ file: GGUFFile) throws -> VisionPlan { try visionEntry(file).plan(file) }
 
+  /// Whether text models of that `general.architecture` run.
+  package static func runs(architecture name: String) -> Bool { decoders.contains { $0.name == name } }
+
   private static func textEntry(_ file: GGUFFile) throws -> TextEntry {
     let name = try file.string("general.architecture") ?? ""
     if let entry = decoders.first(where: { $0.name == name }) { return entry }
     let known = decoders.map(\.name).joined(separator: ", ")
-    throw ModelError(.unknownArchitecture, file.subject, "unknown architecture '\(name)' (known: \(known))")
+    let what = PeerNames.architectures.contains(name) ? "Occam does not run the" : "unknown"
+    throw ModelError(
+      .unknownArchitecture, file.subject, "\(what) architecture '\(name)' (general.architecture; known: \(known))")
   }
 
   private static func visionEntry(_ file: GGUFFile) throws -> VisionEntry {
@@ -103,8 +118,10 @@ package enum ModelRegistry {
     if let entry = try encoders.first(where: { try $0.name == name && $0.matches(file) }) { return entry }
     var known = encoders.map(\.name)
     known = known.indices.filter { known.firstIndex(of: known[$0]) == $0 }.map { known[$0] }
+    let what = PeerNames.projectors.contains(name) ? "Occam does not run the" : "unknown"
     throw ModelError(
-      .unknownProjector, file.subject, "unknown projector '\(name)' (known: \(known.joined(separator: ", ")))")
+      .unknownProjector, file.subject,
+      "\(what) projector '\(name)' (clip.projector_type; known: \(known.joined(separator: ", ")))")
   }
 
   /// Whether a file holds a vision encoder (an mmproj, or a fused file).
@@ -125,7 +142,7 @@ package enum ModelRegistry {
   }
 
   /// Files from before the key existed are LLaVA-1.5's.
-  private static func projectorType(_ file: GGUFFile) throws -> String {
+  package static func projectorType(_ file: GGUFFile) throws -> String {
     if let name = try file.string("clip.projector_type") ?? file.string("clip.vision.projector_type") { return name }
     return file.tensor("mm.0.weight") == nil ? "" : "mlp"
   }

@@ -22,6 +22,19 @@ package struct FixtureSpec: Sendable {
     package var mixed: MixedLayers?
     /// DeepStack planes that are added behind the first layers.
     package var planes = 0
+    /// Of feed-forward networks that are mixtures.
+    package var experts: Experts?
+
+    package struct Experts: Sendable {
+      package var count: Int
+      /// Experts of a token.
+      package var used: Int
+      package var feedForward: Int
+
+      package init(count: Int, used: Int, feedForward: Int) {
+        (self.count, self.used, self.feedForward) = (count, used, feedForward)
+      }
+    }
   }
 
   package struct Vision: Sendable {
@@ -54,6 +67,12 @@ package struct FixtureSpec: Sendable {
     package var longestEdge: Int?
     /// Sizes in pixels that a photo may be scaled to before it is cut into tiles, as pairs.
     package var pinpoints: [[Int]] = []
+    /// Tiles that a photo may be cut into, an overview not counted.
+    package var tiles: ClosedRange<Int>?
+    /// One factor a channel of what a layer adds.
+    package var hasLayerScales = false
+    /// RMSNorms instead of LayerNorms, norms of queries and keys, no biases of the two and of values.
+    package var normsAreRMS = false
     /// Every how many-th layer sees the whole picture, where the others see windows; nil where all do.
     package var windowPattern: Int?
     /// Layers, from 0, whose output a DeepStack merger of their own takes.
@@ -101,7 +120,7 @@ extension FixtureSpec {
   package static let published: [FixtureSpec] = families.flatMap { $0.published }
 
   package static let families: [any FixtureFamily.Type] = [
-    LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, Qwen2VL.self, Qwen25VL.self,
-    Qwen3VL.self, Gemma4.self,
+    LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, InternVL.self, InternVL3_5.self,
+    Qwen2VL.self, Qwen25VL.self, Qwen3VL.self, Qwen3MoE.self, Qwen3VLMoE.self, Gemma4.self,
   ]
 }

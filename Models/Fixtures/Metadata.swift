@@ -53,6 +53,11 @@ extension FixtureSpec.Text {
     add("attention.layer_norm_rms_epsilon", .float32(epsilon))
     add("rope.dimension_count", .uint32(UInt32(headSize)))
     add("rope.freq_base", .float32(ropeBase))
+    if let experts {
+      add("expert_count", .uint32(UInt32(experts.count)))
+      add("expert_used_count", .uint32(UInt32(experts.used)))
+      add("expert_feed_forward_length", .uint32(UInt32(experts.feedForward)))
+    }
     if let slidingWindow { add("attention.sliding_window", .uint32(UInt32(slidingWindow))) }
     if let ropeScale {
       add("rope.scaling.type", .string("linear"))
@@ -75,6 +80,8 @@ struct PixelStatistics {
   /// CLIP's own numbers.
   static let clip = PixelStatistics(
     mean: [0.481_454_66, 0.457_827_5, 0.408_210_73], deviation: [0.268_629_54, 0.261_302_58, 0.275_777_11])
+  /// ImageNet's own.
+  static let imageNet = PixelStatistics(mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])
   /// SigLIP's: pixels on -1...1.
   static let half = PixelStatistics(mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5])
 }

@@ -61,14 +61,35 @@ extension FixtureSpec.Text {
     }
     plans.append(residual(prefix + "attn_output.weight", queries, .textMatrix, gain: 1))
     if features.contains(.postNorms) { plans.append(.norm(prefix + "post_attention_norm.weight", width)) }
-    plans += [
-      .norm(prefix + "ffn_norm.weight", width),
-      .matrix(prefix + "ffn_gate.weight", width, feedForward, .textMatrix, gain: 1.5),
-      .matrix(prefix + "ffn_up.weight", width, feedForward, .textMatrix),
-      residual(prefix + "ffn_down.weight", feedForward, .textDown(layer: layer), gain: 1),
-    ]
+    plans.append(.norm(prefix + "ffn_norm.weight", width))
+    if let experts {
+      plans += expertTensors(prefix, layer, experts)
+    } else {
+      plans += [
+        .matrix(prefix + "ffn_gate.weight", width, feedForward, .textMatrix, gain: 1.5),
+        .matrix(prefix + "ffn_up.weight", width, feedForward, .textMatrix),
+        residual(prefix + "ffn_down.weight", feedForward, .textDown(layer: layer), gain: 1),
+      ]
+    }
     if features.contains(.postNorms) { plans.append(.norm(prefix + "post_ffw_norm.weight", width)) }
     return plans
+  }
+
+  /// A router, stored as floats, and stacks of experts.
+  private func expertTensors(_ prefix: String, _ layer: Int, _ experts: Experts) -> [TensorPlan] {
+    func stack(_ name: String, gain: Float) -> TensorPlan {
+      .noise(
+        prefix + name, [width, experts.feedForward, experts.count], .textMatrix,
+        deviation: gain / Float(width).squareRoot())
+    }
+    return [
+      // The first expert weighs about ten times the second, so that rounding, which now and then makes another expert the
+      // last one chosen, changes little.
+      .matrix(prefix + "ffn_gate_inp.weight", width, experts.count, .vector, gain: 4),
+      stack("ffn_gate_exps.weight", gain: 1.5), stack("ffn_up_exps.weight", gain: 1),
+      residual(
+        prefix + "ffn_down_exps.weight", experts.feedForward, .textDown(layer: layer), gain: 1, stacked: experts.count),
+    ]
   }
 
   func embedding(
@@ -87,14 +108,16 @@ extension FixtureSpec.Text {
       }, deviation: deviation)
   }
 
-  /// A matrix that adds into the residual stream, with stronger rows for the outlier channels.
-  func residual(_ name: String, _ input: Int, _ role: TensorPlan.Role, gain: Float) -> TensorPlan {
+  /// A matrix, or a stack of some, that adds into the residual stream, with stronger rows for the outlier channels.
+  func residual(
+    _ name: String, _ input: Int, _ role: TensorPlan.Role, gain: Float, stacked: Int? = nil
+  ) -> TensorPlan {
     let deviation = gain / Float(input).squareRoot()
     let width = width
     return TensorPlan(
-      name: name, shape: [input, width], role: role,
+      name: name, shape: [input, width] + (stacked.map { [$0] } ?? []), role: role,
       fill: { row, noise, destination in
-        let scale = TensorPlan.isOutlier(channel: row, of: width) ? deviation * 4 : deviation
+        let scale = TensorPlan.isOutlier(channel: row % width, of: width) ? deviation * 4 : deviation
         for i in destination.indices { destination[i] = noise.normal() * scale }
       }, deviation: deviation)
   }

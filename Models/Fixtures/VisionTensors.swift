@@ -27,6 +27,18 @@ extension FixtureSpec.Vision {
     return plans + [.norm("v.post_ln.weight", width), .bias("v.post_ln.bias", width)]
   }
 
+  /// InternViT's encoder: SigLIP's with a class token, and no norm behind the layers.
+  func internViTTensors() -> [TensorPlan] {
+    var plans: [TensorPlan] = [
+      .noise("v.class_embd", [width], .vector, deviation: 1),
+      patchKernel(.patchKernel),
+      .bias("v.patch_embd.bias", width, deviation: 0.2),
+      .noise("v.position_embd.weight", [width, positions], .vector, deviation: 0.5),
+    ]
+    for layer in 0..<layers { plans += layerTensors(layer) }
+    return plans
+  }
+
   /// Qwen3-VL's encoder and its mergers into `textWidth`, in file order: a kernel for each of the two frames that a picture
   /// counts as, which together answer as one does elsewhere.
   func qwen3VLTensors(textWidth: Int) -> [TensorPlan] {
@@ -94,27 +106,44 @@ extension FixtureSpec.Vision {
   func layerTensors(_ layer: Int, fused: Bool = false) -> [TensorPlan] {
     let prefix = "v.blk.\(layer)."
     let (first, second) = hasSwappedFeedForwardNames ? ("ffn_down", "ffn_up") : ("ffn_up", "ffn_down")
-    let separate: [TensorPlan] = [
-      .matrix(prefix + "attn_q.weight", width, width, .visionMatrix, gain: 1.5),
-      .bias(prefix + "attn_q.bias", width),
-      .matrix(prefix + "attn_k.weight", width, width, .visionMatrix, gain: 1.5),
-      .bias(prefix + "attn_k.bias", width),
-      .matrix(prefix + "attn_v.weight", width, width, .visionMatrix),
-      .bias(prefix + "attn_v.bias", width),
-    ]
-    let one: [TensorPlan] = [
-      .matrix(prefix + "attn_qkv.weight", width, 3 * width, .visionMatrix, gain: 1.5),
-      .bias(prefix + "attn_qkv.bias", 3 * width),
-    ]
-    return [.norm(prefix + "ln1.weight", width), .bias(prefix + "ln1.bias", width)] + (fused ? one : separate) + [
+    func norm(_ name: String) -> [TensorPlan] {
+      let weight = TensorPlan.norm(prefix + name + ".weight", width)
+      return normsAreRMS ? [weight] : [weight, .bias(prefix + name + ".bias", width)]
+    }
+    func projection(_ name: String, gain: Float) -> [TensorPlan] {
+      let matrix = TensorPlan.matrix(prefix + name + ".weight", width, width, .visionMatrix, gain: gain)
+      return normsAreRMS ? [matrix] : [matrix, .bias(prefix + name + ".bias", width)]
+    }
+    // Of both signs, and far from 1.
+    func scale(_ name: String) -> [TensorPlan] {
+      hasLayerScales ? [.noise(prefix + name + ".weight", [width], .vector, deviation: 0.8)] : []
+    }
+    var plans = norm("ln1")
+    if fused {
+      plans += [
+        .matrix(prefix + "attn_qkv.weight", width, 3 * width, .visionMatrix, gain: 1.5),
+        .bias(prefix + "attn_qkv.bias", 3 * width),
+      ]
+    } else {
+      plans += projection("attn_q", gain: 1.5) + projection("attn_k", gain: 1.5) + projection("attn_v", gain: 1)
+    }
+    if normsAreRMS {
+      plans += [
+        .headNorm(prefix + "attn_q_norm.weight", width, mean: 1.6),
+        .headNorm(prefix + "attn_k_norm.weight", width, mean: 1.6),
+      ]
+    }
+    plans += [
       .matrix(prefix + "attn_out.weight", width, width, .visionMatrix),
       .bias(prefix + "attn_out.bias", width),
-      .norm(prefix + "ln2.weight", width),
-      .bias(prefix + "ln2.bias", width),
+    ]
+    plans += scale("ls1") + norm("ln2")
+    plans += [
       .matrix(prefix + first + ".weight", width, feedForward, .visionMatrix, gain: 1.2),
       .bias(prefix + first + ".bias", feedForward),
       .matrix(prefix + second + ".weight", feedForward, width, .visionMatrix, gain: 1.5),
       .bias(prefix + second + ".bias", width),
     ]
+    return plans + scale("ls2")
   }
 }

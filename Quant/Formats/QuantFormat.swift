@@ -71,6 +71,13 @@ extension QuantFormat {
     return overflow ? nil : bytes
   }
 
+  /// `elements` up to a whole number of blocks; nil when they are negative or too many to count.
+  package func wholeBlocks(_ elements: Int) -> Int? {
+    let size = blockSize
+    guard elements >= 0, elements <= Int.max - size else { return nil }
+    return (elements + size - 1) / size * size
+  }
+
   /// Bytes -> `count` floats.
   /// - Parameters:
   ///   - source: `byteCount(elements: count)` readable bytes, any alignment.

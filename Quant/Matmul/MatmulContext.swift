@@ -5,8 +5,10 @@ import OccamQuantFormats
 /// One product of a step: y (+)= f(x * weights^T (+ bias)).
 package struct MatmulProduct {
   package let weights: PackedMatrix
-  /// [tokens x weights.rows].
+  /// [rows x weights.rows].
   package let y: MatrixView<Float>
+  /// Of the rows of x those that are multiplied, from a multiple of four on; nil: all.
+  package let rows: Range<Int>?
   /// weights.rows floats that outlive the call.
   package let bias: UnsafePointer<Float>?
   /// Adds to y instead of overwriting it.
@@ -17,9 +19,10 @@ package struct MatmulProduct {
   package typealias Activation = @Sendable (UnsafeMutablePointer<Float>, Int) -> Void
 
   package init(
-    _ weights: PackedMatrix, into y: MatrixView<Float>, bias: UnsafePointer<Float>? = nil, accumulate: Bool = false,
-    activation: Activation? = nil
+    _ weights: PackedMatrix, into y: MatrixView<Float>, rows: Range<Int>? = nil, bias: UnsafePointer<Float>? = nil,
+    accumulate: Bool = false, activation: Activation? = nil
   ) {
+    self.rows = rows
     self.weights = weights
     self.y = y
     self.bias = bias
@@ -40,6 +43,8 @@ package final class MatmulContext {
   private var packed = ActivationKind.allCases.map { _ in false }
   /// One tile for each worker, and the kernels' scratch memory behind it.
   private let tiles: AlignedBuffer<Float>
+  /// Of a step's products the first item each (`MatmulPlan`).
+  private var starts = AlignedBuffer<Int>(count: 16)
 
   package init(kernels: KernelSet, team: WorkerTeam) {
     self.kernels = kernels
@@ -48,7 +53,7 @@ package final class MatmulContext {
   }
 
   /// What is allocated, bytes.
-  package var byteCount: Int { tiles.byteCount + forms.byteCount }
+  package var byteCount: Int { tiles.byteCount + forms.byteCount + starts.byteCount }
 
   /// Takes x [tokens x columns] as the input of the following products. x is read at the first of them that needs
   /// it in a new form, and must stay as it is until the next `load`.
@@ -71,16 +76,27 @@ package final class MatmulContext {
     products.span.withUnsafeBufferPointer { multiply($0) }
   }
 
+  /// Any number of products in one parallel step, each of rows of its own (`MatmulProduct.rows`): experts.
+  package func multiply(_ products: ContiguousArray<MatmulProduct>) {
+    products.withUnsafeBufferPointer { multiply($0) }
+  }
+
   private func multiply(_ products: UnsafeBufferPointer<MatmulProduct>) {
     guard let x else { preconditionFailure("MatmulContext: multiply before load") }
     for product in products {
       precondition(product.weights.columns == x.columns, "MatmulContext: columns of x and weights differ")
-      precondition(product.y.rows == x.rows, "MatmulContext: rows of x and y differ")
+      let rows = product.rows ?? 0..<x.rows
+      precondition(
+        rows.lowerBound >= 0 && rows.lowerBound % ActivationLayout.tokens == 0 && rows.upperBound <= x.rows,
+        "MatmulContext: rows out of range, or not from a multiple of four on")
+      precondition(product.y.rows == rows.count, "MatmulContext: rows of x and y differ")
       precondition(product.y.columns == product.weights.rows, "MatmulContext: columns of y and rows of weights differ")
     }
     guard x.rows > 0 else { return }
     for product in products { prepare(product.weights.activations, x) }
-    let plan = MatmulPlan(products, tokens: x.rows, tileTokens: kernels.matmul.tileTokens, threads: team.threads)
+    if starts.count <= products.count { starts = AlignedBuffer(count: 2 * products.count) }
+    let plan = MatmulPlan(
+      products, tileTokens: kernels.matmul.tileTokens, threads: team.threads, starts: starts.pointer)
     team.parallel(
       plan.items, grain: plan.grain,
       MultiplyStep(plan: plan, products: products, kernels: kernels.matmul, forms: forms, tiles: tiles.pointer))
@@ -103,7 +119,8 @@ package final class MatmulContext {
         guard let input = forms[kind],
           let stride = ActivationLayout.groupBytes(kind, columns: product.weights.columns)
         else { continue }
-        part.run(product, kernels, UnsafeRawPointer(input.pointer), groupStride: stride, out: tile)
+        let first = (product.rows?.lowerBound ?? 0) / ActivationLayout.tokens
+        part.run(product, kernels, UnsafeRawPointer(input.pointer) + first * stride, groupStride: stride, out: tile)
       }
     }
   }
@@ -128,22 +145,40 @@ package final class MatmulContext {
     let grain = max(1, 16_384 / max(1, x.columns * ActivationLayout.tokens))
     team.parallel(
       groups, grain: grain,
-      PackStep(x: x, pack: pack, target: UnsafeMutableRawPointer(buffer.pointer), groupStride: stride))
+      PackStep(
+        x: x, pack: pack, record: ActivationLayout.record(kind), target: UnsafeMutableRawPointer(buffer.pointer),
+        groupStride: stride))
   }
 
   /// Item by item one group of tokens.
   private struct PackStep: TeamStep {
     let x: MatrixView<Float>
     let pack: MatmulKernels.Pack
+    /// What is packed at a time; nil: any number of columns.
+    let record: (columns: Int, bytes: Int)?
     let target: UnsafeMutableRawPointer
     let groupStride: Int
 
     func run(_ range: Range<Int>, worker: Int) {
+      let whole = record.map { x.columns / $0.columns * $0.columns } ?? x.columns
       for group in range {
         let first = group * ActivationLayout.tokens
-        pack(
-          x.row(first), x.stride, min(ActivationLayout.tokens, x.rows - first), x.columns,
-          target + group * groupStride)
+        let tokens = min(ActivationLayout.tokens, x.rows - first)
+        let place = target + group * groupStride
+        pack(x.row(first), x.stride, tokens, whole, place)
+        guard whole < x.columns, let record else { continue }
+        let last = place + whole / record.columns * record.bytes * ActivationLayout.tokens
+        for token in 0..<tokens { packRest(first + token, from: whole, record.columns, last + token * record.bytes) }
+      }
+    }
+
+    /// What a row has behind its whole blocks, and zeros up to the next one.
+    private func packRest(_ row: Int, from whole: Int, _ columns: Int, _ place: UnsafeMutableRawPointer) {
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: columns) { block in
+        block.initialize(repeating: 0)
+        guard let base = block.baseAddress else { return }
+        base.update(from: x.row(row) + whole, count: x.columns - whole)
+        pack(base, columns, 1, columns, place)
       }
     }
   }

@@ -3,16 +3,14 @@ import OccamKernelContract
 /// How one step is cut for the team: each item is a run of panels times a run of tokens. The activations of the tokens
 /// stay in the second-level cache while panel after panel passes them; items are small enough to share out evenly.
 struct MatmulPlan {
-  let tokens: Int
   let tileTokens: Int
-  /// Tokens of an item, whole groups of activations.
-  let chunkTokens: Int
-  let chunks: Int
   let items: Int
   /// Items that one thread takes at a time: all of them where sharing them out would take longer than computing them.
   let grain: Int
   /// Bytes of packed weights an item takes.
   private let weightBytes: Int
+  /// The first item of each product, and behind them the number of all.
+  private let starts: UnsafePointer<Int>
 
   /// Of a chunk; a multiple of every set's tile.
   private static let mostTokens = 96
@@ -21,24 +19,30 @@ struct MatmulPlan {
   /// Bytes of weights times tokens, read or multiplied in about as long as another thread takes to begin and to report.
   private static let worthSharing = 256 << 10
 
-  init(_ products: UnsafeBufferPointer<MatmulProduct>, tokens: Int, tileTokens: Int, threads: Int) {
-    self.tokens = tokens
+  /// - Parameter starts: room for one number a product and one more; the plan's as long as it is in use.
+  init(
+    _ products: UnsafeBufferPointer<MatmulProduct>, tileTokens: Int, threads: Int, starts: UnsafeMutablePointer<Int>
+  ) {
     self.tileTokens = tileTokens
-    // Even shares: a last chunk of one token would pass all weights once more for little.
-    let step = tileTokens < MatmulPlan.mostTokens ? tileTokens : ActivationLayout.tokens
-    let share = (tokens - 1) / ((tokens - 1) / MatmulPlan.mostTokens + 1) + 1
-    chunkTokens = (share - 1) / step * step + step
-    chunks = (tokens - 1) / chunkTokens + 1
-    let total = products.reduce(0) { $0 + $1.weights.panels * $1.weights.panelBytes }
+    self.starts = UnsafePointer(starts)
+    var (read, work) = (0, 0)
+    for product in products {
+      let bytes = product.weights.panels * product.weights.panelBytes
+      read += bytes * MatmulPlan.chunks(product.y.rows, tileTokens).count
+      work += bytes * product.y.rows
+    }
     // About eight items a thread: the last one to finish keeps the others waiting for a few percent at most.
     let wanted = threads == 1 ? 1 : threads * 8
-    let even = total * chunks / wanted
-    let weightBytes = max(MatmulPlan.leastWeights, min(MatmulPlan.mostWeights, even))
+    let weightBytes = max(MatmulPlan.leastWeights, min(MatmulPlan.mostWeights, read / wanted))
     self.weightBytes = weightBytes
-    let chunks = chunks
-    let items = products.reduce(0) { $0 + MatmulPlan.runs($1, weightBytes).count * chunks }
+    var items = 0
+    for (number, product) in products.enumerated() {
+      starts[number] = items
+      items += MatmulPlan.runs(product, weightBytes).count * MatmulPlan.chunks(product.y.rows, tileTokens).count
+    }
+    starts[products.count] = items
     self.items = items
-    grain = total < MatmulPlan.worthSharing / tokens ? items : 1
+    grain = work < MatmulPlan.worthSharing ? max(items, 1) : 1
   }
 
   private static func runs(_ product: MatmulProduct, _ weightBytes: Int) -> (panels: Int, count: Int) {
@@ -46,20 +50,33 @@ struct MatmulPlan {
     return (panels, (product.weights.panels - 1) / panels + 1)
   }
 
+  /// Tokens of an item, whole groups of activations, and how many such there are.
+  private static func chunks(_ tokens: Int, _ tileTokens: Int) -> (tokens: Int, count: Int) {
+    guard tokens > 0 else { return (1, 0) }
+    // Even shares: a last chunk of one token would pass all weights once more for little.
+    let step = tileTokens < mostTokens ? tileTokens : ActivationLayout.tokens
+    let share = (tokens - 1) / ((tokens - 1) / mostTokens + 1) + 1
+    let chunk = (share - 1) / step * step + step
+    return (chunk, (tokens - 1) / chunk + 1)
+  }
+
   /// Item `index` of 0..<items. All token chunks of a run of panels follow each other.
   func part(_ index: Int, _ products: UnsafeBufferPointer<MatmulProduct>) -> MatmulPart {
-    var index = index
-    for (number, product) in products.enumerated() {
-      let runs = MatmulPlan.runs(product, weightBytes)
-      guard index >= runs.count * chunks else {
-        let (run, chunk) = (index / chunks, index % chunks)
-        return MatmulPart(
-          product: number, panels: run * runs.panels..<min((run + 1) * runs.panels, product.weights.panels),
-          tokens: chunk * chunkTokens..<min((chunk + 1) * chunkTokens, tokens), tileTokens: tileTokens)
-      }
-      index -= runs.count * chunks
+    precondition(index >= 0 && index < items, "MatmulPlan: item out of range")
+    // The product with starts[low] <= index < starts[high].
+    var (low, high) = (0, products.count)
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if starts[middle] <= index { low = middle } else { high = middle }
     }
-    preconditionFailure("MatmulPlan: item out of range")
+    let product = products[low]
+    let runs = MatmulPlan.runs(product, weightBytes)
+    let tokens = product.y.rows
+    let chunks = MatmulPlan.chunks(tokens, tileTokens)
+    let (run, chunk) = ((index - starts[low]) / chunks.count, (index - starts[low]) % chunks.count)
+    return MatmulPart(
+      product: low, panels: run * runs.panels..<min((run + 1) * runs.panels, product.weights.panels),
+      tokens: chunk * chunks.tokens..<min((chunk + 1) * chunks.tokens, tokens), tileTokens: tileTokens)
   }
 }
 
@@ -71,7 +88,7 @@ struct MatmulPart {
   let tileTokens: Int
 
   /// - Parameters:
-  ///   - activations: the first group of token 0; this part starts on a whole group.
+  ///   - activations: the first group of the product's first token; this part starts on a whole group.
   ///   - out: room for one tile, 64-byte aligned.
   func run(
     _ product: MatmulProduct, _ kernels: MatmulKernels, _ activations: UnsafeRawPointer, groupStride: Int,
@@ -86,8 +103,8 @@ struct MatmulPart {
         let group = activations + first / ActivationLayout.tokens * groupStride
         tile(
           TileArguments(
-            panel: weights.panel(panel), x: group, groupStride: groupStride, tokens: count, columns: weights.columns,
-            out: out))
+            panel: weights.panel(panel), x: group, groupStride: groupStride, tokens: count,
+            columns: weights.paddedColumns, out: out))
         store(out, product, panel: panel, token: first, count: count)
         first += count
       }

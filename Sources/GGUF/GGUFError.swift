@@ -107,7 +107,7 @@ extension GGUFError.Problem: CustomStringConvertible {
 }
 
 /// Text from a file made safe for one line of a terminal: control characters and line breaks are escaped.
-func printable(_ text: String) -> String {
+package func printable(_ text: String) -> String {
   var result = ""
   for scalar in text.unicodeScalars {
     switch scalar {

@@ -53,13 +53,13 @@ public struct MemoryPlan: Sendable {
     let path = files.text.subject
     let text = try translating(path) { try ModelRegistry.textShape(files.text) }
     let vision = try files.projector.map { file throws(OccamError) in try MemoryPlan.visionPlan(file, options) }
-    func bytes(_ file: GGUFFile, _ wanted: (String) -> Bool) -> Int {
-      file.tensors.reduce(0) { $0 + (wanted($1.name) ? $1.byteRange.count : 0) }
-    }
-    let isVision = ModelRegistry.isVision(tensor:)
-    textWeightsBytes = bytes(files.text) { !isVision($0) && !text.mappedTensors.contains($0) }
-    visionWeightsBytes = (files.projector?.tensors ?? []).reduce(0) {
-      $0 + (isVision($1.name) ? MemoryPlan.loadedBytes($1, options.encoderType.format) : 0)
+    let loader = WeightLoader.dry(files.text)
+    textWeightsBytes = try translating(path) { try ModelRegistry.textDecoder(loader).weightBytes } + loader.mappedBytes
+    visionWeightsBytes = try translating(path) {
+      guard let file = files.projector else { return 0 }
+      let loader = WeightLoader.dry(file)
+      loader.requantizesFloats = options.encoderType.format
+      return try ModelRegistry.vision(loader).weightBytes
     }
     self.text = text
     format = session.cells.stored
@@ -95,9 +95,10 @@ public struct MemoryPlan: Sendable {
     }
     let kept = text.readsInputs ? 2 : 1
     let all = visual > 0 ? kept * rows * text.hidden + textTokens * visual : chunk * text.hidden
-    let products = (chunk * text.hidden + min(rows, 256) * text.feedForward) / 2
-    return all + chunk * (2 * text.hidden + (widths.max() ?? 0)) + min(rows, 256) * 2 * text.feedForward + products
-      + text.vocabulary + chunk * text.layerInputs
+    let inside =
+      text.experts?.activationFloats(rows: rows, hidden: text.hidden) ?? min(rows, 256) * 5 * text.feedForward / 2
+    return all + chunk * (2 * text.hidden + (widths.max() ?? 0)) + chunk * text.hidden / 2 + inside + text.vocabulary
+      + chunk * text.layerInputs
   }
 
   /// Of the largest tile, with keys and values as attention reads them and packed inputs of products; of all tiles the
@@ -112,16 +113,6 @@ public struct MemoryPlan: Sendable {
     let kept = visualTokens * (vision.merge.width(hidden: shape.hidden) + vision.outputs)
     return patches * (10 * shape.hidden + 6 * shape.patchSize * shape.patchSize) + expanded * 5 * shape.feedForward / 2
       + scores + kept
-  }
-
-  /// Bytes of a vision tensor in memory: float matrices whose rows hold whole blocks of `format` take that.
-  private static func loadedBytes(_ tensor: GGUFTensorInfo, _ format: QuantFormat?) -> Int {
-    let stored = tensor.byteRange.count
-    guard let format, let type = QuantFormat(rawValue: tensor.type.rawValue), !type.isQuantized,
-      tensor.dimensions.count > 1, tensor.name != "v.position_embd.weight", let rows = tensor.dimensions.last,
-      tensor.elementCount / rows % format.blockSize == 0
-    else { return stored }
-    return format.byteCount(elements: tensor.elementCount) ?? stored
   }
 
   /// KV bytes of a conversation of `tokens` tokens, as the caches allocate them: whole blocks, windows no longer than
@@ -167,13 +158,5 @@ public struct MemoryPlan: Sendable {
       return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
     }
     return nil
-  }
-}
-
-/// Metadata and tensors of a GGUF file as text, for `occam-run --inspect`.
-public enum Inspection {
-  public static func lines(path: String) throws(OccamError) -> [String] {
-    let file = try ModelFiles.open(path)
-    return inspectionLines(of: file)
   }
 }

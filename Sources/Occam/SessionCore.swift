@@ -141,7 +141,7 @@ final class SessionCore {
     let defaults = model.vision?.chat
     let segments = try model.chat.segments(
       messages: turns, addGenerationPrompt: addGenerationPrompt,
-      imageLiterals: defaults?.placeholders.map(\.literal) ?? [])
+      imageLiterals: defaults?.placeholders.map(\.literal) ?? [], imageBreak: defaults?.imageBreak ?? "")
     return Prompt(segments, chat: defaults, tokenizer: model.tokenizer)
   }
 }

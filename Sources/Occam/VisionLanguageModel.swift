@@ -64,12 +64,7 @@ public final class VisionLanguageModel: Sendable {
     let textShare = VisionLanguageModel.textShare(files)
     let loader = WeightLoader(file: files.text, kernels: kernels, team: team) { progress($0 * textShare) }
     let decoder = try translating(path) { try ModelRegistry.textDecoder(loader) }
-    let tokenizer = try translating(path) { try Tokenizer(metadata: files.text) }
-    guard tokenizer.vocabularySize <= decoder.shape.vocabulary else {
-      throw OccamError(
-        .invalidModel, path,
-        "names \(tokenizer.vocabularySize) tokens, but its weights hold \(decoder.shape.vocabulary)")
-    }
+    let tokenizer = try VisionLanguageModel.tokenizer(files.text, decoder.shape)
     var vision: VisionModel?
     if let file = files.projector {
       let loader =
@@ -95,9 +90,7 @@ public final class VisionLanguageModel: Sendable {
     self.path = path
     projectorPath = files.projector.map { $0 === files.text ? path : $0.subject }
     let sidecar = try VisionLanguageModel.readSidecar(options, files)
-    let chat = try translating(path) {
-      try VisionLanguageModel.chatFormat(files.text, vision?.chat, tokenizer)
-    }
+    let chat = try VisionLanguageModel.chatFormat(files.text, vision?.chat, tokenizer)
     let hasTemplate = files.text.metadata["tokenizer.chat_template"] != nil
     notes = files.notes
     parts = ModelParts(
@@ -137,18 +130,30 @@ public final class VisionLanguageModel: Sendable {
     return size(files.text) / max(size(files.text) + size(projector), 1)
   }
 
+  static func tokenizer(_ file: GGUFFile, _ shape: TextShape) throws(OccamError) -> Tokenizer {
+    let tokenizer = try translating(file.subject) { try Tokenizer(metadata: file) }
+    guard tokenizer.vocabularySize <= shape.vocabulary else {
+      throw OccamError(
+        .invalidModel, file.subject,
+        "names \(tokenizer.vocabularySize) tokens, but its weights hold \(shape.vocabulary)")
+    }
+    return tokenizer
+  }
+
   /// The file's own template; without one, what the vision model's family was trained with, and bare text for text-only
   /// models.
-  private static func chatFormat(
+  static func chatFormat(
     _ file: GGUFFile, _ defaults: ChatDefaults?, _ tokenizer: Tokenizer
-  ) throws -> ChatFormat {
+  ) throws(OccamError) -> ChatFormat {
     func piece(_ id: Int32?) -> String {
       id.map { String(decoding: tokenizer.bytes(of: $0, special: true), as: UTF8.self) } ?? ""
     }
-    guard let template = try file.string("tokenizer.chat_template") else {
-      return try ChatFormat(builtin: defaults.flatMap { ChatFormat.Builtin(rawValue: $0.format) } ?? .plain)
+    return try translating(file.subject) {
+      guard let template = try file.string("tokenizer.chat_template") else {
+        return try ChatFormat(builtin: defaults.flatMap { ChatFormat.Builtin(rawValue: $0.format) } ?? .plain)
+      }
+      return try ChatFormat(template: template, bosToken: piece(tokenizer.bos), eosToken: piece(tokenizer.eos))
     }
-    return try ChatFormat(template: template, bosToken: piece(tokenizer.bos), eosToken: piece(tokenizer.eos))
   }
 }
 

@@ -105,8 +105,8 @@ import Testing
     #expect(try promptTokens("--image", DemoModel.photo, "-p", "") > 576)
   }
 
-  @Test(arguments: ["demo", "smolvlm-a", "gemma3-a", "next-a"]) func aModelThatSeesAnswersTextAlone(name: String) throws
-  {
+  @Test(arguments: ["demo", "smolvlm-a", "gemma3-a", "next-a", "internvl-b"])
+  func aModelThatSeesAnswersTextAlone(name: String) throws {
     let files = try Fixture.make(name, "Q8_0")
     let result = try BuiltTool.run(
       "occam-run", ["-m", files.text, "-mm", files.projector, "-p", "Hello", "-n", "3", "--ignore-eos", "--json"])

@@ -78,9 +78,8 @@ import Testing
 
 /// The reference processors' tiles, pixel by pixel.
 @Suite struct FamilyPixelTests {
-  @Test(arguments: ["smolvlm", "gemma3", "llava-next", "qwen2vl", "qwen3vl"]) func tilesAreTheReferences(family: String)
-    throws
-  {
+  @Test(arguments: ["smolvlm", "gemma3", "llava-next", "internvl", "qwen2vl", "qwen3vl"])
+  func tilesAreTheReferences(family: String) throws {
     let goldens = try FamilyGoldens.load(family).pixels
     #expect(goldens.count >= 5)
     for golden in goldens {

@@ -36,6 +36,9 @@ struct PrunedCase: Sendable, CustomStringConvertible {
       fixture: "gemma3-b", hasRegister: true, layers: 7, lambda1: 0.8, lambda2: 1.8, layer: 6, channels: [3, 60, 101]),
     PrunedCase(fixture: "next-a", hasRegister: false, layers: 3, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(fixture: "next-a", hasRegister: true, layers: 3, lambda1: 1.2, lambda2: 4, channels: [3, 100, 201]),
+    PrunedCase(fixture: "internvl-a", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
+    PrunedCase(
+      fixture: "internvl-a", hasRegister: true, layers: 4, lambda1: 0.9, lambda2: 1.2, channels: [3, 100, 201]),
     PrunedCase(fixture: "qwen25vl-b", hasRegister: false, layers: 3, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(
       fixture: "qwen25vl-b", hasRegister: true, layers: 3, lambda1: 0.3, lambda2: 2, channels: [5, 40, 77]),

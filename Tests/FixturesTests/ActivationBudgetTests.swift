@@ -19,7 +19,8 @@ import Testing
       .makeSession()
   }
 
-  @Test("a prompt of 16,000 tokens", arguments: ["smolvlm-a", "gemma3-a"]) func longText(name: String) throws {
+  @Test("a prompt of 16,000 tokens", arguments: ["smolvlm-a", "gemma3-a", "qwen3moe-text"])
+  func longText(name: String) throws {
     let model = try ActivationBudgetTests.model(name)
     let session = try ActivationBudgetTests.session(model)
     var options = GenerationOptions()
@@ -51,7 +52,7 @@ import Testing
     #expect(peak > 0 && peak <= planned, "\(peak) bytes, planned \(planned)")
   }
 
-  @Test("a photo of 4,096 tokens", arguments: ["qwen2vl-a", "qwen25vl-a", "qwen3vl-a"], [false, true])
+  @Test("a photo of 4,096 tokens", arguments: ["qwen2vl-a", "qwen25vl-a", "qwen3vl-a", "qwen3vlmoe-a"], [false, true])
   func largePhoto(name: String, prunes: Bool) throws {
     let model = try ActivationBudgetTests.model(name)
     let projector = try #require(model.projector)

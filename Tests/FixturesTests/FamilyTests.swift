@@ -70,7 +70,7 @@ import Testing
 
   @Test(
     "pictures and prompts leave their mark: no golden is trivially met",
-    arguments: ["smolvlm", "gemma3", "llava-next", "qwen2vl", "qwen3vl"])
+    arguments: ["smolvlm", "gemma3", "llava-next", "internvl", "qwen2vl", "qwen3vl"])
   func goldensDiffer(family: String) throws {
     let goldens = try FamilyGoldens.load(family).cases.filter { $0.type == "F32" && !$0.pictures.isEmpty }
     for (first, second) in zip(goldens, goldens.dropFirst()) where first.model == second.model {
@@ -78,7 +78,9 @@ import Testing
     }
   }
 
-  @Test("only Gemma 3 sees a picture as a whole", arguments: ["smolvlm", "gemma3", "llava-next", "qwen2vl", "qwen3vl"])
+  @Test(
+    "only Gemma 3 sees a picture as a whole",
+    arguments: ["smolvlm", "gemma3", "llava-next", "internvl", "qwen2vl", "qwen3vl"])
   func causality(family: String) throws {
     for golden in try FamilyGoldens.load(family).cases {
       for case .image(_, let isCausal) in golden.chunks { #expect(isCausal == (family != "gemma3"), "\(golden)") }
@@ -118,7 +120,9 @@ import Testing
     ("smolvlm-256m", 0.256, 64), ("smolvlm-500m", 0.507, 64), ("smolvlm-2.2b", 2.25, 81), ("smolvlm2-2.2b", 2.25, 81),
     ("gemma3-270m", 0.268, 0), ("gemma3-1b", 1.00, 0), ("gemma-3-4b", 4.30, 256), ("llava-next-7b-vicuna", 7.06, 576),
     ("llava-next-7b-mistral", 7.57, 576), ("qwen2-1.5b", 1.54, 0), ("qwen3-1.7b", 1.72, 0),
+    ("internvl3-1b", 0.94, 256), ("internvl3-2b", 2.09, 256), ("internvl3.5-1b", 1.06, 256),
     ("qwen2-vl-2b", 2.21, 400), ("qwen2.5-vl-3b", 3.75, 400), ("qwen3-vl-2b", 2.13, 576), ("qwen3-vl-8b", 8.77, 576),
+    ("qwen3-30b-a3b", 30.5, 0), ("qwen3-vl-30b-a3b", 31.1, 576),
   ]
 
   @Test("every published size is the published model's", arguments: published)

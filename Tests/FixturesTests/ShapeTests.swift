@@ -30,6 +30,9 @@ import Testing
     Published("smolvlm2-2.2b", 2.25, 17, 1377), Published("gemma3-270m", 0.268), Published("gemma3-1b", 1.0),
     Published("gemma-3-4b", 4.30, 1, 256), Published("llava-next-7b-vicuna", 7.06, 5, 2880),
     Published("llava-next-7b-mistral", 7.57, 5, 2880), Published("qwen2-1.5b", 1.54), Published("qwen3-1.7b", 1.72),
+    Published("internvl3-1b", 0.94, 5, 1280), Published("internvl3-2b", 2.09, 5, 1280),
+    Published("internvl3.5-1b", 1.06, 5, 1280),
+    Published("qwen3-30b-a3b", 30.5), Published("qwen3-vl-30b-a3b", 31.1, 1, 768),
     Published("qwen2-vl-2b", 2.21, 1, 999), Published("qwen2.5-vl-3b", 3.75, 1, 999),
     Published("qwen3-vl-2b", 2.13, 1, 768), Published("qwen3-vl-8b", 8.77, 1, 768),
   ]
@@ -189,12 +192,14 @@ import Testing
   }
 
   @Test(
-    "the plan's weights are those packed, within 3 percent",
+    "the plan's weights are those packed",
     arguments: [
       (FixtureType.q4_0, false), (.q4_K_M, true), (.q8_0, false), (.f16, true),
     ], [ModelOptions.EncoderType.auto, .stored])
   func planIsTrue(kind: (type: FixtureType, isTied: Bool), encoder: ModelOptions.EncoderType) throws {
-    let shape = try ShapeTests.small(isTied: kind.isTied)
+    var shape = try ShapeTests.small(isTied: kind.isTied)
+    // Rows that end inside a block, as those of SigLIP-so400m do.
+    if kind.isTied { shape.spec.vision.feedForward = 1048 }
     let model = try shape.spec.synthesize(type: kind.type, projectorType: .f16)
     var options = ModelOptions()
     options.encoderType = encoder
@@ -205,7 +210,7 @@ import Testing
     // An embedding table that is not the output matrix too stays in the file, and counts in the plan only.
     if !kind.isTied { planned -= try model.text.requireTensor("token_embd.weight").byteRange.count }
     let packed = try ShapeTests.load(model, encoder: encoder).weightsBytes
-    #expect(abs(Double(planned) / Double(packed) - 1) < 0.03, "planned \(planned), packed \(packed)")
+    #expect(planned == packed)
   }
 
   @Test("a model made in memory is the model of a file with the same bytes") func equalsItsFile() throws {

@@ -31,7 +31,11 @@ import Testing
         "clip.vision.feature_layer", "clip.use_silu", "clip.vision.image_grid_pinpoints", "clip.vision.n_wa_pattern",
         "clip.vision.fullatt_block_indexes", "clip.vision.window_size", "clip.vision.spatial_merge_size",
       ]
-      : ["rope.scaling.type", "rope.freq_base_swa", "final_logit_softcapping", "expert_count", "vocab_size"].map {
+      : [
+        "rope.scaling.type", "rope.freq_base_swa", "final_logit_softcapping", "expert_count", "vocab_size",
+        "expert_gating_func", "expert_weights_scale", "expert_weights_norm", "expert_group_count",
+        "expert_shared_feed_forward_length",
+      ].map {
         "\(family.prefix).\($0)"
       }
   }
@@ -101,6 +105,14 @@ import Testing
       .array(.float32([28, 56])), .string("28"),
       // 16 x 16 tiles and the overview.
       .array(.int32([448, 448])))
+    + changes(.internVL, "clip.vision.projector.scale_factor", .uint32(0), .uint32(3), .uint32(65), .string("2"))
+    + changes(
+      .internVL, "clip.vision.preproc_min_tiles", .uint32(0), .uint32(5), .int32(-1), .uint64(.max), .string("1"),
+      .array(.int32([1])))
+    + changes(
+      // 256 tiles and an overview are one too many.
+      .internVL, "clip.vision.preproc_max_tiles", .uint32(0), .int32(-4), .uint32(256), .uint32(257), .uint64(.max),
+      .float32(4))
     + changes(.qwen3, "qwen3.attention.key_length", .uint32(0), .uint32(15), .uint32(514), .uint64(.max))
     + changes(.qwen3, "qwen3.rope.freq_base", .float32(0), .float32(.nan))
     + changes(

@@ -1,3 +1,4 @@
+import OccamFixtures
 import OccamGGUF
 import OccamImages
 import OccamModels
@@ -17,6 +18,22 @@ import Testing
   func sizesOfSmartResize(given: (Int, Int), expected: (Int, Int)) {
     let budget = ResolutionBudget(multiple: 28, minimumTokens: 4, maximumTokens: 16384)
     #expect(budget.size(width: given.0, height: given.1) == ImageSize(width: expected.0, height: expected.1))
+  }
+
+  /// The same with Qwen3-VL's tokens of 32 x 32 pixels, 8 to 4,096 of them.
+  @Test(arguments: [
+    ((1024, 768), (1024, 768), 768), ((640, 480), (640, 480), 300), ((4000, 3000), (2336, 1760), 4015),
+    ((3000, 4000), (1760, 2336), 4015), ((40, 4000), (32, 4000), 125), ((4000, 40), (4000, 32), 125),
+    ((1, 1), (96, 96), 9),
+  ])
+  func sizesOfQwen3VL(given: (Int, Int), expected: (Int, Int), tokens: Int) throws {
+    let spec = try #require(FixtureSpec.named("qwen3-vl-8b"))
+    let file = try #require(try spec.synthesizeProjector(type: .f16))
+    let processor = try ModelRegistry.visionPlan(file).processor
+    let layout = processor.layout(width: given.0, height: given.1)
+    #expect(layout.imageTokens == tokens && layout.tiles.count == 1)
+    let window = try #require(layout.tiles.first)
+    #expect(window.columns.count == expected.0 / 32 && window.rows.count == expected.1 / 32)
   }
 
   @Test func anyPictureStaysInRange() {

@@ -52,7 +52,7 @@ import Testing
     })
   func planesAgree(golden: FamilyGolden) throws {
     let (vision, compute) = try Qwen3VLTests.vision(try #require(try golden.files().projector))
-    let expected = ["qwen3vl-a": 3, "qwen3vl-b": 1, "qwen3vl-c": 0][golden.model]
+    let expected = ["qwen3vl-a": 3, "qwen3vl-b": 1, "qwen3vl-c": 0, "qwen3vlmoe-a": 2][golden.model]
     #expect(vision.planeProjectors.count == expected)
     #expect(golden.planes.isEmpty == (expected == 0))
     let tile = try Qwen3VLTests.encode(vision, golden.pictures[0], EncoderRequest(), compute)
@@ -70,7 +70,8 @@ import Testing
   }
 
   /// Stage I's scores are transformers' attention weights of the last layer; patches row by row.
-  @Test(arguments: ["qwen3vl-a", "qwen3vl-b", "qwen3vl-c"]) func scoresAreTheReferences(fixture: String) throws {
+  @Test(arguments: ["qwen3vl-a", "qwen3vl-b", "qwen3vl-c", "qwen3vlmoe-a"])
+  func scoresAreTheReferences(fixture: String) throws {
     let golden = try NumPyArray(path: "\(Locations.goldens)/qwen3vl/data/\(fixture).scores.npy")
     let (vision, compute) = try Qwen3VLTests.vision(Qwen3VLTests.projector(fixture))
     let tile = try Qwen3VLTests.prepared(vision, "300x90-2").tile(0)

@@ -10,13 +10,18 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case smolVLM = "smolvlm-a"
   case gemma3 = "gemma3-a"
   case llavaNeXT = "next-a"
+  case internVL = "internvl-a"
+  case internVLLarge = "internvl-b"
   case qwen3 = "qwen3-text"
+  case qwen3MoE = "qwen3moe-text"
   case qwen2VL = "qwen2vl-a"
   case qwen25VL = "qwen25vl-a"
   case qwen3VL = "qwen3vl-a"
   case gemma4 = "gemma4-a"
 
-  static let seeing: [TinyFamily] = [.smolVLM, .gemma3, .llavaNeXT, .qwen2VL, .qwen25VL, .qwen3VL]
+  static let seeing: [TinyFamily] = [
+    .smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL,
+  ]
 
   var testDescription: String { rawValue }
 
@@ -25,7 +30,9 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     switch self {
     case .smolVLM, .llavaNeXT: "llama"
     case .gemma3: "gemma3"
-    case .qwen3: "qwen3"
+    case .internVL: "qwen2"
+    case .internVLLarge, .qwen3: "qwen3"
+    case .qwen3MoE: "qwen3moe"
     case .qwen2VL, .qwen25VL: "qwen2vl"
     case .qwen3VL: "qwen3vl"
     case .gemma4: "gemma4"
@@ -61,6 +68,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
         globalEvery: 2, globalHeadSize: 32, globalKVHeads: 1, sharedLayers: 2, sharedFeedForward: 192,
         perLayerWidth: 16)
     }
+    if self == .qwen3MoE { spec.text.experts = .init(count: 4, used: 2, feedForward: 32) }
     guard spec.hasVision else { return spec }
     spec.vision.width = 32
     spec.vision.heads = 2
@@ -78,6 +86,9 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.vision.featureLayer = 2
       spec.vision.imageSize = 28
       spec.vision.pinpoints = [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]
+    case .internVL, .internVLLarge:
+      spec.vision.imageSize = 4 * spec.vision.patchSize
+      spec.vision.tiles = 1...4
     case .qwen2VL, .qwen25VL:
       spec.text.ropeSections = [2, 3, 3]
       if self == .qwen2VL { spec.vision.feedForward = 96 }
@@ -87,7 +98,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.vision.imageSize = 32
       spec.vision.patchSize = 8
       spec.vision.deepStack = [0, 1]
-    case .qwen3, .gemma4: break
+    case .qwen3, .qwen3MoE, .gemma4: break
     }
     return spec
   }

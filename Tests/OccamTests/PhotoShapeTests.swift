@@ -8,7 +8,7 @@ import Testing
 
 /// Photos of every shape, through the whole library, on each family that sees.
 @Suite(.serialized) struct PhotoShapeTests {
-  static let families = ["g1", "smolvlm-a", "gemma3-a", "next-a", "qwen2vl-a", "qwen25vl-b", "qwen3vl-b"]
+  static let families = ["g1", "smolvlm-a", "gemma3-a", "next-a", "internvl-a", "qwen2vl-a", "qwen25vl-b", "qwen3vl-b"]
   static let sizes = [(1, 1), (3, 5), (40, 4000), (4000, 40), (1080, 2000), (2000, 1), (1, 2000)]
 
   private static func photo(_ width: Int, _ height: Int, seed: UInt64 = 1) -> ImageSource {
@@ -63,6 +63,29 @@ import Testing
     #expect(reply.generatedTokens == 2)
     let learned = layout.frame.count { if case .learned = $0 { true } else { false } }
     #expect(reply.pruning.first?.total == layout.imageTokens - learned)
+  }
+
+  /// A photo of 12 megapixels in its own proportions: transformers' `smart_resize` makes 73 x 55 tokens of it, whether they
+  /// have 24, 28 or 32 pixels.
+  @Test(arguments: ["qwen2vl-a", "qwen25vl-b", "qwen3vl-a", "qwen3vl-b"]) func aLargePhotoIsAnswered(family: String)
+    throws
+  {
+    let (width, height) = (4000, 3000)
+    let photo = ImageSource.bytes(
+      encodePNG(Image(width: width, height: height, filledWith: (10, 200, 90))), name: "large.png")
+    let session = try TestModel.family(family).makeSession(SessionOptions(contextLength: 4096))
+    for prunes in [true, false] {
+      var options = GenerationOptions.greedy(2)
+      if !prunes { options.pruning = .off }
+      let reply = try session.respond(to: "What is this?", images: [photo], options: options)
+      #expect(reply.generatedTokens == 2 && reply.promptTokens > 4015)
+      if prunes {
+        #expect(reply.pruning.first?.total == 4015)
+        let map = try decodeImage(try session.keepMap(image: 0), subject: "map")
+        #expect(map.width == width && map.height == height)
+      }
+      session.clear()
+    }
   }
 
   @Test(arguments: families) func conversationsAboutSeveralPhotos(family: String) throws {

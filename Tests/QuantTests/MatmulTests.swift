@@ -128,6 +128,40 @@ struct MatmulTests {
     }
   }
 
+  /// Products of rows of their own, some of none, some of the same: the bits of each by itself, and nothing beside them.
+  @Test(arguments: KernelSet.available().map(\.name))
+  func productsOfSomeRows(_ set: String) throws {
+    let kernels = try KernelSet.named(set)
+    let (columns, tokens) = (256, 140)
+    let x = randomActivations(tokens: tokens, columns: columns, seed: 11)
+    let input = AlignedBuffer(copying: x)
+    let ranges = [0..<1, 4..<9, 12..<12, 12..<140, 0..<140, 136..<139]
+    for threads in [1, 3] {
+      let team = WorkerTeam(threads: threads)
+      for format in [QuantFormat.q4_0, .q6_K, .f16, .q8_0] {
+        let context = MatmulContext(kernels: kernels, team: team)
+        context.load(MatrixView(input, rows: tokens, columns: columns))
+        let weights = try ranges.indices.map {
+          try SourceMatrix(format, rows: 17 + 16 * $0, columns: columns, seed: UInt64($0)).packed(kernels, team)
+        }
+        let outputs = ranges.indices.map { AlignedBuffer<Float>(count: (ranges[$0].count + 1) * weights[$0].rows) }
+        var products: ContiguousArray<MatmulProduct> = []
+        for (index, rows) in ranges.enumerated() {
+          let y = MatrixView(outputs[index], rows: rows.count, columns: weights[index].rows)
+          products.append(MatmulProduct(weights[index], into: y, rows: rows))
+        }
+        context.multiply(products)
+        context.multiply(ContiguousArray())
+        for (index, rows) in ranges.enumerated() {
+          let part = Array(x[rows.lowerBound * columns..<rows.upperBound * columns])
+          let alone = rows.isEmpty ? [] : product(weights[index], part, tokens: rows.count, kernels, team)
+          let beside = [Float](repeating: 0, count: weights[index].rows)
+          #expect(Array(outputs[index].buffer) == alone + beside, "\(format) rows \(rows), \(threads) threads")
+        }
+      }
+    }
+  }
+
   @Test func packedMatricesAreNoLargerThanTheFile() throws {
     let kernels = try KernelSet.named("portable")
     for format in QuantFormat.allCases {
@@ -158,6 +192,8 @@ struct MatmulTests {
     #expect(make(2, 128, .q4_K, bytes: 144) == .shape(rows: 2, columns: 128, format: .q4_K))
     #expect(make(1, 32, .q4_0, bytes: 17) == .sourceSize(expected: 18, found: 17))
     #expect(make(1, 32, .q4_0, bytes: 19) == .sourceSize(expected: 18, found: 19))
+    #expect(
+      make(1 << 40, Int.max, .f32, bytes: 4) == .tooLarge(rows: 1 << 40, columns: Int.max, format: .f32))
     #expect(make(1 << 40, 1 << 40, .f32, bytes: 4) == .tooLarge(rows: 1 << 40, columns: 1 << 40, format: .f32))
     #expect(make(1, 32, .q4_0, bytes: 18) == nil)
   }

@@ -97,6 +97,77 @@ import Testing
     }
   }
 
+  /// Rows that end inside a block: zeros stand for what lacks, of weights and of activations, and count for nothing. The
+  /// products equal those of rows that were written out with zeros, to the bit.
+  @Test(arguments: KernelSet.available().map(\.name), [(1, 5), (21, 4304), (16, 33), (17, 587)])
+  func rowsEndInsideABlock(set: String, size: (rows: Int, columns: Int)) throws {
+    let kernels = try KernelSet.named(set)
+    let (rows, columns) = size
+    for (threads, tokens) in [(1, 1), (2, 4), (3, 13)] {
+      let team = WorkerTeam(threads: threads)
+      for stored in [QuantFormat.f32, .f16, .bf16] {
+        let source = SourceMatrix(stored, rows: rows, columns: columns, seed: UInt64(columns))
+        let x = randomActivations(tokens: tokens, columns: columns, seed: 6)
+        for (target, limitsSums) in [(QuantFormat.q8_0, false), (.q8_0, true), (.q4_0, false), (.q6_K, false)] {
+          let padded = try #require(target.wholeBlocks(columns))
+          var floats = source.decoded()
+          var widened: [Float] = []
+          for row in 0..<rows {
+            widened += floats[row * columns..<(row + 1) * columns]
+            widened += [Float](repeating: 0, count: padded - columns)
+          }
+          (floats, widened) = (widened, [])
+          for token in 0..<tokens {
+            widened += x[token * columns..<(token + 1) * columns]
+            widened += [Float](repeating: 0, count: padded - columns)
+          }
+          func packed(_ bytes: UnsafeRawBufferPointer, _ format: QuantFormat, _ columns: Int) throws -> PackedMatrix {
+            try PackedMatrix(
+              rows: rows, columns: columns, format: target, source: bytes, stored: format, limitsSums: limitsSums,
+              kernels: kernels, team: team)
+          }
+          let expected = try floats.withUnsafeBytes { try packed($0, .f32, padded) }
+          let found = try source.bytes.withUnsafeBytes { try packed($0, stored, columns) }
+          #expect(found.columns == columns && found.byteCount == expected.byteCount)
+          let y = product(found, x, tokens: tokens, kernels, team).map(\.bitPattern)
+          #expect(
+            y == product(expected, widened, tokens: tokens, kernels, team).map(\.bitPattern),
+            "\(stored) as \(target), limited \(limitsSums), \(tokens) tokens")
+        }
+      }
+    }
+  }
+
+  /// One input multiplied by matrices of several formats, whose blocks end at different columns; the floats beside a row
+  /// are not read.
+  @Test func formsOfOneInputEndWhereTheirBlocksDo() throws {
+    let team = WorkerTeam(threads: 2)
+    let (columns, tokens) = (300, 6)
+    for kernels in KernelSet.available() {
+      let source = SourceMatrix(.f32, rows: 16, columns: columns, seed: 2)
+      let formats = [QuantFormat.f32, .q8_0, .q6_K]
+      let weights = try formats.map { format in
+        try source.bytes.withUnsafeBytes {
+          try PackedMatrix(
+            rows: 16, columns: columns, format: format, source: $0, stored: .f32, kernels: kernels, team: team)
+        }
+      }
+      let x = randomActivations(tokens: tokens, columns: columns, seed: 3)
+      let wide = AlignedBuffer(copying: [Float](repeating: .nan, count: tokens * (columns + 300)))
+      for token in 0..<tokens {
+        for column in 0..<columns { wide.pointer[token * (columns + 300) + column] = x[token * columns + column] }
+      }
+      let context = MatmulContext(kernels: kernels, team: team)
+      context.load(MatrixView(wide.pointer, rows: tokens, columns: columns, stride: columns + 300))
+      for matrix in weights {
+        let y = AlignedBuffer<Float>(count: tokens * 16)
+        context.multiply(by: matrix, into: MatrixView(y, rows: tokens, columns: 16))
+        let alone = product(matrix, x, tokens: tokens, kernels, team)
+        #expect(Array(y.buffer) == alone && alone.allSatisfy(\.isFinite), "\(kernels.name) \(matrix.format.name)")
+      }
+    }
+  }
+
   /// Neighbours of one sign add up to 157 at most, the magnitudes of every other pair of a half block to 315, and every
   /// number stays within half a step, which grows little.
   @Test func limitedSumsAreLimited() {

@@ -99,7 +99,9 @@ package struct FamilyGoldens: Sendable {
   package let checksums: [(model: String, type: String, text: UInt32, projector: UInt32?)]
 
   /// Folders of Tests/Goldens that hold a family's goldens.
-  package static let families = ["smolvlm", "gemma3", "llava-next", "qwen", "qwen2vl", "qwen3vl", "gemma4"]
+  package static let families = [
+    "smolvlm", "gemma3", "llava-next", "qwen", "qwen2vl", "qwen3vl", "internvl", "moe", "gemma4",
+  ]
 
   private static let read = Guarded<[String: FamilyGoldens]>([:])
 

@@ -3,17 +3,17 @@
 
     python bench/eval/public_sets.py convert textvqa TextVQA_0.5.1_val.json --images train_images --out textvqa.jsonl
     python bench/eval/public_sets.py convert gqa testdev_balanced_questions.json --images images --out gqa.jsonl
-    python bench/eval/public_sets.py convert pope coco_pope_random.json coco_pope_popular.json coco_pope_adversarial.json \\
-        --images val2014 --out pope.jsonl
+    python bench/eval/public_sets.py convert pope coco_pope_random.json coco_pope_popular.json \\
+        coco_pope_adversarial.json --images val2014 --out pope.jsonl
     python bench/eval/public_sets.py score results.jsonl
 
 `convert` writes what occam-eval reads; with --calibration FILE the questions of some pictures go there instead, so that
-thresholds are never chosen on what is asked. `score` reads results of occam-eval and prints each setting's accuracy as the
-set's own evaluation computes it: TextVQA's soft accuracy over ten annotators, GQA's exact answers, POPE's yes and no with F1.
+thresholds are never chosen on what is asked. `score` reads results of occam-eval and prints each setting's accuracy as
+the set's own evaluation computes it: TextVQA's soft accuracy over ten annotators, GQA's exact answers, POPE's yes and
+no with F1.
 """
 import argparse
 import collections
-import itertools
 import json
 import os
 import pathlib
@@ -30,13 +30,16 @@ def fail(message):
 
 def read(path):
     """A JSON file, or one with a JSON value a line."""
-    text = pathlib.Path(path).read_text(encoding="utf-8")
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"cannot read {path}: {error}")
     try:
         return json.loads(text)
     except json.JSONDecodeError:
         pass
     try:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+        return [json.loads(line) for line in text.split("\n") if line.strip()]
     except json.JSONDecodeError as error:
         fail(f"{path}: neither JSON nor JSON lines ({error})")
 
@@ -100,41 +103,36 @@ def convert(arguments):
         print(f"{path}: {len(rows)} questions about {len({row['image'] for row in rows})} pictures")
 
 
-# MARK: answers as the VQA evaluation compares them (Antol et al. 2015, visualqa.org/evaluation.html)
+# MARK: answers as TextVQA's challenge compares them, quirks included
+# (facebookresearch/mmf, mmf/utils/m4c_evaluators.py, `EvalAIAnswerProcessor`)
 
 ARTICLES = {"a", "an", "the"}
 NUMBERS = {word: str(number) for number, word in enumerate(
     "zero one two three four five six seven eight nine ten".split())} | {"none": "0"}
-PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
-CONTRACTIONS = (
-    "ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't haven't he'd he'd've he's "
-    "how'd how'll how's i'd've i'm i've isn't it'd it'd've it'll let's ma'am mightn't mightn't've might've mustn't must've "
-    "needn't not've o'clock oughtn't shan't she'd've should've shouldn't shouldn't've somebody'll somebody's someone'd "
-    "someone'll someone's something'd something'll that'd that's there'd there're there's they'd they'd've they'll they're "
-    "they've 'twas wasn't we'd've we've weren't what'll what're what's what've when's where'd where's where've who'd who'll "
-    "who's who've why'll why're why's won't would've wouldn't wouldn't've y'all you'd you'd've you'll you're you've").split()
-
-
-def without_apostrophes():
-    """Every way to leave out apostrophes of a contraction, and the contraction."""
-    found = {}
-    for word in CONTRACTIONS:
-        parts = word.split("'")
-        for kept in itertools.product(("", "'"), repeat=len(parts) - 1):
-            found.setdefault("".join(itertools.chain(*zip(parts, (*kept, "")))), word)
-    return found
-
-
-MISSPELT = without_apostrophes()
+PUNCTUATION = ';/[]"{}()=+\\_-><@`!'
+CONTRACTIONS = """
+    ain't aren't can't could've couldn't couldn't've didn't doesn't don't hadn't hadn't've hasn't haven't he'd he'd've
+    he's how'd how'll how's isn't it'd it'd've it'll ma'am mightn't mightn't've might've mustn't must've needn't not've
+    o'clock oughtn't 'ow's'at shan't she'd've should've shouldn't shouldn't've somebody'd've somebody'll somebody's
+    someone'd someone'd've someone'll someone's something'd something'd've something'll that's there'd there'd've
+    there're there's they'd they'd've they'll they're they've 'twas wasn't we'd've we've weren't what'll what're what's
+    what've when's where'd where's where've who'd who'd've who'll who's who've why'll why're why's won't would've
+    wouldn't wouldn't've y'all y'all'll y'all'd've you'd you'd've you'll you're you've""".split()
+# A contraction that lacks one of its apostrophes.
+MISSPELT = {
+    word[:index] + word[index + 1 :]: word
+    for word in CONTRACTIONS
+    for index, letter in enumerate(word)
+    if letter == "'"
+} | {"somebody'd": "somebodyd"}
 
 
 def normalised(text):
-    text = text.lower().replace("\n", " ").replace("\t", " ").strip()
-    whole, has_number = text, re.search(r"\d,\d", text) is not None
+    text = text.lower().replace(",", "").replace("?", "").replace("'s", " 's").strip()
+    text = whole = re.sub(r"[\n\t]", " ", text).strip()
     for mark in PUNCTUATION:
-        # A mark at a word's edge goes everywhere, one inside words alone parts them.
-        stands_apart = has_number or f"{mark} " in f"{whole} " or f" {mark}" in f" {whole}"
-        text = text.replace(mark, "" if stands_apart else " ")
+        # A mark beside a space goes everywhere, one inside words alone parts them.
+        text = text.replace(mark, "" if f"{mark} " in whole or f" {mark}" in whole else " ")
     text = re.sub(r"\.(?!\d)", "", text)
     words = [NUMBERS.get(word, word) for word in text.split()]
     return " ".join(MISSPELT.get(word, word) for word in words if word not in ARTICLES)
@@ -191,7 +189,8 @@ def score(arguments):
     print("| set | setting | answers | tokens | kept | accuracy | relative | F1 |")
     print("|---|---|--:|--:|--:|--:|--:|--:|")
     unpruned = {}
-    for (name, setting), records in sorted(groups.items(), key=lambda item: (item[0][0], item[1][0]["method"] != "off")):
+    ordered = sorted(groups.items(), key=lambda item: (item[0][0], item[1][0]["method"] != "off"))
+    for (name, setting), records in ordered:
         accuracy = sum(map(SCORES[name], records)) / len(records)
         if records[0]["method"] == "off":
             unpruned[name] = accuracy
@@ -199,8 +198,8 @@ def score(arguments):
         total, kept = (sum(record[key] for record in records) for key in ("total", "kept"))
         extra = f"{100 * f1(records):.1f}" if name == "pope" else ""
         print(
-            f"| {name} | {setting} | {len(records)} | {total / len(records):.1f} | {100 * kept / max(total, 1):.1f} % | "
-            f"{100 * accuracy:.2f} | {relative} | {extra} |")
+            f"| {name} | {setting} | {len(records)} | {total / len(records):.1f} | "
+            f"{100 * kept / max(total, 1):.1f} % | {100 * accuracy:.2f} | {relative} | {extra} |")
 
 
 def main():

@@ -23,8 +23,6 @@ struct Gemma4Configuration: Sendable {
     let base: Float
   }
 
-  static let perLayerTable = "per_layer_token_embd.weight"
-
   init(_ file: GGUFFile) throws {
     let reader = KeyReader(file)
     guard try file.integer("gemma4.expert_count") ?? 0 == 0 else {
@@ -69,7 +67,6 @@ struct Gemma4Configuration: Sendable {
     shape.imagesAreBidirectional = perLayerWidth == 0
     shape.readsInputs = perLayerWidth > 0
     shape.layerInputs = perLayerWidth * layers
-    if perLayerWidth > 0 { shape.mappedTensors = [Self.perLayerTable] }
     self.shape = shape
     padding = Int32(clamping: try file.integer("tokenizer.ggml.padding_token_id") ?? 0)
     guard padding >= 0, padding < vocabulary else {

@@ -21,7 +21,7 @@ final class LayerEmbeddings: Sendable {
     width = configuration.perLayerWidth
     padding = configuration.padding
     table = try loader.embedding(
-      Gemma4Configuration.perLayerTable, rows: shape.vocabulary, columns: shape.layers * width)
+      "per_layer_token_embd.weight", rows: shape.vocabulary, columns: shape.layers * width, isPlanned: false)
     projections = try loader.splitMatrix(
       "per_layer_model_proj.weight", rows: width, parts: shape.layers, columns: shape.hidden)
     // The projection is divided by the root of the width before its norm, which only the epsilon feels.

@@ -16,7 +16,7 @@ enum LLaVA {
 
   static func load(_ loader: WeightLoader) throws -> VisionModel {
     let plan = try plan(loader.file)
-    let encoder = try ViTEncoder(loader)
+    let encoder = try ViTEncoder(loader, .clip)
     return VisionModel(
       plan: plan, encoder: encoder, projector: try MLPProjector(loader, inputs: plan.shape.hidden), chat: chat)
   }

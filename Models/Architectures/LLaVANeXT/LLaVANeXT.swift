@@ -30,7 +30,7 @@ enum LLaVANeXT {
 
   static func load(_ loader: WeightLoader) throws -> VisionModel {
     let plan = try plan(loader.file)
-    let encoder = try ViTEncoder(loader)
+    let encoder = try ViTEncoder(loader, .clip)
     let projector = try MLPProjector(loader, inputs: plan.shape.hidden)
     // The older converter's name and llama.cpp's.
     let name = loader.has("v.image_newline") ? "v.image_newline" : "model.image_newline"

@@ -13,8 +13,10 @@ struct LlamaConfiguration: Sendable {
   /// Which number of a position turns each pair; nil: one dimension.
   let ropeAxes: [RotaryAxis]?
 
-  /// - Parameter sections: how positions of several dimensions share a head's pairs; nil: positions have one.
-  init(_ file: GGUFFile, prefix: String, sections: RotarySections? = nil) throws {
+  /// - Parameters:
+  ///   - sections: how positions of several dimensions share a head's pairs; nil: positions have one.
+  ///   - hasExperts: the architecture's feed-forward networks are mixtures of experts; others must not have any.
+  init(_ file: GGUFFile, prefix: String, sections: RotarySections? = nil, hasExperts: Bool = false) throws {
     func key(_ name: String) -> String { "\(prefix).\(name)" }
     func size(_ name: String, _ limit: Int) throws -> Int {
       let value = try file.requireInteger(key(name))
@@ -43,7 +45,8 @@ struct LlamaConfiguration: Sendable {
         .badValue, file.subject,
         "head size \(headDimension) (values: \(valueDimension)) is not supported: even, 2...\(limit), both equal")
     }
-    guard try file.integer(key("expert_count")) ?? 0 == 0 else {
+    let experts = hasExperts ? try ExpertShape(file, prefix: prefix) : nil
+    guard try hasExperts || file.integer(key("expert_count")) ?? 0 == 0 else {
       throw ModelError(
         .unknownArchitecture, file.subject, "mixture-of-experts models are not supported (\(key("expert_count")))")
     }
@@ -53,10 +56,17 @@ struct LlamaConfiguration: Sendable {
         .missingKey, file.subject, "no vocabulary: neither \(key("vocab_size")) nor tokenizer.ggml.tokens")
     }
     cache = KVCacheShape(kvHeads: kvHeads, headDimension: headDimension)
+    let feedForward: Int
+    if let experts, file.metadata[key("feed_forward_length")] == nil {
+      feedForward = experts.feedForward
+    } else {
+      feedForward = try size("feed_forward_length", 1 << 20)
+    }
     var shape = TextShape(
-      hidden: hidden, heads: heads, feedForward: try size("feed_forward_length", 1 << 20), vocabulary: vocabulary,
+      hidden: hidden, heads: heads, feedForward: feedForward, vocabulary: vocabulary,
       contextLength: try size("context_length", 1 << 30),
       caches: Array(repeating: cache, count: try size("block_count", 1024)))
+    shape.experts = experts
     if sections != nil { shape.positions = .grid }
     if sections == .interleaved { shape.pruningDepth = .qwen3VL }
     let planesKey = key("n_deepstack_layers")

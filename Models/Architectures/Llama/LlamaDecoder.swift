@@ -4,9 +4,11 @@ import OccamMatmul
 import OccamTensors
 
 /// The `llama` architecture (LLaMA 1-3, Vicuna, Mistral, SmolLM and whatever shares its graph), and those that differ from
-/// it by biases, norms of queries and keys, and what rotates alone: `qwen2`, `qwen3`, `qwen2vl`, `qwen3vl`.
+/// it by biases, norms of queries and keys, and what rotates alone: `qwen2`, `qwen3`, `qwen2vl`, `qwen3vl`; and those whose
+/// feed-forward networks are mixtures of experts: `qwen3moe`, `qwen3vlmoe`.
 ///
-/// RMSNorm, RoPE, grouped-query attention, SwiGLU. Reference: llama.cpp, src/models/llama.cpp, qwen2.cpp, qwen3.cpp, qwen2vl.cpp, qwen3vl.cpp.
+/// RMSNorm, RoPE, grouped-query attention, SwiGLU. Reference: llama.cpp, src/models/llama.cpp, qwen2.cpp, qwen3.cpp, qwen2vl.cpp, qwen3vl.cpp,
+/// qwen3moe.cpp, qwen3vlmoe.cpp.
 package final class LlamaDecoder: TextDecoder {
   package let shape: TextShape
   package let weightBytes: Int
@@ -19,8 +21,13 @@ package final class LlamaDecoder: TextDecoder {
   ///   - prefix: of the configuration's keys, the architecture's name.
   ///   - pairing: which numbers of a head are rotated together.
   ///   - sections: how positions of several dimensions share them; nil: positions have one.
-  init(_ loader: WeightLoader, prefix: String, pairing: RotaryTable.Style, sections: RotarySections? = nil) throws {
-    let configuration = try LlamaConfiguration(loader.file, prefix: prefix, sections: sections)
+  ///   - hasExperts: feed-forward networks are mixtures of experts.
+  init(
+    _ loader: WeightLoader, prefix: String, pairing: RotaryTable.Style, sections: RotarySections? = nil,
+    hasExperts: Bool = false
+  ) throws {
+    let configuration = try LlamaConfiguration(
+      loader.file, prefix: prefix, sections: sections, hasExperts: hasExperts)
     let shape = configuration.shape
     self.shape = shape
     embedding = try loader.embedding("token_embd.weight", rows: shape.vocabulary, columns: shape.hidden)
@@ -29,7 +36,7 @@ package final class LlamaDecoder: TextDecoder {
     layers = try (0..<shape.layers).map { try LlamaLayer(loader, $0, configuration, rotary) }
     head = try OutputHead(loader, shape, epsilon: configuration.rmsEpsilon)
     weightBytes = loader.bytes
-    bytesPerToken = loader.bytes - embeddingBytes
+    bytesPerToken = loader.bytes - embeddingBytes - layers.reduce(0) { $0 + $1.feedForward.unreadBytes }
   }
 
   package func embed(_ token: Int32, into row: UnsafeMutablePointer<Float>) {
@@ -53,7 +60,7 @@ package final class LlamaDecoder: TextDecoder {
         normed, input, states.keyValues(index), outputs: wanted, scores: input.scores(of: index, in: range), into: rest,
         accumulate: true, compute)
       // x += MLP(norm(x)), some rows at a time
-      inSteps(rest) { part in
+      inSteps(rest, of: layer.feedForward.rowsPerStep) { part in
         let normed = normed.slice(rows: 0..<part.rows)
         timed("text.norm") { layer.feedForwardNorm.apply(part, into: normed, compute) }
         layer.feedForward.run(normed, into: part, accumulate: true, compute)

@@ -6,7 +6,7 @@ struct LlamaLayer: Sendable {
   let attentionNorm: RMSNormWeights
   let attention: SelfAttention
   let feedForwardNorm: RMSNormWeights
-  let feedForward: GatedMLP
+  let feedForward: FeedForward
 
   init(_ loader: WeightLoader, _ index: Int, _ configuration: LlamaConfiguration, _ rotary: RotaryTable) throws {
     let prefix = "blk.\(index)."
@@ -17,7 +17,11 @@ struct LlamaLayer: Sendable {
       loader, prefix, hidden: shape.hidden, heads: shape.heads, cache: configuration.cache, epsilon: epsilon,
       rotary: rotary)
     feedForwardNorm = try RMSNormWeights(loader, prefix + "ffn_norm", shape.hidden, epsilon: epsilon)
-    feedForward = try GatedMLP(
-      loader, prefix, hidden: shape.hidden, feedForward: shape.feedForward, gate: .silu)
+    if let experts = shape.experts {
+      feedForward = .experts(try ExpertMLP(loader, prefix, hidden: shape.hidden, experts))
+    } else {
+      feedForward = .dense(
+        try GatedMLP(loader, prefix, hidden: shape.hidden, feedForward: shape.feedForward, gate: .silu))
+    }
   }
 }

@@ -14,6 +14,7 @@ package final class Compute {
   package var isCancelled: () -> Bool = { false }
   /// Told between layers what share of the current pass is done, 0...1.
   package var progress: (Double) -> Void = { _ in }
+  let routing = ExpertRouting()
   private var slots = [AlignedBuffer<Float>?](repeating: nil, count: Slot.allCases.count)
 
   private var ranges = AlignedBuffer<VisibleRange>(count: 0)
@@ -23,6 +24,7 @@ package final class Compute {
   package enum Slot: Int, CaseIterable {
     case residual, inputs, layerInputs, normed, query, key, value, mixed, branch, gate, up, patches, hidden
     case logits, scores
+    case router, gathered, experts
   }
 
   package init(kernels: KernelSet, team: WorkerTeam) {
@@ -53,7 +55,8 @@ package final class Compute {
 
   /// What is allocated, bytes: activations, packed inputs of products, attention's scratch.
   package var byteCount: Int {
-    slots.reduce(0) { $0 + ($1?.byteCount ?? 0) } + ranges.byteCount + matmul.byteCount + attention.byteCount
+    slots.reduce(0) { $0 + ($1?.byteCount ?? 0) } + ranges.byteCount + routing.byteCount + matmul.byteCount
+      + attention.byteCount
   }
 
   /// Frees buffers larger than decoding one token needs, after a long prefill. Logits stay: they are what it was for.

@@ -14,6 +14,8 @@ package struct TextShape: Sendable, Equatable {
   package var states: [LayerStateShape]
   /// The rows of an image see each other in both directions.
   package var imagesAreBidirectional = false
+  /// Of feed-forward networks that are mixtures of experts.
+  package var experts: ExpertShape?
   /// How a prompt's rows are numbered.
   package var positions = PositionScheme.sequence
   /// Layers behind which an image's planes are added (DeepStack): as many of the first.
@@ -22,8 +24,6 @@ package struct TextShape: Sendable, Equatable {
   package var readsInputs = false
   /// Numbers that all layers together take beside the hidden row of each token.
   package var layerInputs = 0
-  /// Tensors that are never in memory as a whole: rows are read from the mapped file.
-  package var mappedTensors: [String] = []
   /// How deep stage II acts unless told otherwise.
   package var pruningDepth = PruningDepth.llava
 
@@ -86,7 +86,7 @@ package protocol TextDecoder: Sendable {
   var shape: TextShape { get }
   /// Packed bytes of all weights.
   var weightBytes: Int { get }
-  /// Packed bytes that one decoded token reads: all but the embedding table.
+  /// Packed bytes that one decoded token reads: all but the embedding table and the experts it does not take.
   var bytesPerToken: Int { get }
 
   /// `row` [hidden] becomes the input row of `token`.

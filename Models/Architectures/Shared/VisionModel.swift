@@ -87,12 +87,18 @@ package struct ChatDefaults: Sendable {
   package let placeholders: [ImagePlaceholder]
   /// Texts around and between an image's tokens. A user who types one has typed text.
   package let markers: [String]
+  /// What follows an image where the file's template knows none and the caller's own text holds it.
+  package let imageBreak: String
 
-  package init(format: String, stops: [String] = [], placeholders: [ImagePlaceholder], markers: [String] = []) {
+  package init(
+    format: String, stops: [String] = [], placeholders: [ImagePlaceholder], markers: [String] = [],
+    imageBreak: String = ""
+  ) {
     self.format = format
     self.stops = stops
     self.placeholders = placeholders
     self.markers = markers
+    self.imageBreak = imageBreak
   }
 }
 

@@ -24,25 +24,42 @@ package final class WeightLoader {
   package let team: WorkerTeam
   /// Bytes of all weights packed or copied so far.
   package private(set) var bytes = 0
-  /// Float matrices are requantised to this format while loading, where its blocks fit their rows; nil: as stored.
+  /// Float matrices are requantised to this format while loading; nil: as stored.
   package var requantizesFloats: QuantFormat?
+  /// Names, shapes and formats of what is asked for are checked and its bytes counted, but no matrix is read: what is made
+  /// of this loader's weights must not run. The code that loads a family is so what checks a file for it.
+  package let isDry: Bool
+  /// Bytes of planned tables whose rows are read from the mapped file, and that are not packed too.
+  package var mappedBytes: Int { mapped.reduce(0) { $0 + (taken.contains($1.key) ? 0 : $1.value) } }
   /// What is computed as llama.cpp does although the model was trained otherwise.
   package var reproduces: PeerDifferences = []
   private let progress: (Double) -> Void
   private let total: Int
   private var done = 0
   private let arena: MemoryArena
+  /// Names of tensors packed or copied.
+  private var taken: Set<String> = []
+  /// Tables that stay in the file, and their bytes.
+  private var mapped: [String: Int] = [:]
 
   /// - Parameter progress: called with the share of the file's tensor bytes taken so far, 0...1.
   package init(
-    file: GGUFFile, kernels: KernelSet, team: WorkerTeam, progress: @escaping (Double) -> Void = { _ in }
+    file: GGUFFile, kernels: KernelSet, team: WorkerTeam, isDry: Bool = false,
+    progress: @escaping (Double) -> Void = { _ in }
   ) {
     self.file = file
+    self.isDry = isDry
     self.kernels = kernels
     self.team = team
     self.progress = progress
     arena = MemoryArena(team: team)
     total = file.tensors.reduce(0) { $0 + $1.byteRange.count }
+  }
+
+  /// A dry one: for checking a file, and for what its weights take.
+  package static func dry(_ file: GGUFFile) -> WeightLoader {
+    WeightLoader(
+      file: file, kernels: KernelSet.available()[0], team: WorkerTeam(threads: 1), isDry: true)
   }
 
   package func has(_ name: String) -> Bool { file.tensor(name) != nil }
@@ -65,6 +82,12 @@ package final class WeightLoader {
   package func summedMatrix(_ names: [String], rows: Int, flattening dimensions: [Int]) throws -> PackedMatrix {
     let columns = dimensions.reduce(1, *)
     let found = try names.map { try require($0, dimensions + [rows]) }
+    if isDry {
+      let matrix = try PackedMatrix(
+        measuring: rows, columns: columns, format: target(.f32), stored: .f32, kernels: kernels)
+      for (index, (info, _)) in found.enumerated() { account(info, index == 0 ? matrix.byteCount : 0) }
+      return matrix
+    }
     let sum = AlignedBuffer<Float>(count: rows * columns)
     let part = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
     for (info, format) in found {
@@ -81,6 +104,7 @@ package final class WeightLoader {
   /// A matrix that the file stores transposed: ggml dimensions [rows, columns]. It passes through floats.
   package func transposedMatrix(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
     let (info, format) = try require(name, [rows, columns])
+    guard !isDry else { return try measured(info, .f32, rows: rows, columns: columns) }
     let stored = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
     withBytes(info) { bytes in
       if let source = bytes.baseAddress { format.decode(source, count: rows * columns, into: stored.pointer) }
@@ -94,21 +118,49 @@ package final class WeightLoader {
     return packed
   }
 
+  /// The matrices of `count` experts that the file stacks, [part][expert]: ggml dimensions [columns, sum of rows, count].
+  /// - Parameter rows: of the parts that follow each other in each expert, e.g. gate and up.
+  package func experts(_ name: String, count: Int, rows: [Int], columns: Int) throws -> [[PackedMatrix]] {
+    let (info, format) = try require(name, [columns, rows.reduce(0, +), count])
+    return try stack(info, format, count: count, rows: rows, columns: columns)
+  }
+
   /// A matrix whose rows belong to `parts` layers, `rows` to each.
   package func splitMatrix(_ name: String, rows: Int, parts: Int, columns: Int) throws -> [PackedMatrix] {
     let (info, format) = try require(name, [columns, rows * parts])
-    let packed = try withBytes(info) { stored in
-      let size = stored.count / parts
-      return try (0..<parts).map { part in
-        let bytes = UnsafeRawBufferPointer(rebasing: stored[part * size..<(part + 1) * size])
-        return try pack(bytes, format, rows: rows, columns: columns)
+    let all = Array(repeating: rows, count: parts)
+    return try stack(info, format, count: 1, rows: all, columns: columns).map { $0[0] }
+  }
+
+  private func stack(
+    _ info: GGUFTensorInfo, _ format: QuantFormat, count: Int, rows: [Int], columns: Int
+  ) throws -> [[PackedMatrix]] {
+    let all = rows.reduce(0, +)
+    func each(_ matrix: (_ first: Int, _ rows: Int) throws -> PackedMatrix) rethrows -> [[PackedMatrix]] {
+      var before = 0
+      return try rows.map { part in
+        defer { before += part }
+        return try (0..<count).map { try matrix($0 * all + before, part) }
       }
     }
-    account(info, packed.reduce(0) { $0 + $1.byteCount })
-    return packed
+    let stacks =
+      isDry
+      ? try each { _, rows in
+        try PackedMatrix(
+          measuring: rows, columns: columns, format: target(format), stored: format, kernels: kernels)
+      }
+      : try withBytes(info) { stored in
+        try each { first, rows in
+          let part = stored[first * info.bytesPerRow..<(first + rows) * info.bytesPerRow]
+          return try pack(UnsafeRawBufferPointer(rebasing: part), format, rows: rows, columns: columns)
+        }
+      }
+    account(info, stacks.joined().reduce(0) { $0 + $1.byteCount })
+    return stacks
   }
 
   private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {
+    guard !isDry else { return try measured(info, format, rows: rows, columns: columns) }
     let packed = try withBytes(info) { try pack($0, format, rows: rows, columns: columns) }
     account(info, packed.byteCount)
     return packed
@@ -117,11 +169,24 @@ package final class WeightLoader {
   private func pack(
     _ stored: UnsafeRawBufferPointer, _ format: QuantFormat, rows: Int, columns: Int
   ) throws -> PackedMatrix {
-    var target = format
-    if let wanted = requantizesFloats, !format.isQuantized, columns % wanted.blockSize == 0 { target = wanted }
-    return try PackedMatrix(
-      rows: rows, columns: columns, format: target, source: stored, stored: format, limitsSums: true, kernels: kernels,
-      team: team, arena: arena)
+    try PackedMatrix(
+      rows: rows, columns: columns, format: target(format), source: stored, stored: format, limitsSums: true,
+      kernels: kernels, team: team, arena: arena)
+  }
+
+  private func measured(
+    _ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int
+  ) throws -> PackedMatrix {
+    let matrix = try PackedMatrix(
+      measuring: rows, columns: columns, format: target(format), stored: format, kernels: kernels)
+    account(info, matrix.byteCount)
+    return matrix
+  }
+
+  /// What a matrix stored as `format` is multiplied as.
+  private func target(_ format: QuantFormat) -> QuantFormat {
+    if let wanted = requantizesFloats, !format.isQuantized { return wanted }
+    return format
   }
 
   /// The tensor's stored bytes, which are valid during `body`: the mapped file's, or made for the occasion.
@@ -145,16 +210,23 @@ package final class WeightLoader {
     has(name) ? try vector(name, count: count) : nil
   }
 
-  /// A small table as floats, [rows x columns].
+  /// A small table as floats, [rows x columns]; of a dry loader zeros.
   package func table(_ name: String, rows: Int, columns: Int) throws -> AlignedBuffer<Float> {
     let (info, format) = try require(name, [columns, rows])
+    guard !isDry else {
+      let empty = AlignedBuffer<Float>(count: rows * columns)
+      account(info, empty.byteCount)
+      return empty
+    }
     return decoded(info, format, rows * columns)
   }
 
   /// The rows of an embedding table, decoded one by one when asked for; the file stays mapped, only touched pages are
   /// resident.
-  package func embedding(_ name: String, rows: Int, columns: Int) throws -> EmbeddingTable {
+  /// - Parameter isPlanned: whether memory is to be planned for the whole table.
+  package func embedding(_ name: String, rows: Int, columns: Int, isPlanned: Bool = true) throws -> EmbeddingTable {
     let (info, format) = try require(name, [columns, rows])
+    if isPlanned { mapped[name] = info.byteRange.count }
     return EmbeddingTable(file: file, info: info, format: format, rows: rows, columns: columns)
   }
 
@@ -169,6 +241,7 @@ package final class WeightLoader {
 
   private func account(_ info: GGUFTensorInfo, _ size: Int) {
     bytes += size
+    taken.insert(info.name)
     done += info.byteRange.count
     file.release(info)
     progress(min(Double(done) / Double(max(total, 1)), 1))

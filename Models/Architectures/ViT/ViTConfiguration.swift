@@ -1,19 +1,46 @@
 import OccamGGUF
 import OccamTensors
 
-/// Hyperparameters of a CLIP or SigLIP vision tower, as GGUF's `clip.vision.*` keys name them.
+/// What a family knows of its encoder and files do not say.
+package struct ViTVariant: Sendable {
+  /// What `clip.use_gelu` stands for: the key names both forms.
+  package var gelu = Activation.gelu
+  /// Norms without biases are RMSNorms; else the biases are missing.
+  package var normsMayBeRMS = false
+  /// Where llama.cpp departs from the trained model and Occam can follow: what else `WeightLoader.reproduces` asks for is
+  /// not done.
+  package var departures: PeerDifferences = []
+
+  package init() {}
+
+  /// LLaVA's.
+  package static let clip = {
+    var variant = ViTVariant()
+    variant.departures = [.classTokenIsLast, .skipsLastLayer]
+    return variant
+  }()
+}
+
+/// Hyperparameters of a CLIP, SigLIP or InternViT vision tower, as GGUF's `clip.vision.*` keys name them.
 struct ViTConfiguration: Sendable {
   let shape: VisionShape
   let storedLayers: Int
   let epsilon: Float
   let activation: Activation
   let differences: PeerDifferences
+  /// The layers' norms are RMSNorms.
+  let normsAreRMS: Bool
+  /// Layers scale what they add: in all of them, or in none.
+  let hasLayerScales: Bool
 
   /// Bounds what one image may cost: without a class token stage I asks for patches x patches scores.
   private static let maximumPatches = 1 << 14
 
   /// - Parameter feedForward: where the file's key does not tell it.
-  init(_ file: GGUFFile, reproducing differences: PeerDifferences = [], feedForward: Int? = nil) throws {
+  init(
+    _ file: GGUFFile, _ variant: ViTVariant = ViTVariant(), reproducing differences: PeerDifferences = [],
+    feedForward: Int? = nil
+  ) throws {
     func size(_ name: String, _ limit: Int) throws -> Int {
       let key = "clip.vision.\(name)"
       let value = try file.requireInteger(key)
@@ -29,6 +56,7 @@ struct ViTConfiguration: Sendable {
       }
       return SIMD3(values[0], values[1], values[2])
     }
+    let differences = differences.intersection(variant.departures)
     self.differences = differences
     storedLayers = try size("block_count", 256)
     let hidden = try size("embedding_length", 1 << 14)
@@ -66,13 +94,21 @@ struct ViTConfiguration: Sendable {
       throw ModelError(
         .badValue, file.subject, "clip.vision.attention.layer_norm_epsilon is \(epsilon), expected 0...1")
     }
-    // llama.cpp's keys: use_gelu is the tanh form, use_silu SiLU, neither is CLIP's own x * sigmoid(1.702 x).
+    // llama.cpp's keys: it computes use_gelu by the tanh form, use_silu SiLU, neither is CLIP's own x * sigmoid(1.702 x).
     let gelu = try file.bool("clip.use_gelu") ?? false
     let silu = try file.bool("clip.use_silu") ?? false
     guard !(gelu && silu) else {
       throw ModelError(.badValue, file.subject, "clip.use_gelu and clip.use_silu exclude each other")
     }
-    activation = gelu ? .gelu : silu ? .silu : .geluQuick
+    normsAreRMS = variant.normsMayBeRMS && !ViTConfiguration.isInLayers(file, [".ln1.bias", ".ln2.bias"])
+    hasLayerScales = ViTConfiguration.isInLayers(file, [".ls1.weight", ".ls2.weight"])
+    activation = gelu ? variant.gelu : silu ? .silu : .geluQuick
+  }
+
+  private static func isInLayers(_ file: GGUFFile, _ names: [String]) -> Bool {
+    file.tensors.contains { tensor in
+      tensor.name.hasPrefix("v.blk.") && names.contains { tensor.name.hasSuffix($0) }
+    }
   }
 
   /// An explicit `feature_layer` (0 = the encoder's input, n = the output of layer n) wins; otherwise all

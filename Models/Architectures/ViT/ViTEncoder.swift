@@ -5,10 +5,11 @@ import OccamMatmul
 import OccamPruning
 import OccamTensors
 
-/// The vision transformer of CLIP and SigLIP: patch embedding, class token if the file has one, learned positions,
-/// pre-LayerNorm (CLIP), pre-norm layers, post-LayerNorm (SigLIP); features straight from the last layer run.
-/// Reference: Hugging Face transformers, modeling_clip.py and modeling_siglip.py; layout of the file: llama.cpp,
-/// tools/mtmd/clip.cpp.
+/// The vision transformer of CLIP, SigLIP and InternViT: patch embedding, class token if the file has one, learned
+/// positions, pre-LayerNorm (CLIP), pre-norm layers, post-LayerNorm (SigLIP); features straight from the last layer run.
+/// InternViT's layers scale what they add, and those of its large variant norm queries and keys.
+/// Reference: Hugging Face transformers, modeling_clip.py, modeling_siglip.py and modeling_internvl.py; layout of the
+/// file: llama.cpp, tools/mtmd/clip.cpp.
 package final class ViTEncoder: VisionEncoder {
   package let shape: VisionShape
   package let weightBytes: Int
@@ -21,8 +22,8 @@ package final class ViTEncoder: VisionEncoder {
   private let postNorm: LayerNormWeights?
   private let layers: [ViTLayer]
 
-  package init(_ loader: WeightLoader) throws {
-    let configuration = try ViTConfiguration(loader.file, reproducing: loader.reproduces)
+  package init(_ loader: WeightLoader, _ variant: ViTVariant = ViTVariant()) throws {
+    let configuration = try ViTConfiguration(loader.file, variant, reproducing: loader.reproduces)
     let shape = configuration.shape
     (self.configuration, self.shape) = (configuration, shape)
     let before = loader.bytes
@@ -57,10 +58,10 @@ package final class ViTEncoder: VisionEncoder {
       let isLast = index == layers.count - 1
       sight.score = request.wantsScores && isLast ? request.score : nil
       // x += attention(norm(x))
-      timed("vision.norm") { layer.norm1.apply(x, epsilon: configuration.epsilon, into: normed, compute) }
+      timed("vision.norm") { layer.norm1.apply(x, into: normed, compute) }
       if let found = layer.attention.run(normed, sight, into: x, compute) { scores = rows.stageOneScores(found) }
       // x += MLP(norm(x))
-      timed("vision.norm") { layer.norm2.apply(x, epsilon: configuration.epsilon, into: normed, compute) }
+      timed("vision.norm") { layer.norm2.apply(x, into: normed, compute) }
       layer.feedForward.run(
         normed, layer: index, patches: rows.patches, register: rows.register, plan: request.register,
         observer: observer, into: x, compute)

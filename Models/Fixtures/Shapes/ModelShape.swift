@@ -48,11 +48,12 @@ package struct ModelShape: Sendable {
   }
 
   /// The size of a typical photo; nil for a family that reads text only. SmolVLM cuts it into 4 x 4 tiles, LLaVA-NeXT
-  /// into 2 x 2, both beside an overview; for the others a photo is one tile whatever its size.
+  /// and InternVL into 2 x 2, all beside an overview; for the others a photo is one tile whatever its size.
   package var photo: PhotoSize? {
     guard spec.hasVision else { return nil }
     if spec.family == SmolVLM.self { return PhotoSize(width: 1024, height: 1024) }
     if spec.family == LLaVANeXT.self { return PhotoSize(width: 1344, height: 1344) }
+    if spec.family == InternVL.self || spec.family == InternVL3_5.self { return PhotoSize(width: 896, height: 896) }
     if spec.family == Gemma3.self { return PhotoSize(width: 896, height: 896) }
     return PhotoSize(width: 1024, height: 768)
   }

@@ -2,13 +2,14 @@ import OccamGGUF
 
 /// Qwen2's byte-pair vocabulary, special tokens behind, and ChatML.
 enum QwenVocabulary {
-  static func metadata(minimumCount: Int, template: String) -> VocabularyMetadata {
+  /// - Parameter more: special tokens behind the family's own.
+  static func metadata(minimumCount: Int, more: [String] = [], template: String) -> VocabularyMetadata {
     let vocabulary = BytePairVocabulary(
       leading: [],
       trailing: [
         "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
         "<|image_pad|>", "<|video_pad|>", "<think>", "</think>",
-      ], minimumCount: minimumCount)
+      ] + more, minimumCount: minimumCount)
     return VocabularyMetadata(
       vocabulary, pre: "qwen2", beginning: "<|endoftext|>", end: "<|im_end|>", padding: "<|endoftext|>",
       template: template)
@@ -69,7 +70,7 @@ package enum Qwen3: FixtureFamily {
   }
 
   /// ChatML; `enable_thinking` false puts an empty thought in front of the answer, as the published template does.
-  private static let template = """
+  static let template = """
     {% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}\
     {% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}\
     {% if enable_thinking is defined and enable_thinking is false %}{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}\

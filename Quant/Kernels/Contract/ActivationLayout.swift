@@ -21,15 +21,26 @@ package enum ActivationLayout {
   /// Tokens of a group.
   @inlinable package static var tokens: Int { 4 }
 
+  /// Columns and bytes of one token's record of a block; nil: floats, which have none.
+  package static func record(_ kind: ActivationKind) -> (columns: Int, bytes: Int)? {
+    switch kind {
+    case .floats: nil
+    case .blocks32, .limited32: (32, Activation32.bytes)
+    case .blocks256: (256, Activation256.bytes)
+    }
+  }
+
   /// Bytes of one group; nil if they are too many to count.
-  /// - Parameter columns: a multiple of the kind's block, 1, 32 or 256.
+  /// - Parameter columns: up to a whole block; zeros behind them.
   package static func groupBytes(_ kind: ActivationKind, columns: Int) -> Int? {
-    let (blocks, bytes) =
-      switch kind {
-      case .floats: (columns / 16 + 2, 64)
-      case .blocks32, .limited32: (columns / 32, Activation32.bytes)
-      case .blocks256: (columns / 256, Activation256.bytes)
-      }
+    let blocks: Int
+    let bytes: Int
+    if let record = record(kind) {
+      blocks = columns / record.columns + (columns % record.columns == 0 ? 0 : 1)
+      bytes = record.bytes
+    } else {
+      (blocks, bytes) = (columns / 16 + 2, 64)
+    }
     let (product, overflow) = blocks.multipliedReportingOverflow(by: bytes * tokens)
     return overflow ? nil : product
   }

@@ -52,6 +52,14 @@ public struct VectorKernels: Sendable {
   /// Pairs (i, i + pairs): (x, cosines, sines, pairs).
   public var rotateHalves: @Sendable (MutableFloats, Floats, Floats, Int) -> Void
 
+  // MARK: Recurrent layers
+
+  /// out[i] = bias[i] + sum over taps j of rows[j][i] * weights[j * stride + i]: (rows, weights, stride, taps, bias or
+  /// none, out, count). `out` may be one of the rows.
+  public var convolve: Convolve
+  public typealias Convolve =
+    @Sendable (UnsafePointer<Floats>, Floats, Int, Int, Floats?, MutableFloats, Int) -> Void
+
   // MARK: Cell formats
 
   /// Whether the processor converts binary16: then `scoresHalf` and `weightedValuesHalf` beat a conversion beforehand
@@ -117,6 +125,7 @@ public struct VectorKernels: Sendable {
     relu: @escaping @Sendable (MutableFloats, Int) -> Void,
     rotateAdjacent: @escaping @Sendable (MutableFloats, Floats, Floats, Int) -> Void,
     rotateHalves: @escaping @Sendable (MutableFloats, Floats, Floats, Int) -> Void,
+    convolve: @escaping Convolve,
     convertsHalves: Bool,
     narrow: @escaping @Sendable (Floats, MutableHalves, Int) -> Void,
     widen: @escaping @Sendable (Halves, MutableFloats, Int) -> Void,
@@ -147,6 +156,7 @@ public struct VectorKernels: Sendable {
     self.relu = relu
     self.rotateAdjacent = rotateAdjacent
     self.rotateHalves = rotateHalves
+    self.convolve = convolve
     self.convertsHalves = convertsHalves
     self.narrow = narrow
     self.widen = widen

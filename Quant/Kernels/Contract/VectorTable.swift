@@ -19,6 +19,7 @@ extension VectorKernels {
       relu: VectorRows<L>.relu,
       rotateAdjacent: VectorRows<L>.rotateAdjacent,
       rotateHalves: VectorRows<L>.rotateHalves,
+      convolve: VectorRows<L>.convolve,
       convertsHalves: L.convertsHalves,
       narrow: VectorCells<L>.narrow,
       widen: VectorCells<L>.widen,

@@ -9,14 +9,16 @@ extension ChatFormat {
   /// - Parameters:
   ///   - addGenerationPrompt: ends with the beginning of the assistant's turn.
   ///   - imageLiterals: what the model's template may write for an image, as `<image>` or `<|image_pad|>`.
+  ///   - imageBreak: follows each image that stands in the content.
   ///   - variables: further ones for the template, as `enable_thinking`.
   /// - Throws: what the template throws; `images` if it does not show each image of the conversation once.
   package func segments(
-    messages: [ChatMessage], addGenerationPrompt: Bool, imageLiterals: [String], variables: [JSONMember] = []
+    messages: [ChatMessage], addGenerationPrompt: Bool, imageLiterals: [String], imageBreak: String = "",
+    variables: [JSONMember] = []
   ) throws(TemplateError) -> [PromptSegment] {
     var values: [String: TemplateValue] = [:]
     for variable in variables { values[variable.name] = TemplateValue(variable.value) }
-    values["messages"] = .parts(messages.map { .message($0.role, content(of: $0)) })
+    values["messages"] = .parts(messages.map { .message($0.role, content(of: $0, imageBreak)) })
     values["add_generation_prompt"] = .bool(addGenerationPrompt)
     values["bos_token"] = .string(TemplateString(bosToken))
     values["eos_token"] = .string(TemplateString(eosToken))
@@ -41,7 +43,7 @@ extension ChatFormat {
     return segments
   }
 
-  private func content(of message: ChatMessage) -> TemplateValue {
+  private func content(of message: ChatMessage, _ imageBreak: String) -> TemplateValue {
     if abilities.showsImages, message.content.contains(.image) {
       return .parts(
         message.content.map { part in
@@ -51,7 +53,7 @@ extension ChatFormat {
           }
         })
     }
-    let text = message.marked
+    let text = message.marked(imageBreak)
     return abilities.shape(message.role) == .parts ? .parts([.part("text", ("text", text))]) : .string(text)
   }
 
@@ -84,8 +86,8 @@ extension ChatFormat {
 }
 
 extension ChatMessage {
-  /// `joined`, with the markers as the template's own text.
-  var marked: TemplateString {
+  /// `joined`, with the markers as the template's own text, and behind each of them `imageBreak`.
+  func marked(_ imageBreak: String = "") -> TemplateString {
     var result = TemplateString.empty
     var afterImage = false
     for part in content {
@@ -95,7 +97,7 @@ extension ChatMessage {
         result.append(TemplateString(piece, isInput: true))
         afterImage = false
       case .image:
-        result.append(TemplateString(ChatFormat.imageMarker))
+        result.append(TemplateString(ChatFormat.imageMarker + imageBreak))
         afterImage = true
       }
     }

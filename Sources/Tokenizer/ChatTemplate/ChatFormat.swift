@@ -19,7 +19,7 @@ package struct ChatMessage: Sendable, Equatable {
 
   /// The content as one text, an image as its marker. Texts that follow each other stand on lines of their own;
   /// nothing comes between a text and an image (as llama.cpp joins them).
-  var joined: String { marked.text }
+  var joined: String { marked().text }
 }
 
 /// How a model wants its conversations written.

@@ -53,6 +53,8 @@ class Family:
     reference: Callable | None = None
     # Whether the reference's rows stand for llama.cpp's, as one block an image: where its graph is not the trained model.
     uses_reference: bool = False
+    # Texts around a picture's rows, with uses_reference.
+    frame: tuple[str, str] = ("", "")
     # (reference, picture) -> the picture that mtmd is given, where its own preprocessing departs from the reference's.
     prepared: Callable | None = None
     # (model, picture) -> the reference processor's tiles and token counts.
@@ -133,13 +135,13 @@ class Run:
 
     def with_reference(self, case: Case, pictures):
         """One block of rows an image, from the reference; llama.cpp's text model decodes them."""
-        parts = case.prompt.split("<__media__>")
+        parts = case.prompt.replace("<__media__>", self.family.frame[0] + "<__media__>" + self.family.frame[1]).split("<__media__>")
         described, blocks, position = [], [], 0
         self.pair.clear()
         for index, part in enumerate(parts):
-            # As mtmd does it: every part is tokenised alone, BOS in front of all.
+            # As mtmd does it: every part is tokenised alone, BOS in front of all where the vocabulary has it.
             ids = self.pair.text_ids(part)
-            ids = ids if index == 0 else ids[1:]
+            ids = ids if index == 0 else ids[len(self.pair.text_ids("")):]
             if part == "" and index > 0:
                 ids = []
             if ids:

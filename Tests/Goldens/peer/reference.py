@@ -4,12 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from transformers import CLIPVisionConfig, Gemma3Config, Idefics3Config, LlavaNextConfig, Qwen3VLConfig
+from transformers import CLIPVisionConfig, Gemma3Config, Idefics3Config, InternVLConfig, LlavaNextConfig, Qwen3VLConfig
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.gemma3.modeling_gemma3 import Gemma3Model
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.idefics3.modeling_idefics3 import Idefics3Model
 from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
+from transformers.models.internvl.modeling_internvl import InternVLModel
+from transformers.models.internvl.processing_internvl import InternVLProcessor
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.llava_next.modeling_llava_next import LlavaNextModel
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -212,6 +215,78 @@ class LlavaNext:
         entry = {"rows": height // self.side, "columns": width // self.side, "tokens_a_tile": self.grid**2, "tokens": count}
         normalized = self.processor(image, return_tensors="np", **LAST)["pixel_values"][0]
         return raw.transpose(0, 2, 3, 1).astype(np.uint8), entry, normalized
+
+
+class InternVL:
+    NAMES = {"ln1": "layernorm_before", "ln2": "layernorm_after", "attn_q": "attention.q_proj", "attn_k": "attention.k_proj",
+             "attn_v": "attention.v_proj", "attn_q_norm": "attention.q_norm", "attn_k_norm": "attention.k_norm",
+             "attn_out": "attention.projection_layer", "ffn_up": "mlp.fc1", "ffn_down": "mlp.fc2"}
+
+    def __init__(self, mmproj: Path):
+        tensors = Tensors(mmproj)
+        values = tensors.values
+        vision = vision_config(tensors, "gelu")
+        self.side, merge = vision["image_size"], int(tensors.key("clip.vision.projector.scale_factor"))
+        self.tokens = (self.side // vision["patch_size"] // merge) ** 2
+        config = InternVLConfig(
+            vision_config=vision | {
+                "norm_type": "layer_norm" if "v.blk.0.ln1.bias" in values else "rms_norm",
+                "attention_bias": "v.blk.0.attn_q.bias" in values, "use_qk_norm": "v.blk.0.attn_q_norm.weight" in values},
+            text_config={"model_type": "qwen2"} | text_config(values["mm.model.mlp.3.weight"].shape[0]),
+            downsample_ratio=1 / merge, projector_hidden_act="gelu")
+        config._attn_implementation = "eager"
+        config.vision_config._attn_implementation = "eager"
+        self.model = InternVLModel(config).eval()
+        state = {
+            "vision_tower.embeddings.cls_token": values["v.class_embd"].reshape(1, 1, -1),
+            "vision_tower.embeddings.patch_embeddings.projection.weight": values["v.patch_embd.weight"],
+            "vision_tower.embeddings.patch_embeddings.projection.bias": values["v.patch_embd.bias"],
+            "vision_tower.embeddings.position_embeddings": values["v.position_embd.weight"][None],
+        }
+        for name, value in values.items():
+            if name.startswith("v.blk."):
+                _, _, index, kind, what = name.split(".")
+                layer = f"vision_tower.encoder.layer.{index}"
+                if kind in ("ls1", "ls2"):
+                    state[f"{layer}.lambda_{kind[-1]}"] = value
+                else:
+                    state[f"{layer}.{self.NAMES[kind]}.{what}"] = value
+        for index, name in {"0": "layer_norm", "1": "linear_1", "3": "linear_2"}.items():
+            for what in ("weight", "bias"):
+                state[f"multi_modal_projector.{name}.{what}"] = values[f"mm.model.mlp.{index}.{what}"]
+        load(self.model, state, ("language_model",))
+        self.processor = GotOcr2ImageProcessorPil(
+            size={"height": self.side, "width": self.side}, crop_to_patches=True,
+            min_patches=int(tensors.key("clip.vision.preproc_min_tiles")),
+            max_patches=int(tensors.key("clip.vision.preproc_max_tiles")),
+            image_mean=list(map(float, tensors.key("clip.vision.image_mean"))),
+            image_std=list(map(float, tensors.key("clip.vision.image_std"))))
+
+    def tiles(self, image: np.ndarray, **settings) -> np.ndarray:
+        return np.asarray(self.processor(image, return_tensors="np", **LAST, **settings)["pixel_values"])
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            outputs = self.model.get_image_features(torch.from_numpy(self.tiles(image)).float(), return_dict=True)
+        return outputs.pooler_output.reshape(-1, outputs.pooler_output.shape[-1]).numpy()
+
+    def expanded(self, image: np.ndarray) -> tuple[str, str]:
+        """What the processor writes in the picture's place."""
+        processor = SimpleNamespace(
+            start_image_token="<img>", end_image_token="</img>", image_token="<IMG_CONTEXT>", image_seq_length=self.tokens)
+        text = InternVLProcessor.replace_image_token(processor, {"num_patches": [len(self.tiles(image))]}, 0)
+        return text, "<IMG_CONTEXT>"
+
+    def pixels(self, image: np.ndarray):
+        from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
+
+        raw = self.tiles(image, do_rescale=False, do_normalize=False)
+        columns, rows = get_optimal_tiled_canvas(
+            image.shape[:2], (self.side, self.side), self.processor.min_patches, self.processor.max_patches)
+        cut = len(raw) > 1
+        assert len(raw) == (columns * rows + 1 if cut else 1)
+        entry = {"rows": rows * cut, "columns": columns * cut, "tokens_a_tile": self.tokens, "tokens": self.tokens * len(raw)}
+        return raw.transpose(0, 2, 3, 1).astype(np.uint8), entry, self.tiles(image)
 
 
 class Qwen3VL:

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from transformers import (
     Gemma3ForCausalLM, Gemma3TextConfig, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
-    Qwen3ForCausalLM, Qwen3VLTextConfig)
+    Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM, Qwen3VLMoeTextConfig, Qwen3VLTextConfig)
 from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLTextConfig
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLModel, Qwen2VLTextModel
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextModel
+from transformers.models.qwen3_vl_moe.modeling_qwen3_vl_moe import Qwen3VLMoeTextModel
 
 from weights import Tensors
 
@@ -17,6 +18,7 @@ NAMES = {
     "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
     "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
     "ffn_norm": "post_attention_layernorm", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+    "ffn_gate_inp": "mlp.gate",
 }
 # Gemma 3 has four norms a layer, and calls the one behind attention what others call the one before the feed-forward.
 GEMMA_NAMES = NAMES | {
@@ -45,6 +47,10 @@ class Qwen3VLText(TextWithHead):
     base = Qwen3VLTextModel
 
 
+class Qwen3VLMoeText(TextWithHead):
+    base = Qwen3VLMoeTextModel
+
+
 def grid_places(chunks: list[dict]) -> list[list[int]]:
     """Three numbers a token, as transformers' Qwen2-VL counts positions; chunks as manifests have them."""
     kinds, grids = [], []
@@ -63,8 +69,10 @@ def grid_places(chunks: list[dict]) -> list[list[int]]:
 
 CLASSES = {
     "llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM),
-    "qwen3": (Qwen3Config, Qwen3ForCausalLM), "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
+    "qwen3": (Qwen3Config, Qwen3ForCausalLM), "qwen3moe": (Qwen3MoeConfig, Qwen3MoeForCausalLM),
+    "gemma3": (Gemma3TextConfig, Gemma3ForCausalLM),
     "qwen2vl": (Qwen2VLTextConfig, Qwen2VLText), "qwen3vl": (Qwen3VLTextConfig, Qwen3VLText),
+    "qwen3vlmoe": (Qwen3VLMoeTextConfig, Qwen3VLMoeText),
 }
 
 
@@ -102,7 +110,12 @@ class TextReference:
             sections = self.key(tensors, "rope.dimension_sections")
             if sections:
                 settings["rope_parameters"]["mrope_section"] = [int(count) for count in sections[:3]]
-                settings["rope_parameters"]["mrope_interleaved"] = self.architecture == "qwen3vl"
+                settings["rope_parameters"]["mrope_interleaved"] = self.architecture.startswith("qwen3vl")
+        if self.architecture in ("qwen3moe", "qwen3vlmoe"):
+            settings |= {
+                "num_experts": int(self.key(tensors, "expert_count")),
+                "num_experts_per_tok": int(self.key(tensors, "expert_used_count")),
+                "moe_intermediate_size": int(self.key(tensors, "expert_feed_forward_length")), "norm_topk_prob": True}
         configuration, model = CLASSES[self.architecture]
         config = configuration(**settings)
         config._attn_implementation = "eager"
@@ -124,6 +137,16 @@ class TextReference:
                 value = pairs.swapaxes(1, 2).reshape(value.shape)
             if name.startswith("blk."):
                 _, index, kind, what = name.split(".")
+                experts = f"model.layers.{index}.mlp.experts"
+                if kind == "ffn_up_exps":
+                    continue
+                if kind == "ffn_gate_exps":
+                    up = tensors.values[name.replace("gate", "up")]
+                    state[f"{experts}.gate_up_proj"] = np.concatenate([value, up], axis=1)
+                    continue
+                if kind == "ffn_down_exps":
+                    state[f"{experts}.down_proj"] = value
+                    continue
                 state[f"model.layers.{index}.{names[kind]}.{what}"] = value
             else:
                 whole = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight",
@@ -171,7 +194,7 @@ class TextReference:
 
     def stacked(self, chunks: list[dict], planes: list[torch.Tensor]) -> dict:
         """What a DeepStack model takes of the pictures beside their embeddings; planes: [planes, tokens, width] a picture."""
-        if self.architecture != "qwen3vl" or not planes:
+        if not self.architecture.startswith("qwen3vl") or not planes:
             return {}
         visual = sum(([True] * c["image"]["tokens"] if "image" in c else [False] * len(c["text"]) for c in chunks), [])
         return {

@@ -31,10 +31,13 @@ def cases(exact: str, table: str) -> list[Case]:
     ]
 
 
+FEW = [Case(QUESTION, ["160x128-1"]), Case(TWO, ["300x90-2", "75x210-3"]), Case(TEXT_ONLY)]
 MODELS = [
     Model("qwen3vl-a", ["F32", "F16", "Q8_0", "Q4_K_M"], cases("160x128-1", "96x96-6")),
     Model("qwen3vl-b", ["F32", "F16", "Q8_0", "Q4_0"], cases("120x144-1", "48x72-6")),
-    Model("qwen3vl-c", ["F32", "Q8_0"], [Case(QUESTION, ["160x128-1"]), Case(TWO, ["300x90-2", "75x210-3"]), Case(TEXT_ONLY)]),
+    Model("qwen3vl-c", ["F32", "Q8_0"], FEW),
+    # Its text model has mixtures of experts.
+    Model("qwen3vlmoe-a", ["F32", "Q8_0", "Q4_K_M"], FEW),
 ]
 SCORED = "300x90-2"
 made: dict[str, Qwen3VL] = {}

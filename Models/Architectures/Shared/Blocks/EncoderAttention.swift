@@ -4,23 +4,38 @@ import OccamPruning
 import OccamTensors
 
 /// Self-attention of a vision encoder's layer: as many keys as queries, biases where the file has them, rotary positions
-/// where the encoder has them.
+/// and norms of queries and keys where the encoder has them.
 struct EncoderAttention: Sendable {
   let heads: Int
   let rotary: RotaryTable?
   let query: LinearWeights  // [hidden x hidden], as the others
   let key: LinearWeights
   let value: LinearWeights
-  let output: LinearWeights
+  /// Over all heads together.
+  let queryNorm: RMSNormWeights?  // [hidden]
+  let keyNorm: RMSNormWeights?  // [hidden]
+  let output: ScaledBranch
 
-  /// - Parameter prefix: of the layer's tensors, "v.blk.0.".
-  init(_ loader: WeightLoader, _ prefix: String, hidden: Int, heads: Int, rotary: RotaryTable? = nil) throws {
+  /// - Parameters:
+  ///   - prefix: of the layer's tensors, "v.blk.0.".
+  ///   - normEpsilon: of the norms of queries and keys, for encoders that may have them.
+  ///   - scale: of what the layer adds, one factor a channel (LayerScale).
+  init(
+    _ loader: WeightLoader, _ prefix: String, hidden: Int, heads: Int, rotary: RotaryTable? = nil,
+    normEpsilon: Float? = nil, scale: AlignedBuffer<Float>? = nil
+  ) throws {
     self.heads = heads
     self.rotary = rotary
+    func norm(_ name: String) throws -> RMSNormWeights? {
+      try normEpsilon.flatMap { try RMSNormWeights(optional: loader, prefix + name, hidden, epsilon: $0) }
+    }
+    queryNorm = try norm("attn_q_norm")
+    keyNorm = try norm("attn_k_norm")
     query = try LinearWeights(loader, prefix + "attn_q", outputs: hidden, inputs: hidden)
     key = try LinearWeights(loader, prefix + "attn_k", outputs: hidden, inputs: hidden)
     value = try LinearWeights(loader, prefix + "attn_v", outputs: hidden, inputs: hidden)
-    output = try LinearWeights(loader, prefix + "attn_out", outputs: hidden, inputs: hidden)
+    output = ScaledBranch(
+      linear: try LinearWeights(loader, prefix + "attn_out", outputs: hidden, inputs: hidden), scale: scale)
   }
 
   /// - Parameter name: of the one matrix that holds query, key and value, one behind the other.
@@ -31,7 +46,9 @@ struct EncoderAttention: Sendable {
     self.rotary = rotary
     let parts = try LinearWeights.split(loader, prefix + name, outputs: hidden, parts: 3, inputs: hidden)
     (query, key, value) = (parts[0], parts[1], parts[2])
-    output = try LinearWeights(loader, prefix + "attn_out", outputs: hidden, inputs: hidden)
+    (queryNorm, keyNorm) = (nil, nil)
+    output = ScaledBranch(
+      linear: try LinearWeights(loader, prefix + "attn_out", outputs: hidden, inputs: hidden), scale: nil)
   }
 
   /// What a layer's rows see, and which of them score the others.
@@ -47,7 +64,7 @@ struct EncoderAttention: Sendable {
     var scoring: [Int] = []
   }
 
-  /// x += Wo attention(RoPE(Wq n), RoPE(Wk n), Wv n).
+  /// x += s Wo attention(RoPE(norm(Wq n)), RoPE(norm(Wk n)), Wv n).
   /// - Parameter normed: n, [rows x hidden].
   /// - Returns: of every row what `sight.score` asks for: attention received, mean over heads and scoring rows, or the
   ///   length of its key, mean over heads.
@@ -60,6 +77,12 @@ struct EncoderAttention: Sendable {
     timed("vision.qkv", products(x.rows, query.weight, key.weight, value.weight)) {
       compute.matmul.load(normed)
       compute.matmul.multiply([query.product(into: q), key.product(into: k), value.product(into: v)])
+    }
+    if queryNorm != nil || keyNorm != nil {
+      timed("vision.norm") {
+        queryNorm?.apply(q, into: q, compute)
+        keyNorm?.apply(k, into: k, compute)
+      }
     }
     if let rotary, let positions = sight.positions {
       timed("vision.rope") {
@@ -77,9 +100,9 @@ struct EncoderAttention: Sendable {
         q, k, v, heads: heads, scale: 1 / Float(width).squareRoot(), visibility: sight.visibility, into: mixed,
         scratch: compute.attention, scores: request)
     }
-    timed("vision.output", products(x.rows, output.weight)) {
+    timed("vision.output", products(x.rows, output.linear.weight)) {
       compute.matmul.load(mixed)
-      output.multiply(into: x, accumulate: true, compute)
+      output.add(to: x, compute)
     }
     if sight.score == .keyNorm { return keyNorms(k) }
     return request.map { Array(UnsafeBufferPointer(start: $0.output.row(0), count: x.rows)) }

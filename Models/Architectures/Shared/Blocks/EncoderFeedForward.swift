@@ -49,21 +49,26 @@ package enum EncoderLimits {
   package static let rowsPerStep = 1024
 }
 
-/// f(Wup n): CLIP, SigLIP, Qwen2-VL.
+/// f(Wup n): CLIP, SigLIP, InternViT, Qwen2-VL.
 struct PlainFeedForward: EncoderFeedForward {
   let activation: Activation
   let up: LinearWeights  // [width x hidden size]
-  let down: LinearWeights  // [hidden size x width]
+  let down: ScaledBranch  // [hidden size x width]
 
+  /// - Parameter scale: of what the layer adds, one factor a channel (LayerScale).
+  ///
   /// Files of the older converter name the two matrices the other way round; the shape tells (llama.cpp does the same:
   /// they are swapped iff "down" takes `hidden` inputs).
   init(
-    _ loader: WeightLoader, _ prefix: String, hidden: Int, feedForward: Int, activation: Activation
+    _ loader: WeightLoader, _ prefix: String, hidden: Int, feedForward: Int, activation: Activation,
+    scale: AlignedBuffer<Float>? = nil
   ) throws {
     self.activation = activation
     let swapped = loader.file.tensor(prefix + "ffn_down.weight")?.dimensions.first == hidden
     up = try LinearWeights(loader, prefix + (swapped ? "ffn_down" : "ffn_up"), outputs: feedForward, inputs: hidden)
-    down = try LinearWeights(loader, prefix + (swapped ? "ffn_up" : "ffn_down"), outputs: hidden, inputs: feedForward)
+    down = ScaledBranch(
+      linear: try LinearWeights(
+        loader, prefix + (swapped ? "ffn_up" : "ffn_down"), outputs: hidden, inputs: feedForward), scale: scale)
   }
 
   var width: Int { up.weight.rows }
@@ -77,9 +82,9 @@ struct PlainFeedForward: EncoderFeedForward {
   }
 
   func contract(_ hidden: MatrixView<Float>, into x: MatrixView<Float>, _ compute: Compute) {
-    timed("vision.down", products(x.rows, down.weight)) {
+    timed("vision.down", products(x.rows, down.linear.weight)) {
       compute.matmul.load(hidden)
-      down.multiply(into: x, accumulate: true, compute)
+      down.add(to: x, compute)
     }
   }
 }

@@ -20,11 +20,14 @@ struct GatedMLP: Sendable {
   /// Rows a pass takes at once, so that its activations stay small for long prompts.
   static let rowsPerStep = 256
 
-  init(_ loader: WeightLoader, _ prefix: String, hidden: Int, feedForward: Int, gate kind: Gate) throws {
+  /// - Parameter suffix: of the tensors' names, "_shexp" of an expert that all tokens share.
+  init(
+    _ loader: WeightLoader, _ prefix: String, hidden: Int, feedForward: Int, gate kind: Gate, suffix: String = ""
+  ) throws {
     self.kind = kind
-    gate = try loader.matrix(prefix + "ffn_gate.weight", rows: feedForward, columns: hidden)
-    up = try loader.matrix(prefix + "ffn_up.weight", rows: feedForward, columns: hidden)
-    down = try loader.matrix(prefix + "ffn_down.weight", rows: hidden, columns: feedForward)
+    gate = try loader.matrix(prefix + "ffn_gate\(suffix).weight", rows: feedForward, columns: hidden)
+    up = try loader.matrix(prefix + "ffn_up\(suffix).weight", rows: feedForward, columns: hidden)
+    down = try loader.matrix(prefix + "ffn_down\(suffix).weight", rows: hidden, columns: feedForward)
   }
 
   /// target (+)= Wdown(f(Wgate n) * Wup n).

@@ -49,6 +49,20 @@ struct LinearWeights: Sendable {
   }
 }
 
+/// What a layer adds to its input: s * (W h + b), s one factor a channel (LayerScale), 1 where the file has none.
+struct ScaledBranch: Sendable {
+  let linear: LinearWeights
+  let scale: AlignedBuffer<Float>?  // [outputs]
+
+  /// x += s * (W h + b), h being what `compute.matmul` has loaded.
+  func add(to x: MatrixView<Float>, _ compute: Compute) {
+    guard let scale else { return linear.multiply(into: x, accumulate: true, compute) }
+    let branch = compute.view(.branch, rows: x.rows, columns: x.columns)
+    linear.multiply(into: branch, compute)
+    compute.tensors.add(branch, scaledBy: scale.pointer, into: x)
+  }
+}
+
 /// A LayerNorm's weight and bias, [hidden] each.
 struct LayerNormWeights: Sendable {
   let weight: AlignedBuffer<Float>
