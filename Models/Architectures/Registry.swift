@@ -41,6 +41,7 @@ package enum ModelRegistry {
     VisionEntry("internvl", plan: InternVL.plan, load: InternVL.load),
     VisionEntry("qwen3vl_merger", plan: Qwen3VL.plan, load: Qwen3VL.load),
     VisionEntry("gemma3", plan: Gemma3Vision.plan, load: Gemma3Vision.load),
+    VisionEntry("gemma4v", plan: Gemma4Vision.plan, load: Gemma4Vision.load),
     VisionEntry("qwen2vl_merger") {
       try Qwen2VL.plan($0, isGated: false)
     } load: {

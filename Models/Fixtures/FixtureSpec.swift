@@ -77,6 +77,12 @@ package struct FixtureSpec: Sendable {
     package var windowPattern: Int?
     /// Layers, from 0, whose output a DeepStack merger of their own takes.
     package var deepStack: [Int] = []
+    /// Columns of patches that have a position, and as many rows, where they have one each (Gemma 4).
+    package var positionsPerAxis = 0
+    /// Inputs and outputs of the layers' linear maps are limited.
+    package var hasLimits = false
+    /// Tokens are standardised before they are projected.
+    package var isStandardized = false
 
     package var patches: Int { (imageSize / patchSize) * (imageSize / patchSize) }
     /// Rows the encoder works on: the patches, and CLS if there is one.

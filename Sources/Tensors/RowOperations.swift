@@ -38,6 +38,21 @@ struct ScaleRows: RowOperation {
   }
 }
 
+/// out = x within a range; what is no number stays none.
+struct ClampRows: RowOperation {
+  let x: MatrixView<Float>
+  let range: ClosedRange<Float>
+  let out: MatrixView<Float>
+  func apply(_ row: Int) {
+    let (source, target) = (x.row(row), out.row(row))
+    let (low, high) = (range.lowerBound, range.upperBound)
+    for index in 0..<x.columns {
+      let number = source[index]
+      target[index] = number < low ? low : number > high ? high : number
+    }
+  }
+}
+
 /// A row of logits is long, and there is one of them: its parts are shared out.
 struct SoftcapStep: TeamStep {
   static let grain = 2048
@@ -84,6 +99,8 @@ struct RotateRows: RowOperation {
   let x: MatrixView<Float>
   let heads: Int
   let headDimension: Int
+  /// The first number of a head that turns.
+  let first: Int
   /// Of each row the cosines, `count` of them, and behind them the sines.
   let angles: UnsafeMutableBufferPointer<UnsafePointer<Float>>
   let count: Int
@@ -91,7 +108,7 @@ struct RotateRows: RowOperation {
 
   func apply(_ row: Int) {
     let cosines = angles[row]
-    for head in 0..<heads { rotate(x.row(row) + head * headDimension, cosines, cosines + count, count) }
+    for head in 0..<heads { rotate(x.row(row) + head * headDimension + first, cosines, cosines + count, count) }
   }
 }
 
@@ -100,6 +117,7 @@ struct RotateRowsByAxes: RowOperation {
   let matrix: MatrixView<Float>
   let heads: Int
   let headDimension: Int
+  let first: Int
   let table: RotaryTable
   let t: UnsafeMutableBufferPointer<UnsafePointer<Float>>
   let y: UnsafeMutableBufferPointer<UnsafePointer<Float>>
@@ -118,6 +136,6 @@ struct RotateRowsByAxes: RowOperation {
   }
 
   private func turn(_ row: Int, _ cosines: UnsafePointer<Float>) {
-    for head in 0..<heads { rotate(matrix.row(row) + head * headDimension, cosines, cosines + count, count) }
+    for head in 0..<heads { rotate(matrix.row(row) + head * headDimension + first, cosines, cosines + count, count) }
   }
 }

@@ -223,11 +223,15 @@ package final class WeightLoader {
 
   /// The rows of an embedding table, decoded one by one when asked for; the file stays mapped, only touched pages are
   /// resident.
-  /// - Parameter isPlanned: whether memory is to be planned for the whole table.
-  package func embedding(_ name: String, rows: Int, columns: Int, isPlanned: Bool = true) throws -> EmbeddingTable {
-    let (info, format) = try require(name, [columns, rows])
+  /// - Parameters:
+  ///   - tables: as many of `rows` rows each, one behind the other, in a dimension of their own.
+  ///   - isPlanned: whether memory is to be planned for the whole table.
+  package func embedding(
+    _ name: String, rows: Int, columns: Int, tables: Int = 1, isPlanned: Bool = true
+  ) throws -> EmbeddingTable {
+    let (info, format) = try require(name, [columns, rows, tables])
     if isPlanned { mapped[name] = info.byteRange.count }
-    return EmbeddingTable(file: file, info: info, format: format, rows: rows, columns: columns)
+    return EmbeddingTable(file: file, info: info, format: format, rows: rows * tables, columns: columns)
   }
 
   private func decoded(_ info: GGUFTensorInfo, _ format: QuantFormat, _ count: Int) -> AlignedBuffer<Float> {

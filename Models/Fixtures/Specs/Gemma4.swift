@@ -1,11 +1,13 @@
 import OccamGGUF
 
-/// Gemma 4, text: local layers and global ones with wider heads, norms of queries, keys and values, no scale of the scores,
-/// embeddings for each layer (E2B, E4B), last layers that read the entries of earlier ones, limited logits. Keys and
-/// names: llama.cpp, conversion/gemma.py.
+/// Gemma 4: local layers and global ones with wider heads, norms of queries, keys and values, no scale of the scores,
+/// embeddings for each layer (E2B, E4B), last layers that read the entries of earlier ones, limited logits; an encoder for
+/// pictures of any size with a position for each column and row, norms as in the text model, limited linear layers, and
+/// squares of patches averaged. Keys and names: llama.cpp, conversion/gemma.py and tools/mtmd.
 package enum Gemma4: FixtureFamily {
   package static let specs = [
-    // As E2B: embeddings for each layer, four of eight layers share. Every row is a multiple of 256 (K-quants) but one.
+    // As E2B: embeddings for each layer, four of eight layers share. Every text row is a multiple of 256 (K-quants) but
+    // one. Pictures take up to 280 tokens, as published models' do.
     FixtureSpec(
       name: "gemma4-a", seed: 41, family: Gemma4.self,
       text: .init(
@@ -13,15 +15,22 @@ package enum Gemma4: FixtureFamily {
         contextLength: 4096, epsilon: 1e-6, isTied: true, slidingWindow: 24,
         mixed: .init(
           globalEvery: 4, globalHeadSize: 128, globalKVHeads: 1, sharedLayers: 4, sharedFeedForward: 1024,
-          perLayerWidth: 32))),
-    // As 31B: no embeddings for layers, global layers without value matrix in heads of 512; odd sizes.
+          perLayerWidth: 32)),
+      vision: .init(
+        imageSize: 768, patchSize: 16, width: 128, heads: 4, feedForward: 256, layers: 3, hasClassToken: false,
+        activation: .gelu, epsilon: 1e-6, merge: 3, namesMerge: false, positionsPerAxis: 900, hasLimits: true)),
+    // As 31B: no embeddings for layers, global layers without value matrix in heads of 512; odd sizes. Pictures
+    // take up to 24 tokens, for which the table of positions has columns and rows, and are standardised.
     FixtureSpec(
       name: "gemma4-b", seed: 42, family: Gemma4.self,
       text: .init(
         layers: 6, width: 160, heads: 4, kvHeads: 2, headSize: 40, feedForward: 352, ropeBase: 1_000_000,
         contextLength: 4096, epsilon: 1e-6, isTied: true, slidingWindow: 330,
-        mixed: .init(globalEvery: 3, globalHeadSize: 512, globalKVHeads: 1, globalValuesAreKeys: true))),
-    // As 12B.
+        mixed: .init(globalEvery: 3, globalHeadSize: 512, globalKVHeads: 1, globalValuesAreKeys: true)),
+      vision: .init(
+        imageSize: 120, patchSize: 12, width: 96, heads: 4, feedForward: 160, layers: 2, hasClassToken: false,
+        activation: .gelu, epsilon: 1e-6, merge: 2, positionsPerAxis: 48, isStandardized: true)),
+    // As 12B, text.
     FixtureSpec(
       name: "gemma4-c", seed: 43, family: Gemma4.self,
       text: .init(
@@ -99,9 +108,22 @@ package enum Gemma4: FixtureFamily {
     text.mixed.map { text.mixedTensors(vocabulary, $0) } ?? text.tensors(vocabulary, [.queryKeyNorms, .postNorms])
   }
 
+  package static func visionMetadata(_ spec: FixtureSpec) -> MetadataEntries {
+    // Published files do not say that the activation is GELU, so that llama.cpp takes the quick form.
+    var entries = spec.vision.metadata(projector: "gemma4v", textWidth: spec.text.width, pixels: .identity)
+    if spec.vision.namesMerge {
+      entries.append(("clip.vision.projector.scale_factor", .uint32(UInt32(spec.vision.merge))))
+    }
+    return entries
+  }
+
+  package static func visionTensors(_ spec: FixtureSpec) -> [TensorPlan] {
+    spec.vision.gemma4Tensors(textWidth: spec.text.width)
+  }
+
   // MARK: Published shapes
 
-  /// config.json of google/gemma-4-E2B-it.
+  /// config.json of google/gemma-4-E2B-it; its file says 224 pixels, which nothing reads.
   package static let published = [
     FixtureSpec(
       name: "gemma-4-e2b", seed: 1, family: Gemma4.self,
@@ -111,6 +133,9 @@ package enum Gemma4: FixtureFamily {
         mixed: .init(
           globalEvery: 5, globalHeadSize: 512, globalKVHeads: 1, sharedLayers: 20, sharedFeedForward: 12_288,
           perLayerWidth: 256)),
+      vision: .init(
+        imageSize: 768, patchSize: 16, width: 768, heads: 12, feedForward: 3072, layers: 16, hasClassToken: false,
+        activation: .gelu, epsilon: 1e-6, merge: 3, namesMerge: false, positionsPerAxis: 10_240, hasLimits: true),
       vocabulary: .builtIn(minimumCount: 262_144), isForTimingOnly: true)
   ]
 }

@@ -1,12 +1,14 @@
-"""Transformers' Gemma 4 with a fixture's weights: the text model (transformers 5.24)."""
+"""Transformers' Gemma 4 with a fixture's weights: text model, encoder and image processor (transformers 5.24)."""
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers.models.gemma4.configuration_gemma4 import Gemma4TextConfig
+from transformers.models.gemma4 import image_processing_pil_gemma4 as processing
+from transformers.models.gemma4 import modeling_gemma4 as gemma4
+from transformers.models.gemma4.configuration_gemma4 import Gemma4TextConfig, Gemma4VisionConfig
 from transformers.models.gemma4.modeling_gemma4 import Gemma4ForCausalLM
 
-from reference import load
+from reference import LAST, load
 from weights import Tensors
 
 TEXT = {
@@ -17,6 +19,109 @@ TEXT = {
     "ffn_down": "mlp.down_proj", "post_ffw_norm": "post_feedforward_layernorm", "inp_gate": "per_layer_input_gate",
     "proj": "per_layer_projection", "post_norm": "post_per_layer_input_norm",
 }
+VISION = {
+    "ln1": "input_layernorm", "ln2": "pre_feedforward_layernorm", "attn_post_norm": "post_attention_layernorm",
+    "ffn_post_norm": "post_feedforward_layernorm", "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm",
+    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
+    "attn_out": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
+}
+# Of a picture, of the budgets that the processor knows the one it takes unless told otherwise.
+TOKENS = 280
+
+
+class Gemma4Vision:
+    """Encoder, pooling and projection, eager attention, F32."""
+
+    def __init__(self, mmproj: Path):
+        tensors = Tensors(mmproj)
+        values = tensors.values
+
+        def key(name):
+            return tensors.key(f"clip.vision.{name}")
+
+        self.merge, self.patch = int(key("projector.scale_factor") or 3), int(key("patch_size"))
+        table = values["v.position_embd.weight"]
+        hidden, heads = int(key("embedding_length")), int(key("attention.head_count"))
+        is_limited = any(name.endswith(".input_min") for name in values)
+        config = Gemma4VisionConfig(
+            hidden_size=hidden, intermediate_size=int(key("feed_forward_length")), num_hidden_layers=int(key("block_count")),
+            num_attention_heads=heads, num_key_value_heads=heads, head_dim=hidden // heads, patch_size=self.patch,
+            rms_norm_eps=float(key("attention.layer_norm_epsilon")), pooling_kernel_size=self.merge,
+            position_embedding_size=table.shape[1], use_clipped_linears=is_limited, standardize="v.std_bias" in values)
+        config._attn_implementation = "eager"
+        self.model = gemma4.Gemma4VisionModel(config).eval()
+        kernel = values["v.patch_embd.weight"].transpose(0, 2, 3, 1).reshape(hidden, -1)
+        state = {"patch_embedder.input_proj.weight": kernel, "patch_embedder.position_embedding_table": table}
+        for name, value in values.items():
+            if name.startswith("v.std_"):
+                state[name.removeprefix("v.")] = value
+            elif name.startswith("v.blk."):
+                _, _, index, kind, what = name.split(".")
+                place = f"encoder.layers.{index}.{VISION[kind]}."
+                is_linear = "proj" in VISION[kind] and what == "weight"
+                # Limits are scalars.
+                state[place + ("linear.weight" if is_linear else what)] = value if what == "weight" else value.reshape(())
+        load(self.model, state, ())
+        matrix = values["mm.input_projection.weight"]
+        self.embedder = gemma4.Gemma4MultimodalEmbedder(config, Gemma4TextConfig(hidden_size=matrix.shape[0])).eval()
+        load(self.embedder, {"embedding_projection.weight": matrix}, ())
+        # A table of fewer positions than a row of all tokens holds makes pictures smaller; the processor knows five budgets.
+        budget = min(TOKENS, table.shape[1] // self.merge)
+        processing._SUPPORTED_SOFT_TOKENS = (*processing._SUPPORTED_SOFT_TOKENS, budget)
+        self.processor = processing.Gemma4ImageProcessorPil(
+            patch_size=self.patch, pooling_kernel_size=self.merge, max_soft_tokens=budget)
+
+    def patches(self, image: np.ndarray, **settings):
+        """Patches [count, side * side * 3], their columns and rows, without padding."""
+        found = self.processor(image, return_tensors="pt", **LAST, **settings)
+        count = int(found["num_soft_tokens_per_image"][0]) * self.merge**2
+        return found["pixel_values"][:, :count].float(), found["image_position_ids"][:, :count]
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            found = self.model(*self.patches(image)).last_hidden_state
+            return self.embedder(found).numpy()
+
+    def scores(self, image: np.ndarray) -> np.ndarray:
+        """What every patch gets of the attention of all patches in the last layer, mean over patches and heads, [rows, columns]."""
+        plain, found = gemma4.eager_attention_forward, []
+
+        def watched(*arguments, **settings):
+            output, weights = plain(*arguments, **settings)
+            found.append(weights[0].double().mean(dim=(0, 1)))
+            return output, weights
+
+        pixels, places = self.patches(image)
+        gemma4.eager_attention_forward = watched
+        try:
+            with torch.no_grad():
+                self.model(pixels, places)
+        finally:
+            gemma4.eager_attention_forward = plain
+        return found[-1].float().numpy().reshape(int(places[0, -1, 1]) + 1, -1)
+
+    def tokens(self, image: np.ndarray) -> int:
+        return self.patches(image)[0].shape[1] // self.merge**2
+
+    def expanded(self, image: np.ndarray) -> tuple[str, str]:
+        return "<|image>" + "<|image|>" * self.tokens(image) + "<image|>", "<|image|>"
+
+    def picture(self, pixels: torch.Tensor, places: torch.Tensor) -> np.ndarray:
+        """Patches put together, [height, width, 3]."""
+        columns, rows = (places[0, -1] + 1).tolist()
+        values = pixels.numpy().reshape(rows, columns, self.patch, self.patch, 3)
+        return values.transpose(0, 2, 1, 3, 4).reshape(rows * self.patch, columns * self.patch, 3)
+
+    def prepared(self, image: np.ndarray) -> np.ndarray:
+        """The picture in the size that the encoder gets, [height, width, 3]."""
+        return self.picture(*self.patches(image, do_rescale=False)).astype(np.uint8)
+
+    def pixels(self, image: np.ndarray):
+        count = self.tokens(image)
+        entry = {"rows": 0, "columns": 0, "tokens_a_tile": count, "tokens": count}
+        # The encoder's first step is part of what Occam gives it.
+        shown = 2 * self.picture(*self.patches(image)) - 1
+        return self.prepared(image)[None], entry, shown.transpose(2, 0, 1)[None]
 
 
 class Gemma4Text:

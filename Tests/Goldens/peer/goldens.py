@@ -66,6 +66,10 @@ class Family:
     more_pictures: list[str] = field(default_factory=list)
     # Positions are three numbers (M-RoPE): a picture's tokens have their row and column.
     has_grids: bool = False
+    # The fewest and most tokens of a picture that mtmd is told; None: its own.
+    tokens: tuple[int, int] | None = None
+    # (text file) -> whether pictures are decoded causally, where mtmd does not tell that of a small model; None: as mtmd says.
+    causal: Callable | None = None
     # What mtmd puts around pictures, by where it stands.
     markers: dict[str, str] = field(default_factory=dict)
 
@@ -75,7 +79,8 @@ class Run:
 
     def __init__(self, family: Family, text: Path, mmproj: Path | None, exact: bool):
         self.family = family
-        self.pair = Pair(text, mmproj, f32_cache=exact, context=2048)
+        causal = family.causal(text) if family.causal else None
+        self.pair = Pair(text, mmproj, f32_cache=exact, context=2048, tokens=family.tokens, causal=causal)
         self.mmproj = mmproj
         self.reference = family.reference(mmproj) if family.reference and mmproj else None
 
