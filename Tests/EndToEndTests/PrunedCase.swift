@@ -22,7 +22,8 @@ struct PrunedCase: Sendable, CustomStringConvertible {
 
   /// LLaVA-1.5 with and without a class token (g1, g3), tiles with pixel shuffle, pooled patches in a decoder with sliding
   /// windows and bidirectional images, tiles whose rows lie between each other, windows in the encoder and positions of
-  /// three numbers, planes that join behind stage II too; register and mean.
+  /// three numbers, planes that join behind stage II too, layers that read entries of layers before stage II; register and
+  /// mean.
   static let all = [
     PrunedCase(fixture: "g1", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(fixture: "g1", hasRegister: true, layers: 4, lambda1: 0.5, lambda2: 1.2),
@@ -45,6 +46,12 @@ struct PrunedCase: Sendable, CustomStringConvertible {
     PrunedCase(fixture: "qwen3vl-a", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(
       fixture: "qwen3vl-a", hasRegister: true, layers: 4, lambda1: 0.9, lambda2: 1.2, channels: [3, 100, 201]),
+    PrunedCase(fixture: "gemma4-a", hasRegister: false, layers: 8, lambda1: 0.7, lambda2: 0.9, layer: 4),
+    PrunedCase(
+      fixture: "gemma4-a", hasRegister: true, layers: 8, lambda1: 0.9, lambda2: 1.2, layer: 4, channels: [3, 100, 201]),
+    PrunedCase(fixture: "gemma4-b", hasRegister: false, layers: 6, lambda1: 0.7, lambda2: 0.9, layer: 3),
+    PrunedCase(
+      fixture: "gemma4-b", hasRegister: true, layers: 6, lambda1: 0.9, lambda2: 1.2, layer: 3, channels: [3, 60, 101]),
   ]
 
   var description: String { "\(fixture) \(hasRegister ? "register" : "mean")" }

@@ -1,5 +1,6 @@
 import Occam
 import OccamCore
+import OccamFixtures
 import OccamGGUF
 import OccamMatmul
 import OccamModels
@@ -131,9 +132,65 @@ import Testing
     let table = try #require(file.tensor("per_layer_token_embd.weight")).byteRange.count
     let stored = file.tensors.reduce(0) { $0 + $1.byteRange.count }
     #expect(table == 2 * 8 * 32 * decoder.shape.vocabulary)
-    #expect(try MemoryPlan(path: path).textWeightsBytes == stored - table)
     let model = try VisionLanguageModel(path: path)
+    #expect(try MemoryPlan(path: path).textWeightsBytes == model.weightsBytes)
     // What packing pads is far less than the table.
     #expect(model.weightsBytes < stored - table / 2)
+  }
+
+  /// Of the mapped file little more is resident behind a long prompt than the rows of its tokens.
+  @Test func fewPagesOfTheFileAreResident() throws {
+    var spec = try #require(FixtureSpec.named("gemma4-a"))
+    spec.vocabulary = .builtIn(minimumCount: 60_000)
+    let path = try spec.write(to: TemporaryFolder.make(), type: .f16).text
+    let table = 2 * 8 * 32 * 60_000
+    let model = try VisionLanguageModel(path: path, options: ModelOptions(threads: 2))
+    var options = GenerationOptions()
+    (options.raw, options.maxTokens) = (true, 4)
+    let metrics = try model.makeSession().respond(to: String(repeating: "the cat is red. ", count: 50), options: options)
+    #expect(metrics.promptTokens > 100)
+    let resident = try Gemma4Tests.residentBytes(of: path)
+    #expect(resident < table / 4, "\(resident) of \(table)")
+  }
+
+  /// What is in memory of a mapped file (Linux, proc_pid_smaps(5)).
+  private static func residentBytes(of path: String) throws -> Int {
+    let text = String(decoding: try Files.read("/proc/self/smaps", limit: 1 << 26), as: UTF8.self)
+    var (isOfFile, found, bytes) = (false, false, 0)
+    for line in text.split(separator: "\n") {
+      if line.first?.isHexDigit == true, line.contains("-") {
+        isOfFile = line.hasSuffix(path)
+        found = found || isOfFile
+      } else if isOfFile, line.hasPrefix("Rss:") {
+        bytes += 1024 * (Int(line.split(separator: " ")[1]) ?? 0)
+      }
+    }
+    try #require(found)
+    return bytes
+  }
+
+  /// What keys say together; each alone is in HostileFamilyTests.
+  @Test func impossibleLayers() throws {
+    let text = try TinyFamily.gemma4.files().text
+    func error(_ key: String, _ value: GGUFValue) throws -> OccamError? {
+      var edited = try EditedModel(text)
+      edited.set("gemma4.\(key)", value)
+      return loadingError(try edited.write(), nil)
+    }
+    // The last two share, and find no layer of their kind before them.
+    let pattern = try error("attention.sliding_window_pattern", .array(.bool([true, true, true, false])))
+    #expect(pattern?.code == .invalidModel && pattern?.message.contains("shared_kv_layers") == true)
+    // Widths that are not those of the tensors.
+    let width = try error("feed_forward_length", .uint32(95))
+    #expect(width?.code == .invalidModel && width?.message.contains("ffn_gate.weight") == true)
+    let layers = try error("embedding_length_per_layer_input", .uint32(8))
+    #expect(layers?.code == .invalidModel && layers?.message.contains("per_layer_token_embd.weight") == true)
+    let experts = try error("expert_count", .uint32(8))
+    #expect(experts?.code == .unsupportedModel && experts?.message.contains("expert_count") == true)
+    var divisors = try EditedModel(text)
+    try divisors.replace(
+      tensor: "rope_freqs.weight", data: [UInt8](repeating: 0, count: 4 * 16))
+    let divisor = loadingError(try divisors.write(), nil)
+    #expect(divisor?.code == .invalidModel && divisor?.message.contains("rope_freqs") == true)
   }
 }

@@ -20,7 +20,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case gemma4 = "gemma4-a"
 
   static let seeing: [TinyFamily] = [
-    .smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL,
+    .smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL, .gemma4,
   ]
 
   var testDescription: String { rawValue }
@@ -98,7 +98,11 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.vision.imageSize = 32
       spec.vision.patchSize = 8
       spec.vision.deepStack = [0, 1]
-    case .qwen3, .qwen3MoE, .gemma4: break
+    case .gemma4:
+      spec.vision.patchSize = 8
+      spec.vision.positionsPerAxis = 36
+      spec.vision.isStandardized = true
+    case .qwen3, .qwen3MoE: break
     }
     return spec
   }

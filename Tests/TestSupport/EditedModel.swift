@@ -30,8 +30,9 @@ package struct EditedModel {
   }
 
   /// Fills every tensor with one byte.
-  package mutating func fill(_ byte: UInt8) throws {
-    for tensor in tensors {
+  /// - Parameter isKept: names of those that stay as they are.
+  package mutating func fill(_ byte: UInt8, except isKept: (String) -> Bool = { _ in false }) throws {
+    for tensor in tensors where !isKept(tensor.name) {
       try replace(tensor: tensor.name, data: [UInt8](repeating: byte, count: tensor.byteRange.count))
     }
   }

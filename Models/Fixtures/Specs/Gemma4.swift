@@ -126,7 +126,7 @@ package enum Gemma4: FixtureFamily {
   /// config.json of google/gemma-4-E2B-it; its file says 224 pixels, which nothing reads.
   package static let published = [
     FixtureSpec(
-      name: "gemma-4-e2b", seed: 1, family: Gemma4.self,
+      name: "gemma4-e2b", seed: 1, family: Gemma4.self,
       text: .init(
         layers: 35, width: 1536, heads: 8, kvHeads: 1, headSize: 256, feedForward: 6144, ropeBase: 1_000_000,
         contextLength: 131_072, epsilon: 1e-6, isTied: true, slidingWindow: 512,
