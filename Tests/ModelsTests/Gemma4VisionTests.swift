@@ -154,8 +154,8 @@ import Testing
     func features(_ path: String) throws -> [Float] {
       let (vision, compute) = try Gemma4VisionTests.vision(path)
       let tile = try Gemma4VisionTests.prepared(vision, "300x90-2").tile(0)
-      return Array(
-        try vision.encoder.encode(tile, request: EncoderRequest(), compute: compute, observer: nil).features.buffer)
+      let encoded = try vision.encoder.encode(tile, request: EncoderRequest(), compute: compute, observer: nil)
+      return withExtendedLifetime(encoded) { Array(encoded.features.buffer) }
     }
     let limited = try features(path)
     var edited = try EditedModel(path)

@@ -131,8 +131,8 @@ struct Gemma4Layer: Sendable {
     gate =
       configuration.perLayerWidth > 0
       ? try EmbeddingGate(loader, prefix, configuration) : nil
-    // Read inside the closure: the buffer lives no longer.
-    outputScale = try loader.optionalVector(prefix + "layer_output_scale.weight", count: 1).map { $0.pointer[0] }
+    let factor = prefix + "layer_output_scale.weight"
+    outputScale = loader.has(factor) ? try loader.number(factor) : nil
   }
 }
 

@@ -206,6 +206,13 @@ package final class WeightLoader {
     return decoded(info, format, count)
   }
 
+  /// A tensor of one number.
+  package func number(_ name: String) throws -> Float {
+    let buffer = try vector(name, count: 1)
+    // The address alone does not keep the buffer.
+    return withExtendedLifetime(buffer) { buffer.pointer[0] }
+  }
+
   package func optionalVector(_ name: String, count: Int) throws -> AlignedBuffer<Float>? {
     has(name) ? try vector(name, count: count) : nil
   }

@@ -26,7 +26,7 @@ struct LimitedLinear: Sendable {
       limits = nil
       return
     }
-    let ends = try names.map { try loader.vector($0, count: 1).pointer[0] }
+    let ends = try names.map { try loader.number($0) }
     func range(_ low: Int) throws -> ClosedRange<Float> {
       guard ends[low] <= ends[low + 1] else {
         throw ModelError(
