@@ -20,10 +20,10 @@ package struct KVCacheShape: Sendable, Hashable {
   }
 
   /// The most entries that stay of a sequence of `tokens`: a window keeps whole blocks, and what it lost in front is
-  /// freed block by block.
+  /// freed block by block; of the block that it begins in, it sees one entry at least.
   package func entries(tokens: Int) -> Int {
     guard let window else { return tokens }
-    return min(tokens, window + CellLayout.cells)
+    return min(tokens, window + CellLayout.cells - 1)
   }
 }
 

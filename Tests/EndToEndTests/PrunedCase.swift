@@ -46,12 +46,12 @@ struct PrunedCase: Sendable, CustomStringConvertible {
     PrunedCase(fixture: "qwen3vl-a", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(
       fixture: "qwen3vl-a", hasRegister: true, layers: 4, lambda1: 0.9, lambda2: 1.2, channels: [3, 100, 201]),
-    PrunedCase(fixture: "gemma4-a", hasRegister: false, layers: 8, lambda1: 0.7, lambda2: 0.9, layer: 4),
+    PrunedCase(fixture: "gemma4-a", hasRegister: false, layers: 8, lambda1: 0.7, lambda2: 0.82),
     PrunedCase(
-      fixture: "gemma4-a", hasRegister: true, layers: 8, lambda1: 0.9, lambda2: 1.2, layer: 4, channels: [3, 100, 201]),
-    PrunedCase(fixture: "gemma4-b", hasRegister: false, layers: 6, lambda1: 0.7, lambda2: 0.9, layer: 3),
+      fixture: "gemma4-a", hasRegister: true, layers: 8, lambda1: 0.3, lambda2: 3.3, channels: [3, 100, 201]),
+    PrunedCase(fixture: "gemma4-b", hasRegister: false, layers: 6, lambda1: 0.7, lambda2: 0.93, layer: 3),
     PrunedCase(
-      fixture: "gemma4-b", hasRegister: true, layers: 6, lambda1: 0.9, lambda2: 1.2, layer: 3, channels: [3, 60, 101]),
+      fixture: "gemma4-b", hasRegister: true, layers: 6, lambda1: 0.3, lambda2: 2.5, layer: 3, channels: [3, 60, 101]),
   ]
 
   var description: String { "\(fixture) \(hasRegister ? "register" : "mean")" }

@@ -63,7 +63,7 @@ import Testing
   }
 
   @Test("a photo of 280 tokens, pooled", arguments: [false, true]) func pooledPhoto(prunes: Bool) throws {
-    let model = try ActivationBudgetTests.model("gemma4-a")
+    let model = try ActivationBudgetTests.model("gemma4-c")
     let photo = try ShapePhoto(text: model.text, projector: try #require(model.projector), width: 960, height: 672)
     #expect(photo.visualTokens == 280 && photo.tiles == 1)
     try ActivationBudgetTests.check(model, photo, 960, 672, prunes: prunes)

@@ -89,7 +89,7 @@ import Testing
     }
     #expect(throws: ModelError.self) { try plan.limited(to: ImageTokenBudget(maximum: 25)) }
     let error = #expect(throws: ModelError.self) {
-      var edited = try EditedModel(Gemma4VisionTests.projector("gemma4-a"))
+      var edited = try EditedModel(Gemma4VisionTests.projector("gemma4-c"))
       // 300 tokens of 336 x 336 pixels.
       edited.set("clip.vision.patch_size", .uint32(112))
       _ = try ModelRegistry.visionPlan(GGUFFile(path: edited.write()))
@@ -100,7 +100,7 @@ import Testing
   // MARK: Encoder
 
   /// Stage I's scores are transformers' attention weights of the last layer; patches row by row.
-  @Test(arguments: ["gemma4-a", "gemma4-b"]) func scoresAreTheReferences(fixture: String) throws {
+  @Test(arguments: ["gemma4-a", "gemma4-b", "gemma4-c"]) func scoresAreTheReferences(fixture: String) throws {
     let golden = try NumPyArray(path: "\(Locations.goldens)/gemma4/data/\(fixture).scores.npy")
     let (vision, compute) = try Gemma4VisionTests.vision(Gemma4VisionTests.projector(fixture))
     let tile = try Gemma4VisionTests.prepared(vision, "300x90-2").tile(0)
@@ -126,7 +126,8 @@ import Testing
   /// Register neurons and observers: a row more, and nothing without a register.
   @Test func registersAndObservers() throws {
     let (vision, compute) = try Gemma4VisionTests.vision(Gemma4VisionTests.projector("gemma4-a"))
-    let tile = try Gemma4VisionTests.prepared(vision, "300x90-2").tile(0)
+    let picture = try Gemma4VisionTests.prepared(vision, "300x90-2")
+    let tile = picture.tile(0)
     let plan = RegisterPlan([.init(layer: 0, channel: 5), .init(layer: 2, channel: 7)])
     let (watched, plain) = (WatchedPatches(), WatchedPatches())
     let encoded = try vision.encoder.encode(
@@ -141,7 +142,7 @@ import Testing
     #expect(!without.hasRegister && without.scores == nil && plain.sum(layer: 0, channel: 5) > 0)
     #expect(without.features.count == patches * encoded.hidden)
     // The register bypasses pooling.
-    let tokens = vision.tokens(encoded, of: tile, window: TokenWindow(rows: 0..<9, columns: 0..<30))
+    let tokens = vision.tokens(encoded, of: tile, window: picture.layout.tiles[0])
     #expect(tokens.hasRegister && tokens.scores?.kind == .register)
     let register = Array(UnsafeBufferPointer(start: tokens.rows.row(tokens.tokens), count: tokens.width))
     let row = Array(UnsafeBufferPointer(start: encoded.rows.row(patches), count: encoded.hidden))

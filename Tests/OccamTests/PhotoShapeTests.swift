@@ -70,8 +70,8 @@ import Testing
   /// A photo of 12 megapixels in its own proportions: transformers' `smart_resize` makes 73 x 55 tokens of it, whether they
   /// have 24, 28 or 32 pixels; Gemma 4's arithmetic 19 x 14 at most 280, and 5 x 4 at most 24.
   @Test(arguments: [
-    ("qwen2vl-a", 4015), ("qwen25vl-b", 4015), ("qwen3vl-a", 4015), ("qwen3vl-b", 4015), ("gemma4-a", 266),
-    ("gemma4-b", 20),
+    ("qwen2vl-a", 4015), ("qwen25vl-b", 4015), ("qwen3vl-a", 4015), ("qwen3vl-b", 4015), ("gemma4-a", 20),
+    ("gemma4-b", 20), ("gemma4-c", 266),
   ]) func aLargePhotoIsAnswered(family: String, tokens: Int) throws {
     let (width, height) = (4000, 3000)
     let photo = ImageSource.bytes(

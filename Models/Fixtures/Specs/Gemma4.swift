@@ -7,20 +7,21 @@ import OccamGGUF
 package enum Gemma4: FixtureFamily {
   package static let specs = [
     // As E2B: embeddings for each layer, four of eight layers share. Every text row is a multiple of 256 (K-quants) but
-    // one. Pictures take up to 280 tokens, as published models' do.
+    // one. A window of 65 keeps two blocks of entries wherever it ends. Pictures take up to 24 tokens, for which the table
+    // of positions has columns and rows.
     FixtureSpec(
       name: "gemma4-a", seed: 41, family: Gemma4.self,
       text: .init(
         layers: 8, width: 256, heads: 4, kvHeads: 1, headSize: 64, feedForward: 512, ropeBase: 1_000_000,
-        contextLength: 4096, epsilon: 1e-6, isTied: true, slidingWindow: 24,
+        contextLength: 4096, epsilon: 1e-6, isTied: true, slidingWindow: 65,
         mixed: .init(
           globalEvery: 4, globalHeadSize: 128, globalKVHeads: 1, sharedLayers: 4, sharedFeedForward: 1024,
           perLayerWidth: 32)),
       vision: .init(
         imageSize: 768, patchSize: 16, width: 128, heads: 4, feedForward: 256, layers: 3, hasClassToken: false,
-        activation: .gelu, epsilon: 1e-6, merge: 3, namesMerge: false, positionsPerAxis: 900, hasLimits: true)),
-    // As 31B: no embeddings for layers, global layers without value matrix in heads of 512; odd sizes. Pictures
-    // take up to 24 tokens, for which the table of positions has columns and rows, and are standardised.
+        activation: .gelu, epsilon: 1e-6, merge: 3, namesMerge: false, positionsPerAxis: 72, hasLimits: true)),
+    // As 31B: no embeddings for layers, global layers without value matrix in heads of 512; odd sizes. Tokens of
+    // 2 x 2 patches, standardised.
     FixtureSpec(
       name: "gemma4-b", seed: 42, family: Gemma4.self,
       text: .init(
@@ -30,13 +31,16 @@ package enum Gemma4: FixtureFamily {
       vision: .init(
         imageSize: 120, patchSize: 12, width: 96, heads: 4, feedForward: 160, layers: 2, hasClassToken: false,
         activation: .gelu, epsilon: 1e-6, merge: 2, positionsPerAxis: 48, isStandardized: true)),
-    // As 12B, text.
+    // As 12B, but for its eyes: pictures take up to 280 tokens, as published models' do, many times a window.
     FixtureSpec(
       name: "gemma4-c", seed: 43, family: Gemma4.self,
       text: .init(
         layers: 4, width: 128, heads: 4, kvHeads: 2, headSize: 32, feedForward: 256, ropeBase: 1_000_000,
         contextLength: 4096, epsilon: 1e-6, isTied: true, slidingWindow: 40,
-        mixed: .init(globalEvery: 2, globalHeadSize: 64, globalKVHeads: 1, globalValuesAreKeys: true))),
+        mixed: .init(globalEvery: 2, globalHeadSize: 64, globalKVHeads: 1, globalValuesAreKeys: true)),
+      vision: .init(
+        imageSize: 768, patchSize: 16, width: 64, heads: 2, feedForward: 128, layers: 2, hasClassToken: false,
+        activation: .gelu, epsilon: 1e-6, merge: 3, namesMerge: false, positionsPerAxis: 900)),
   ]
 
   package static func vocabulary(minimumCount: Int) -> VocabularyMetadata {
