@@ -19,6 +19,8 @@ struct PrunedCase: Sendable, CustomStringConvertible {
   var layer = 2
   /// Channels of the encoder's feed-forward network that make up the register's neurons.
   var channels = [3, 100, 501]
+  /// Of weights. Where a prompt's chunks change the last bits of sums, 8-bit activations may make a step of them.
+  var type = "Q8_0"
 
   /// LLaVA-1.5 with and without a class token (g1, g3), tiles with pixel shuffle, pooled patches in a decoder with sliding
   /// windows and bidirectional images, tiles whose rows lie between each other, windows in the encoder and positions of
@@ -48,10 +50,11 @@ struct PrunedCase: Sendable, CustomStringConvertible {
       fixture: "qwen3vl-a", hasRegister: true, layers: 4, lambda1: 0.9, lambda2: 1.2, channels: [3, 100, 201]),
     PrunedCase(fixture: "gemma4-a", hasRegister: false, layers: 8, lambda1: 0.7, lambda2: 0.82),
     PrunedCase(
-      fixture: "gemma4-a", hasRegister: true, layers: 8, lambda1: 0.3, lambda2: 3.3, channels: [3, 100, 201]),
-    PrunedCase(fixture: "gemma4-b", hasRegister: false, layers: 6, lambda1: 0.7, lambda2: 0.93, layer: 3),
+      fixture: "gemma4-a", hasRegister: true, layers: 8, lambda1: 0.5, lambda2: 2.8, channels: [4, 192, 231]),
+    PrunedCase(fixture: "gemma4-b", hasRegister: false, layers: 6, lambda1: 0.7, lambda2: 0.93, layer: 3, type: "F16"),
     PrunedCase(
-      fixture: "gemma4-b", hasRegister: true, layers: 6, lambda1: 0.3, lambda2: 2.5, layer: 3, channels: [3, 60, 101]),
+      fixture: "gemma4-b", hasRegister: true, layers: 6, lambda1: 0.3, lambda2: 2.5, layer: 3, channels: [3, 60, 101],
+      type: "F16"),
   ]
 
   var description: String { "\(fixture) \(hasRegister ? "register" : "mean")" }
@@ -67,7 +70,7 @@ struct PrunedCase: Sendable, CustomStringConvertible {
       ? (onePhoto, Array(images.prefix(1)), Array(photos.prefix(1))) : (twoPhotos, images, photos)
   }
 
-  func files() throws -> (text: String, projector: String) { try Fixture.make(fixture, "Q8_0") }
+  func files() throws -> (text: String, projector: String) { try Fixture.make(fixture, type) }
 
   /// Register neurons: three channels in each of the first two layers.
   var plan: RegisterPlan? {

@@ -170,6 +170,16 @@ import Testing
     return bytes
   }
 
+  /// Stage II acts where everything is seen, in front of the layers whose entries later ones read (14 and 15 of E2B), if
+  /// there is such a layer.
+  @Test func stageTwoComesBeforeSharedEntries() throws {
+    let spec = try #require(FixtureSpec.named("gemma4-e2b"))
+    let shape = try ModelRegistry.textShape(spec.synthesizeText(type: .q4_0))
+    #expect(shape.states[15] == .shared(layer: 13) && shape.states[19] == .shared(layer: 14))
+    #expect(shape.defaultPruningLayer == 10 && shape.pruningLayer(atLeast: 12) == 15)
+    #expect(decoder.shape.defaultPruningLayer == 4)
+  }
+
   /// What keys say together; each alone is in HostileFamilyTests.
   @Test func impossibleLayers() throws {
     let text = try TinyFamily.gemma4.files().text

@@ -59,10 +59,15 @@ package struct TextShape: Sendable, Equatable {
   }
 
   /// The first layer, from 1, at or behind `pruningDepth` that attends to the whole sequence: where stage II acts unless
-  /// told otherwise.
+  /// told otherwise. Where layers read others' entries, the last such layer in front of all that are read, if that comes
+  /// first: what stage II drops is then never stored in them.
   package var defaultPruningLayer: Int {
     let wanted = PruningOptions.defaultLayer(layers: layers, depth: pruningDepth)
-    return pruningLayer(atLeast: wanted) ?? wanted
+    let found = pruningLayer(atLeast: wanted) ?? wanted
+    guard let read = states.compactMap({ if case .shared(let layer) = $0 { layer } else { nil } }).min(), found > read,
+      let before = (0..<read).last(where: { attention($0).map { $0.window == nil } ?? false })
+    else { return found }
+    return before + 1
   }
 
   /// The first layer, from 1, at or behind `layer` whose attention sees the whole sequence.
