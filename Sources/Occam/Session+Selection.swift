@@ -4,8 +4,12 @@ import OccamPruning
 // For evaluations: other selections than OccamToken's in the same runtime, several of them over one encoding.
 
 extension VisionLanguageModel {
-  /// Visual tokens of a square photo before anything is dropped; nil for a text-only model.
-  package var visualTokens: Int? { vision?.plan.processor.layout(width: 1024, height: 1024).imageTokens }
+  /// Visual tokens of a photo before anything is dropped, from its header.
+  package func visualTokens(of photo: ImageSource) throws(OccamError) -> Int {
+    guard let vision else { throw OccamError.cannotSee(path) }
+    return try ImagePipeline.layout(of: photo, vision.plan.processor).tiles.reduce(0) { $0 + $1.count }
+  }
+
   /// What a calibration found; nil for a model without one.
   package var calibration: Sidecar? { sidecar }
 }

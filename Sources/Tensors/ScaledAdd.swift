@@ -1,3 +1,4 @@
+import Glibc
 import OccamCore
 
 extension TensorOps {
@@ -5,6 +6,14 @@ extension TensorOps {
   package func add(_ x: MatrixView<Float>, scaledBy scale: UnsafePointer<Float>, into y: MatrixView<Float>) {
     precondition(x.rows == y.rows && x.columns == y.columns, "add: shapes differ")
     rows(x, ScaledAddRows(x: x, scale: scale, y: y, multiply: vector.multiply, add: vector.add))
+  }
+
+  /// y += sigmoid(score) * x, one score a row.
+  /// - Parameter scores: [rows x 1].
+  package func add(_ x: MatrixView<Float>, gatedBy scores: MatrixView<Float>, into y: MatrixView<Float>) {
+    precondition(x.rows == y.rows && x.columns == y.columns, "add: shapes differ")
+    precondition(scores.rows == x.rows && scores.columns == 1, "add: a row has one score")
+    rows(x, GatedAddRows(x: x, scores: scores, y: y, addScaled: vector.addScaled))
   }
 }
 
@@ -19,5 +28,16 @@ private struct ScaledAddRows: RowOperation {
   func apply(_ row: Int) {
     multiply(scale, x.row(row), x.columns)
     add(x.row(row), y.row(row), x.columns)
+  }
+}
+
+private struct GatedAddRows: RowOperation {
+  let x: MatrixView<Float>
+  let scores: MatrixView<Float>
+  let y: MatrixView<Float>
+  let addScaled: (UnsafePointer<Float>, Float, UnsafeMutablePointer<Float>, Int) -> Void
+
+  func apply(_ row: Int) {
+    addScaled(x.row(row), 1 / (1 + exp(-scores.row(row)[0])), y.row(row), x.columns)
   }
 }

@@ -22,7 +22,8 @@ import Testing
       #expect(metrics.kvBytes == held, "\(policy)")
       // The last token's keys and values are not needed any more.
       let positions = metrics.promptTokens + metrics.generatedTokens - 1
-      #expect(metrics.kvBytesUnpruned == layers.reduce(0) { $0 + ($1?.byteCount(forTokens: positions) ?? 0) }, "\(policy)")
+      let unpruned = layers.reduce(0) { $0 + ($1?.byteCount(forTokens: positions) ?? 0) }
+      #expect(metrics.kvBytesUnpruned == unpruned, "\(policy)")
       #expect(metrics.kvBytes < metrics.kvBytesUnpruned, "\(policy)")
     }
     session.clear()

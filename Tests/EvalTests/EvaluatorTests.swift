@@ -33,7 +33,7 @@ import Testing
     _ evaluator: Evaluator, _ request: SettingRequest, calibration: BudgetCalibration? = nil
   ) throws -> [EvalSetting] {
     try request.settings(
-      total: try #require(evaluator.model.visualTokens), layers: evaluator.model.textShape.layers,
+      total: try SampleQuestions.set().meanTokens(evaluator.model), layers: evaluator.model.textShape.layers,
       calibration: calibration, plan: evaluator.model.calibration?.plan, resolve: evaluator.settings)
   }
 
@@ -50,6 +50,29 @@ import Testing
       (record.imageDecode, record.encode, record.prefill, record.timeToFirstToken) = (0, 0, 0, 0)
       return record
     }
+  }
+
+  /// Pictures in their own proportions differ in tokens: 126 of the cat, 120 of the cup (Tests/Goldens/qwen3vl), three
+  /// questions about each.
+  @Test func sharesAreOfThePicturesAskedAbout() throws {
+    let files = try Fixture.make("qwen3vl-a", "Q8_0")
+    let model = try VisionLanguageModel(
+      path: files.text, projector: files.projector, options: ModelOptions(threads: 2))
+    var questions = try SampleQuestions.set()
+    #expect(try questions.meanTokens(model) == 123)
+    var request = SettingRequest()
+    request.methods = [.divprune]
+    request.budgets = [.percent(10)]
+    let evaluator = try Evaluator(model: model, answerTokens: 1)
+    questions.restrict(types: [.count], limit: nil)
+    let settings = try request.settings(
+      total: questions.meanTokens(model), layers: model.textShape.layers, calibration: nil, plan: nil,
+      resolve: evaluator.settings)
+    let records = try evaluator.run(questions, settings)
+    #expect(records.map(\.total) == [126, 126, 120, 120] && records.map(\.kept) == [126, 12, 120, 12])
+    let blind = try VisionLanguageModel(
+      path: Fixture.makeFiles("qwen3-text", "Q8_0").text, options: ModelOptions(threads: 1))
+    #expect(throws: OccamError.self) { try questions.meanTokens(blind) }
   }
 
   @Test func everyMethodAnswersAndKeepsWhatItSays() throws {

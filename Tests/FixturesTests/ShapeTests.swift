@@ -34,7 +34,8 @@ import Testing
     Published("internvl3.5-1b", 1.06, 5, 1280),
     Published("qwen3-30b-a3b", 30.5), Published("qwen3-vl-30b-a3b", 31.1, 1, 768),
     Published("qwen2-vl-2b", 2.21, 1, 999), Published("qwen2.5-vl-3b", 3.75, 1, 999),
-    Published("qwen3-vl-2b", 2.13, 1, 768), Published("qwen3-vl-8b", 8.77, 1, 768), Published("gemma4-e2b", 4.8, 1, 266),
+    Published("qwen3-vl-2b", 2.13, 1, 768), Published("qwen3-vl-8b", 8.77, 1, 768),
+    Published("gemma4-e2b", 4.8, 1, 266),
   ]
 
   @Test("every shape is as large as the published model and loads its configuration", arguments: published)

@@ -9,7 +9,8 @@ import Testing
 /// Photos of every shape, through the whole library, on each family that sees.
 @Suite(.serialized) struct PhotoShapeTests {
   static let families = [
-    "g1", "smolvlm-a", "gemma3-a", "next-a", "internvl-a", "qwen2vl-a", "qwen25vl-b", "qwen3vl-b", "gemma4-a", "gemma4-b",
+    "g1", "smolvlm-a", "gemma3-a", "next-a", "internvl-a", "qwen2vl-a", "qwen25vl-b", "qwen3vl-b", "gemma4-a",
+    "gemma4-b",
   ]
   static let sizes = [(1, 1), (3, 5), (40, 4000), (4000, 40), (1080, 2000), (2000, 1), (1, 2000)]
 

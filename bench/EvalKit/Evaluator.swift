@@ -143,6 +143,15 @@ package final class Evaluator {
   }
 }
 
+extension QuestionSet {
+  /// Visual tokens of the photos asked about before anything is dropped, mean over the questions; shares are of them.
+  package func meanTokens(_ model: VisionLanguageModel) throws(OccamError) -> Int {
+    var total = 0
+    for group in byImage { total += group.count * (try model.visualTokens(of: .file(group[0].image))) }
+    return Int((Double(total) / Double(max(questions.count, 1))).rounded())
+  }
+}
+
 /// Progress asked to stop.
 package struct EvaluationStopped: Error {
   package init() {}

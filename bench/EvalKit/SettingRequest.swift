@@ -61,7 +61,7 @@ package struct SettingRequest: Sendable {
 
   /// - Parameters:
   ///   - resolve: fills in the model's calibration and defaults; nil when pruning is off.
-  ///   - total: visual tokens of an image; layers: of the text model.
+  ///   - total: visual tokens of an image, or of the images' mean; layers: of the text model.
   ///   - calibration: nil when no calibration questions were given.
   package func settings(
     total: Int, layers count: Int, calibration: BudgetCalibration?, plan: RegisterPlan?,

@@ -48,7 +48,7 @@ struct Evaluation {
     ) { progress?.update("loading", Int($0 * 1000), of: 1000) }
     progress?.finish()
     if !arguments[Flags.quiet] { for note in model.notes { Terminal.error("occam-eval: \(note)\n") } }
-    guard let tokens = model.visualTokens else { throw OccamError.cannotSee(path) }
+    let tokens = try questions.meanTokens(model)
     let results = try openResults(model)
     Interrupt.install()
     defer { Interrupt.endProcess(as: Flags.spec.tool) }

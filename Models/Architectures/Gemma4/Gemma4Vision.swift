@@ -92,8 +92,8 @@ struct Gemma4VisionConfiguration: Sendable {
     NativeResolutionProcessor(
       shape: shape,
       budget: ResolutionBudget(
-        rule: .largest, multiple: shape.patchSize * merge.side, minimumTokens: 1, maximumTokens: min(Self.tokens, limit),
-        limit: limit),
+        rule: .largest, multiple: shape.patchSize * merge.side, minimumTokens: 1,
+        maximumTokens: min(Self.tokens, limit), limit: limit),
       filter: .bicubic, before: [.text("<|image>")], after: [.text("<image|>")])
   }
 }

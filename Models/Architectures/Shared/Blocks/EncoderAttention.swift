@@ -125,7 +125,8 @@ struct EncoderAttention: Sendable {
     }
     timed("vision.attention", MeasuredWork(operations: 4 * sight.pairs * Double(x.columns))) {
       compute.tensors.attend(
-        q, k, v, heads: heads, scale: scale, visibility: sight.visibility, into: mixed, scratch: compute.attention, scores: request)
+        q, k, v, heads: heads, scale: scale, visibility: sight.visibility, into: mixed, scratch: compute.attention,
+        scores: request)
     }
     timed("vision.output", products(x.rows, output.linear.weight)) { output.add(mixed, to: x, compute) }
     if sight.score == .keyNorm { return keyNorms(k) }

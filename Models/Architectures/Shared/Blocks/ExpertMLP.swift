@@ -1,4 +1,3 @@
-import Glibc
 import OccamCore
 import OccamMatmul
 import OccamTensors
@@ -92,7 +91,9 @@ package struct ExpertMLP: Sendable {
     guard let shared else { return }
     let own = compute.view(.gathered, rows: normed.rows, columns: target.columns)
     shared.network.run(normed, into: own, accumulate: false, compute)
-    timed("text.mixing") { addShared(own, scores, into: target) }
+    timed("text.mixing") {
+      compute.tensors.add(own, gatedBy: scores.slice(columns: shape.count..<shape.count + 1), into: target)
+    }
   }
 
   /// Floats that a thread should get at least.
@@ -143,14 +144,6 @@ package struct ExpertMLP: Sendable {
       compute.matmul.multiply(routing.products)
     }
     return y
-  }
-
-  /// target += sigmoid(score) * own, row by row.
-  private func addShared(_ own: MatrixView<Float>, _ scores: MatrixView<Float>, into target: MatrixView<Float>) {
-    for row in 0..<target.rows {
-      let weight = 1 / (1 + exp(-scores.row(row)[shape.count]))
-      addScaled(UnsafePointer(own.row(row)), weight, target.row(row), target.columns)
-    }
   }
 
   private func work(_ routing: ExpertRouting, _ matrices: PackedMatrix...) -> MeasuredWork {
