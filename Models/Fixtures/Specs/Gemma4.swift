@@ -36,7 +36,7 @@ package enum Gemma4: FixtureFamily {
       name: "gemma4-c", seed: 43, family: Gemma4.self,
       text: .init(
         layers: 4, width: 128, heads: 4, kvHeads: 2, headSize: 32, feedForward: 256, ropeBase: 1_000_000,
-        contextLength: 4096, epsilon: 1e-6, isTied: true, slidingWindow: 40,
+        contextLength: 4096, epsilon: 1e-6, isTied: true, slidingWindow: 65,
         mixed: .init(globalEvery: 2, globalHeadSize: 64, globalKVHeads: 1, globalValuesAreKeys: true)),
       vision: .init(
         imageSize: 768, patchSize: 16, width: 64, heads: 2, feedForward: 128, layers: 2, hasClassToken: false,
