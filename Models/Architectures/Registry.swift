@@ -37,6 +37,7 @@ package enum ModelRegistry {
     },
     TextEntry("lfm2", { try LFM2Configuration($0).shape }, load: LFM2Decoder.init),
     TextEntry("gemma3", { try Gemma3Configuration($0).shape }, load: Gemma3Decoder.init),
+    TextEntry("gemma4", { try Gemma4Configuration($0).shape }, load: Gemma4Decoder.init),
   ]
 
   /// The first that matches.
@@ -48,6 +49,7 @@ package enum ModelRegistry {
     VisionEntry("qwen3vl_merger", plan: Qwen3VL.plan, load: Qwen3VL.load),
     VisionEntry("lfm2", plan: LFM2Vision.plan, load: LFM2Vision.load),
     VisionEntry("gemma3", plan: Gemma3Vision.plan, load: Gemma3Vision.load),
+    VisionEntry("gemma4v", plan: Gemma4Vision.plan, load: Gemma4Vision.load),
     VisionEntry("qwen2vl_merger") {
       try Qwen2VL.plan($0, isGated: false)
     } load: {

@@ -24,6 +24,8 @@ package struct FixtureSpec: Sendable {
     package var ropeSections: [Int] = []
     /// Gated delta-nets in place of attention; nil where all layers attend.
     package var delta: DeltaNet?
+    /// How global layers and those that share entries differ from the others (Gemma 4); nil: all are alike.
+    package var mixed: MixedLayers?
     /// DeepStack planes that are added behind the first layers.
     package var planes = 0
     /// Of feed-forward networks that are mixtures.
@@ -83,6 +85,12 @@ package struct FixtureSpec: Sendable {
     package var windowPattern: Int?
     /// Layers, from 0, whose output a DeepStack merger of their own takes.
     package var deepStack: [Int] = []
+    /// Columns of patches that have a position, and as many rows, where they have one each (Gemma 4).
+    package var positionsPerAxis = 0
+    /// Inputs and outputs of the layers' linear maps are limited.
+    package var hasLimits = false
+    /// Tokens are standardised before they are projected.
+    package var isStandardized = false
 
     package var patches: Int { (imageSize / patchSize) * (imageSize / patchSize) }
     /// Rows the encoder works on: the patches, and CLS if there is one.
@@ -128,5 +136,6 @@ extension FixtureSpec {
   package static let families: [any FixtureFamily.Type] = [
     LLaVA.self, SmolVLM.self, Gemma3.self, LLaVANeXT.self, Qwen2.self, Qwen3.self, InternVL.self, InternVL3_5.self,
     Qwen2VL.self, Qwen25VL.self, Qwen3VL.self, Qwen3MoE.self, Qwen3VLMoE.self, Qwen35.self, Qwen35MoE.self, LFM2VL.self,
+    Gemma4.self,
   ]
 }

@@ -85,6 +85,8 @@ struct PixelStatistics {
   static let imageNet = PixelStatistics(mean: [0.485, 0.456, 0.406], deviation: [0.229, 0.224, 0.225])
   /// SigLIP's: pixels on -1...1.
   static let half = PixelStatistics(mean: [0.5, 0.5, 0.5], deviation: [0.5, 0.5, 0.5])
+  /// Pixels as they are, on 0...1.
+  static let identity = PixelStatistics(mean: [0, 0, 0], deviation: [1, 1, 1])
 }
 
 extension FixtureSpec.Vision {

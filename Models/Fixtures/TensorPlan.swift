@@ -45,6 +45,11 @@ package struct TensorPlan: Sendable {
     noise(name, [input, output], role, deviation: gain / Float(input).squareRoot())
   }
 
+  /// One number.
+  static func constant(_ name: String, _ value: Float) -> TensorPlan {
+    TensorPlan(name: name, shape: [1], role: .vector, fill: { _, _, numbers in numbers[0] = value }, deviation: 0)
+  }
+
   static func bias(_ name: String, _ count: Int, deviation: Float = 0.05) -> TensorPlan {
     noise(name, [count], .vector, deviation: deviation)
   }

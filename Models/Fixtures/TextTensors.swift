@@ -123,7 +123,7 @@ extension FixtureSpec.Text {
     ] + shared
   }
 
-  private func embedding(
+  func embedding(
     _ name: String, _ rows: Int, _ deviation: Float, _ rowScale: @escaping @Sendable (Int) -> Float
   ) -> TensorPlan {
     let width = width

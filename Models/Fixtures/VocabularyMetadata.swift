@@ -55,6 +55,28 @@ package struct VocabularyMetadata: Sendable {
     rowScale = { isReadable[$0] ? 1 : 0.2 }
   }
 
+  /// - Parameter model: `tokenizer.ggml.model` of byte-pair merges over UTF-8.
+  init(
+    _ vocabulary: WholeTextVocabulary, model: String, beginning: String, end: String, padding: String, template: String
+  ) {
+    entries = [
+      ("tokenizer.ggml.model", .string(model)),
+      ("tokenizer.ggml.tokens", .array(.string(GGUFStrings(vocabulary.pieces)))),
+      ("tokenizer.ggml.scores", .array(.float32(Array(repeating: 0, count: vocabulary.pieces.count)))),
+      ("tokenizer.ggml.token_type", .array(.int32(vocabulary.kinds.map(\.rawValue)))),
+      ("tokenizer.ggml.merges", .array(.string(GGUFStrings(vocabulary.merges)))),
+      ("tokenizer.ggml.bos_token_id", .uint32(vocabulary.id(beginning))),
+      ("tokenizer.ggml.eos_token_id", .uint32(vocabulary.id(end))),
+      ("tokenizer.ggml.padding_token_id", .uint32(vocabulary.id(padding))),
+      ("tokenizer.ggml.add_space_prefix", .bool(false)),
+      ("tokenizer.ggml.add_bos_token", .bool(true)),
+      ("tokenizer.chat_template", .string(template)),
+    ]
+    count = vocabulary.pieces.count
+    let isReadable = vocabulary.isReadable
+    rowScale = { isReadable[$0] ? 1 : 0.2 }
+  }
+
   private init(file path: String, template: String) throws(GGUFError) {
     let file = try GGUFFile(path: path)
     var entries: MetadataEntries = []

@@ -74,6 +74,12 @@ extension GGUFFile {
     }
   }
 
+  package func bools(_ key: String) throws(GGUFError) -> [Bool]? {
+    guard let value = metadata[key] else { return nil }
+    guard case .array(.bool(let values)) = value else { throw wrongType(key, value, "array of bool") }
+    return values
+  }
+
   package func requireInteger(_ key: String) throws(GGUFError) -> Int { try required(key, try integer(key)) }
   package func requireFloat(_ key: String) throws(GGUFError) -> Float { try required(key, try float(key)) }
   package func requireBool(_ key: String) throws(GGUFError) -> Bool { try required(key, try bool(key)) }

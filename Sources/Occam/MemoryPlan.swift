@@ -94,10 +94,12 @@ public struct MemoryPlan: Sendable {
       2 * text.heads * $0.headDimension + 2 * $0.kvHeads * $0.headDimension
     }
     let width = max(widths.max() ?? 0, text.mixerWidth)
-    let all = visual > 0 ? rows * text.hidden + textTokens * visual : chunk * text.hidden
+    let kept = text.readsInputs ? 2 : 1
+    let all = visual > 0 ? kept * rows * text.hidden + textTokens * visual : chunk * text.hidden
     let inside =
       text.experts?.activationFloats(rows: rows, hidden: text.hidden) ?? min(rows, 256) * 5 * text.feedForward / 2
     return all + chunk * (2 * text.hidden + width) + chunk * text.hidden / 2 + inside + text.vocabulary
+      + chunk * text.layerInputs
   }
 
   /// Of the largest tile, with keys and values as attention reads them and packed inputs of products; of all tiles the

@@ -48,8 +48,8 @@ struct PrefillDriver {
     for chunk in PrefillDriver.chunks(rows.count, whole: runs, cut: rows.firstImage?.row) {
       let wanted = request?.slice(chunk, entries: scored.count + chunk.count)
       try run(
-        0..<split, x, rows.positions, runs, planes, chunk, rows.firstImage, scores: wanted, lastRowOnly: false,
-        scored: split - 1)
+        0..<split, Part(hidden: x, positions: rows.positions, tokens: rows.tokenIDs), runs, planes, chunk,
+        rows.firstImage, scores: wanted, lastRowOnly: false, scored: split - 1)
     }
     let choice = stageTwo(rows, request?.output)
     let compactor = TokenCompactor(rows, keep: choice.keep)
@@ -57,12 +57,18 @@ struct PrefillDriver {
     let positions = compactor.compact(rows.positions)
     if settings.kvPolicy == .compact { states.keep(compactor.kept, ofLast: rows.count, in: 0..<split) }
     if split < layers {
-      let left = compactor.compact(runs)
+      let left = compactor.compact(runs: runs)
       let planes = planes.compacted(to: compactor.kept)
+      var part = Part(hidden: survivors, positions: positions, tokens: compactor.compact(rows.tokenIDs))
+      if decoder.shape.readsInputs {
+        let inputs = compute.view(.inputs, rows: rows.count, columns: decoder.shape.hidden)
+        filler.fill(inputs, 0..<rows.count, decoder)
+        part.inputs = compactor.compact(inputs)
+      }
       // No row before the first image was dropped.
       for chunk in PrefillDriver.chunks(survivors.rows, whole: left, cut: rows.firstImage?.row) {
         try run(
-          split..<layers, survivors, positions, left, planes, chunk, rows.firstImage, scores: nil, lastRowOnly: true)
+          split..<layers, part, left, planes, chunk, rows.firstImage, scores: nil, lastRowOnly: true)
       }
     }
     return Outcome(
@@ -95,11 +101,21 @@ struct PrefillDriver {
       filler.fill(x, chunk, decoder)
       let image = rows.firstImage.map { (row: $0.row - chunk.lowerBound, position: $0.position) }
       try run(
-        0..<decoder.shape.layers, x, Array(rows.positions[chunk]), runs.inside(chunk), planes.inside(chunk),
-        0..<chunk.count, image, scores: nil, lastRowOnly: true)
+        0..<decoder.shape.layers,
+        Part(hidden: x, positions: Array(rows.positions[chunk]), tokens: Array(rows.tokenIDs[chunk])),
+        runs.inside(chunk), planes.inside(chunk), 0..<chunk.count, image, scores: nil, lastRowOnly: true)
       last = x.slice(rows: (x.rows - 1)..<x.rows)
     }
     return last
+  }
+
+  /// Rows that go through a group of layers, and where they come from.
+  private struct Part {
+    var hidden: MatrixView<Float>
+    var positions: [Position]
+    var tokens: [Int32]
+    /// As `PassInput.inputs`.
+    var inputs: MatrixView<Float>?
   }
 
   /// One chunk of rows through a group of layers, a turn of its own on the model's threads.
@@ -107,24 +123,26 @@ struct PrefillDriver {
   ///   - image: the row and the position where the first image begins: what its layers remember before it is kept.
   ///   - scored: a layer whose entries keep their numbers, for the attention weights asked of it.
   private func run(
-    _ layers: Range<Int>, _ x: MatrixView<Float>, _ positions: [Position], _ runs: [Range<Int>], _ planes: PlaneRows,
-    _ chunk: Range<Int>, _ image: (row: Int, position: Int32)?, scores: ScoreRequest?, lastRowOnly: Bool,
-    scored: Int? = nil
+    _ layers: Range<Int>, _ part: Part, _ runs: [Range<Int>], _ planes: PlaneRows, _ chunk: Range<Int>,
+    _ image: (row: Int, position: Int32)?, scores: ScoreRequest?, lastRowOnly: Bool, scored: Int? = nil
   ) throws(Cancelled) {
     if let image, image.row == chunk.lowerBound { states.snapshot(layers, at: image.position) }
-    let result = positions.withUnsafeBufferPointer { positions -> Result<Void, Cancelled> in
-      let input = PassInput(
-        hidden: x.slice(rows: chunk), positions: UnsafeBufferPointer(rebasing: positions[chunk]),
-        bidirectional: runs.inside(chunk), scores: scores, injections: planes.inside(chunk).injections(layers),
-        lastRowOnly: lastRowOnly)
-      return compute.team.pass {
-        do throws(Cancelled) {
-          return .success(try decoder.forward(layers: layers, input, states: states, compute: compute))
-        } catch { return .failure(error) }
+    let result = part.positions.withUnsafeBufferPointer { positions in
+      part.tokens.withUnsafeBufferPointer { tokens -> Result<Void, Cancelled> in
+        let input = PassInput(
+          hidden: part.hidden.slice(rows: chunk), positions: UnsafeBufferPointer(rebasing: positions[chunk]),
+          tokens: UnsafeBufferPointer(rebasing: tokens[chunk]), inputs: part.inputs?.slice(rows: chunk),
+          bidirectional: runs.inside(chunk), scores: scores, injections: planes.inside(chunk).injections(layers),
+          lastRowOnly: lastRowOnly)
+        return compute.team.pass {
+          do throws(Cancelled) {
+            return .success(try decoder.forward(layers: layers, input, states: states, compute: compute))
+          } catch { return .failure(error) }
+        }
       }
     }
     try result.get()
-    let reached = positions[chunk.upperBound - 1].t
+    let reached = part.positions[chunk.upperBound - 1].t
     guard let scored else { return states.dropUnreachable(from: reached, in: layers) }
     states.dropUnreachable(from: reached, in: layers.lowerBound..<scored)
     states.dropUnreachable(from: reached, in: scored + 1..<layers.upperBound)

@@ -34,6 +34,13 @@ struct PrefillRows {
 
   var count: Int { positions.count }
 
+  /// One a row; `PassInput.noToken` for rows of images and learned embeddings.
+  var tokenIDs: [Int32] {
+    var ids = [Int32](repeating: PassInput.noToken, count: count)
+    for (row, id) in tokens { ids[row] = id }
+    return ids
+  }
+
   /// - Parameters:
   ///   - items: of the prompt from item `first` on.
   ///   - position: of the first item.
@@ -155,10 +162,11 @@ struct TokenCompactor {
     return hidden.slice(rows: 0..<kept.count)
   }
 
-  func compact(_ positions: [Position]) -> [Position] { kept.map { positions[$0] } }
+  /// What stands beside rows: positions, tokens.
+  func compact<Element>(_ values: [Element]) -> [Element] { kept.map { values[$0] } }
 
   /// Runs of rows as they lie among the survivors; what is left of none is gone.
-  func compact(_ runs: [Range<Int>]) -> [Range<Int>] {
+  func compact(runs: [Range<Int>]) -> [Range<Int>] {
     runs.compactMap { run in
       let first = kept.partitioningIndex { $0 >= run.lowerBound }
       let end = kept.partitioningIndex { $0 >= run.upperBound }

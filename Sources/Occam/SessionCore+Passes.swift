@@ -107,11 +107,13 @@ extension SessionCore {
     let hidden = compute.view(.residual, rows: 1, columns: shape.hidden)
     let logits = compute.view(.logits, rows: 1, columns: shape.vocabulary)
     decodePosition.pointer[0] = Position(nextPosition)
+    decodeToken.pointer[0] = token
     // Between passes, so that no pass allocates: every 64 tokens each layer takes another block.
     states.dropUnreachable(from: nextPosition, in: 0..<shape.layers)
     states.reserve(more: 1)
     let input = PassInput(
-      hidden: hidden, positions: UnsafeBufferPointer(start: decodePosition.pointer, count: 1), lastRowOnly: true)
+      hidden: hidden, positions: UnsafeBufferPointer(start: decodePosition.pointer, count: 1),
+      tokens: UnsafeBufferPointer(start: decodeToken.pointer, count: 1), lastRowOnly: true)
     try translating("decode") {
       try compute.team.pass {
         model.decoder.embed(token, into: hidden.row(0))

@@ -25,6 +25,7 @@ final class SessionCore {
   var length = 0
   /// The position of the token being decoded: memory once, not once a token.
   let decodePosition = AlignedBuffer<Position>(count: 1)
+  let decodeToken = AlignedBuffer<Int32>(count: 1)
 
   init(model: VisionLanguageModel, options: SessionOptions) throws(OccamError) {
     self.model = model

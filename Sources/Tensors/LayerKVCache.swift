@@ -20,10 +20,10 @@ package struct KVCacheShape: Sendable, Hashable {
   }
 
   /// The most entries that stay of a sequence of `tokens`: a window keeps whole blocks, and what it lost in front is
-  /// freed block by block.
+  /// freed block by block; of the block that it begins in, it sees one entry at least.
   package func entries(tokens: Int) -> Int {
     guard let window else { return tokens }
-    return min(tokens, window + CellLayout.cells)
+    return min(tokens, window + CellLayout.cells - 1)
   }
 }
 
@@ -178,6 +178,11 @@ package final class LayerKVCache {
       if positions[middle] < position { low = middle + 1 } else { high = middle }
     }
     return low
+  }
+
+  /// The first entry whose position is above `position`; `count` if there is none.
+  package func firstEntry(after position: Int32) -> Int {
+    position == .max ? count : firstEntry(at: position + 1)
   }
 
   /// Frees the leading blocks that no row at `position` or behind it sees.

@@ -1,3 +1,4 @@
+import Glibc
 import OccamCore
 import OccamKernelContract
 
@@ -25,6 +26,42 @@ struct CombineRows: RowOperation {
   let y: MatrixView<Float>
   let combine: (VectorKernels.Floats, VectorKernels.MutableFloats, Int) -> Void
   func apply(_ row: Int) { combine(x.row(row), y.row(row), x.columns) }
+}
+
+/// x = factor * x.
+struct ScaleRows: RowOperation {
+  let x: MatrixView<Float>
+  let factor: Float
+  func apply(_ row: Int) {
+    let numbers = x.row(row)
+    for index in 0..<x.columns { numbers[index] *= factor }
+  }
+}
+
+/// out = x within a range; what is no number stays none.
+struct ClampRows: RowOperation {
+  let x: MatrixView<Float>
+  let range: ClosedRange<Float>
+  let out: MatrixView<Float>
+  func apply(_ row: Int) {
+    let (source, target) = (x.row(row), out.row(row))
+    let (low, high) = (range.lowerBound, range.upperBound)
+    for index in 0..<x.columns {
+      let number = source[index]
+      target[index] = number < low ? low : number > high ? high : number
+    }
+  }
+}
+
+/// A row of logits is long, and there is one of them: its parts are shared out.
+struct SoftcapStep: TeamStep {
+  static let grain = 2048
+  let numbers: UnsafeMutablePointer<Float>
+  let limit: Float
+
+  func run(_ range: Range<Int>, worker: Int) {
+    for index in range { numbers[index] = limit * tanhf(numbers[index] / limit) }
+  }
 }
 
 /// gate = silu(gate) * up.
@@ -62,6 +99,8 @@ struct RotateRows: RowOperation {
   let x: MatrixView<Float>
   let heads: Int
   let headDimension: Int
+  /// The first number of a head that turns.
+  let first: Int
   /// Of each row the cosines, `count` of them, and behind them the sines.
   let angles: UnsafeMutableBufferPointer<UnsafePointer<Float>>
   let count: Int
@@ -69,7 +108,7 @@ struct RotateRows: RowOperation {
 
   func apply(_ row: Int) {
     let cosines = angles[row]
-    for head in 0..<heads { rotate(x.row(row) + head * headDimension, cosines, cosines + count, count) }
+    for head in 0..<heads { rotate(x.row(row) + head * headDimension + first, cosines, cosines + count, count) }
   }
 }
 
@@ -78,6 +117,7 @@ struct RotateRowsByAxes: RowOperation {
   let matrix: MatrixView<Float>
   let heads: Int
   let headDimension: Int
+  let first: Int
   let table: RotaryTable
   let t: UnsafeMutableBufferPointer<UnsafePointer<Float>>
   let y: UnsafeMutableBufferPointer<UnsafePointer<Float>>
@@ -96,6 +136,6 @@ struct RotateRowsByAxes: RowOperation {
   }
 
   private func turn(_ row: Int, _ cosines: UnsafePointer<Float>) {
-    for head in 0..<heads { rotate(matrix.row(row) + head * headDimension, cosines, cosines + count, count) }
+    for head in 0..<heads { rotate(matrix.row(row) + head * headDimension + first, cosines, cosines + count, count) }
   }
 }

@@ -66,6 +66,22 @@ package struct TensorOps: Sendable {
     rows(y, CombineRows(x: x, y: y, combine: vector.multiply))
   }
 
+  /// x = factor * x.
+  package func scale(_ x: MatrixView<Float>, by factor: Float) { rows(x, ScaleRows(x: x, factor: factor)) }
+
+  /// out = x, no number of it outside `range`; `out` may be `x`.
+  package func clamp(_ x: MatrixView<Float>, to range: ClosedRange<Float>, into out: MatrixView<Float>) {
+    precondition(x.rows == out.rows && x.columns == out.columns, "clamp: shapes differ")
+    rows(x, ClampRows(x: x, range: range, out: out))
+  }
+
+  /// x = limit * tanh(x / limit): numbers stay within -limit...limit.
+  package func softcap(_ x: MatrixView<Float>, limit: Float) {
+    for row in 0..<x.rows {
+      team.parallel(x.columns, grain: SoftcapStep.grain, SoftcapStep(numbers: x.row(row), limit: limit))
+    }
+  }
+
   /// gate = silu(gate) * up, the middle of a SwiGLU layer.
   package func siluMultiply(gate: MatrixView<Float>, up: MatrixView<Float>) {
     precondition(gate.rows == up.rows && gate.columns == up.columns, "siluMultiply: shapes differ")
@@ -94,15 +110,17 @@ package struct TensorOps: Sendable {
     rows(x, RowsInPlace(x: x, function: vector.softmax))
   }
 
-  /// Rotates the first `table.dimension` numbers of every head by the row's position.
+  /// Rotates `table.dimension` numbers of every head by the row's position.
   /// - Parameters:
   ///   - x: rows x (heads * headDimension), changed in place.
   ///   - positions: one for each row.
+  ///   - first: the first number of a head that turns.
   package func rope(
-    _ x: MatrixView<Float>, heads: Int, headDimension: Int, positions: UnsafePointer<Position>, table: RotaryTable
+    _ x: MatrixView<Float>, heads: Int, headDimension: Int, positions: UnsafePointer<Position>, table: RotaryTable,
+    first: Int = 0
   ) {
     precondition(x.columns == heads * headDimension, "rope: shape differs")
-    precondition(table.dimension <= headDimension, "rope: table wider than a head")
+    precondition(first >= 0 && first + table.dimension <= headDimension, "rope: table wider than a head")
     let adjacent = table.style == .adjacent
     let rotate = adjacent ? vector.rotateAdjacent : vector.rotateHalves
     let count = adjacent ? table.dimension : table.dimension / 2
@@ -115,11 +133,13 @@ package struct TensorOps: Sendable {
       let t = lookUp(.t, 0)
       guard table.axes != nil else {
         return rows(
-          x, RotateRows(x: x, heads: heads, headDimension: headDimension, angles: t, count: count, rotate: rotate))
+          x,
+          RotateRows(
+            x: x, heads: heads, headDimension: headDimension, first: first, angles: t, count: count, rotate: rotate))
       }
       let operation = RotateRowsByAxes(
-        matrix: x, heads: heads, headDimension: headDimension, table: table, t: t, y: lookUp(.y, 1), x: lookUp(.x, 2),
-        count: count, rotate: rotate)
+        matrix: x, heads: heads, headDimension: headDimension, first: first, table: table, t: t, y: lookUp(.y, 1),
+        x: lookUp(.x, 2), count: count, rotate: rotate)
       rows(x, operation)
     }
   }

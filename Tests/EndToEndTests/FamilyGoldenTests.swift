@@ -80,7 +80,7 @@ import Testing
 
 /// The reference processors' tiles, pixel by pixel.
 @Suite struct FamilyPixelTests {
-  @Test(arguments: ["smolvlm", "gemma3", "llava-next", "internvl", "qwen2vl", "qwen3vl", "qwen35", "lfm2vl"])
+  @Test(arguments: ["smolvlm", "gemma3", "llava-next", "internvl", "qwen2vl", "qwen3vl", "qwen35", "lfm2vl", "gemma4"])
   func tilesAreTheReferences(family: String) throws {
     let goldens = try FamilyGoldens.load(family).pixels
     #expect(goldens.count >= 5)

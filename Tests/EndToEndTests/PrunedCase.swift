@@ -23,10 +23,13 @@ struct PrunedCase: Sendable, CustomStringConvertible {
   var lastLayer: Int?
   /// Channels of the encoder's feed-forward network that make up the register's neurons.
   var channels = [3, 100, 501]
+  /// Of weights. Where a prompt's chunks change the last bits of sums, 8-bit activations may make a step of them.
+  var type = "Q8_0"
 
   /// LLaVA-1.5 with and without a class token (g1, g3), tiles with pixel shuffle, pooled patches in a decoder with sliding
   /// windows and bidirectional images, tiles whose rows lie between each other, windows in the encoder and positions of
-  /// three numbers, planes that join behind stage II too, layers with a state instead of entries; register and mean.
+  /// three numbers, planes that join behind stage II too, layers with a state instead of entries, layers that read entries
+  /// of layers before stage II; register and mean.
   static let all = [
     PrunedCase(fixture: "g1", hasRegister: false, layers: 4, lambda1: 0.7, lambda2: 0.9),
     PrunedCase(fixture: "g1", hasRegister: true, layers: 4, lambda1: 0.5, lambda2: 1.2),
@@ -58,6 +61,13 @@ struct PrunedCase: Sendable, CustomStringConvertible {
     PrunedCase(
       fixture: "qwen35-a", hasRegister: true, layers: 8, lambda1: 3, lambda2: 1.3, layer: 4, firstLayer: 4,
       channels: [3, 60, 101]),
+    PrunedCase(fixture: "gemma4-a", hasRegister: false, layers: 8, lambda1: 0.7, lambda2: 0.82),
+    PrunedCase(
+      fixture: "gemma4-a", hasRegister: true, layers: 8, lambda1: 0.5, lambda2: 2.8, channels: [4, 192, 231]),
+    PrunedCase(fixture: "gemma4-b", hasRegister: false, layers: 6, lambda1: 0.7, lambda2: 0.93, layer: 3, type: "F16"),
+    PrunedCase(
+      fixture: "gemma4-b", hasRegister: true, layers: 6, lambda1: 0.3, lambda2: 2.5, layer: 3, channels: [3, 60, 101],
+      type: "F16"),
   ]
 
   var description: String { "\(fixture) \(hasRegister ? "register" : "mean")" }
@@ -73,7 +83,7 @@ struct PrunedCase: Sendable, CustomStringConvertible {
       ? (onePhoto, Array(images.prefix(1)), Array(photos.prefix(1))) : (twoPhotos, images, photos)
   }
 
-  func files() throws -> (text: String, projector: String) { try Fixture.make(fixture, "Q8_0") }
+  func files() throws -> (text: String, projector: String) { try Fixture.make(fixture, type) }
 
   /// Register neurons: three channels in each of the first two layers.
   var plan: RegisterPlan? {

@@ -45,6 +45,7 @@ final class ReferenceRun {
   private struct Row {
     var position: Position
     var embedding: [Float]
+    var token = PassInput.noToken
     /// What joins it behind the first layers, one after the other.
     var planes: [[Float]] = []
     /// A token of an image's tile, by its number among all tiles' tokens; -1 is the tile's register; nil is text.
@@ -96,7 +97,8 @@ final class ReferenceRun {
       let position = settings.renumbers ? Position(Int32(cells.entryCounts.max() ?? 0)) : row.position
       var hidden = row.embedding
       try forward(
-        0..<decoder.shape.layers, &hidden, [Row(position: position, embedding: [])], cells, nil, lastRowOnly: true)
+        0..<decoder.shape.layers, &hidden, [Row(position: position, embedding: row.embedding, token: id)], cells, nil,
+        lastRowOnly: true)
       outcome.logits.append(logits(&hidden))
     }
     outcome.cellCounts = cells.entryCounts
@@ -120,7 +122,7 @@ final class ReferenceRun {
       decoder.embed(id, into: base)
     }
     next += 1
-    return Row(position: Position(next - 1), embedding: embedding, isText: true)
+    return Row(position: Position(next - 1), embedding: embedding, token: id, isText: true)
   }
 
   /// A tile's projected tokens and register, and which tokens stage I keeps.
@@ -340,11 +342,15 @@ final class ReferenceRun {
       let taking = rows.indices.filter { layer < planes[$0].count }
       return Injection(layer: layer, rows: taking, values: taking.map { UnsafePointer(planes[$0][layer].pointer) })
     }
+    let inputs = AlignedBuffer(copying: rows.flatMap(\.embedding))
     try rows.map(\.position).withUnsafeBufferPointer { positions in
-      let input = PassInput(
-        hidden: MatrixView(buffer, rows: positions.count, columns: decoder.shape.hidden), positions: positions,
-        bidirectional: runs(rows), scores: scores, injections: injections, lastRowOnly: lastRowOnly)
-      try decoder.forward(layers: layers, input, states: cells, compute: compute)
+      try rows.map(\.token).withUnsafeBufferPointer { tokens in
+        let input = PassInput(
+          hidden: MatrixView(buffer, rows: positions.count, columns: decoder.shape.hidden), positions: positions,
+          tokens: tokens, inputs: MatrixView(inputs, rows: positions.count, columns: decoder.shape.hidden),
+          bidirectional: runs(rows), scores: scores, injections: injections, lastRowOnly: lastRowOnly)
+        try decoder.forward(layers: layers, input, states: cells, compute: compute)
+      }
     }
     hidden = Array(buffer.buffer)
   }

@@ -21,7 +21,7 @@ import Testing
 
   @Test(
     "a prompt of 16,000 tokens",
-    arguments: ["smolvlm-a", "gemma3-a", "qwen3moe-text", "qwen35-a", "qwen35moe-a", "lfm2-a"])
+    arguments: ["smolvlm-a", "gemma3-a", "qwen3moe-text", "qwen35-a", "qwen35moe-a", "lfm2-a", "gemma4-a"])
   func longText(name: String) throws {
     let model = try ActivationBudgetTests.model(name)
     let session = try ActivationBudgetTests.session(model)
@@ -63,10 +63,23 @@ import Testing
     let side = try ModelRegistry.visionPlan(projector).shape.patchSize * 2 * 64
     let photo = try ShapePhoto(text: model.text, projector: projector, width: side, height: side)
     #expect(photo.visualTokens == 4096 && photo.tiles == 1)
+    try ActivationBudgetTests.check(model, photo, side, side, prunes: prunes)
+  }
+
+  @Test("a photo of 280 tokens, pooled", arguments: [false, true]) func pooledPhoto(prunes: Bool) throws {
+    let model = try ActivationBudgetTests.model("gemma4-c")
+    let photo = try ShapePhoto(text: model.text, projector: try #require(model.projector), width: 960, height: 672)
+    #expect(photo.visualTokens == 280 && photo.tiles == 1)
+    try ActivationBudgetTests.check(model, photo, 960, 672, prunes: prunes)
+  }
+
+  private static func check(
+    _ model: SyntheticModel, _ photo: ShapePhoto, _ width: Int, _ height: Int, prunes: Bool
+  ) throws {
     let plan = try MemoryPlan(
       text: model.text, projector: model.projector, session: SessionOptions(), options: ModelOptions(), photo: photo)
     let session = try ActivationBudgetTests.session(model)
-    var answer = ShapeAnswer(width: side, height: side)
+    var answer = ShapeAnswer(width: width, height: height)
     (answer.textTokens, answer.answerTokens) = (64, 1)
     if prunes { answer.pruning = GenerationOptions.Pruning() }
     _ = try session.measure(answer)

@@ -39,6 +39,7 @@ import Testing
     Published("qwen3-vl-2b", 2.13, 1, 768), Published("qwen3-vl-8b", 8.77, 1, 768),
     Published("qwen3.5-2b", 2.21, 1, 768), Published("qwen3.5-4b", 4.54, 1, 768),
     Published("qwen3.5-35b-a3b", 35.1, 1, 768),
+    Published("gemma4-e2b", 4.8, 1, 266),
   ]
 
   @Test("every shape is as large as the published model and loads its configuration", arguments: published)

@@ -20,10 +20,11 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case qwen35 = "qwen35-a"
   case qwen35MoE = "qwen35moe-a"
   case lfm2 = "lfm2-a"
+  case gemma4 = "gemma4-a"
 
   static let seeing: [TinyFamily] = [
     .smolVLM, .gemma3, .llavaNeXT, .internVL, .internVLLarge, .qwen2VL, .qwen25VL, .qwen3VL, .qwen35,
-    .qwen35MoE, .lfm2,
+    .qwen35MoE, .lfm2, .gemma4,
   ]
 
   var testDescription: String { rawValue }
@@ -41,6 +42,7 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .qwen35: "qwen35"
     case .qwen35MoE: "qwen35moe"
     case .lfm2: "lfm2"
+    case .gemma4: "gemma4"
     }
   }
 
@@ -67,6 +69,12 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
     spec.text.headSize = 16
     spec.text.feedForward = 96
     spec.text.contextLength = 512
+    if self == .gemma4 {
+      spec.text.layers = 4
+      spec.text.mixed = MixedLayers(
+        globalEvery: 2, globalHeadSize: 32, globalKVHeads: 1, sharedLayers: 2, sharedFeedForward: 192,
+        perLayerWidth: 16)
+    }
     if self == .qwen3MoE { spec.text.experts = .init(count: 4, used: 2, feedForward: 32) }
     if self == .qwen35MoE { spec.text.experts = .init(count: 4, used: 2, feedForward: 32, shared: 48) }
     guard spec.hasVision else { return spec }
@@ -107,6 +115,10 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
       spec.text.attentionLayers = [1]
       spec.vision.imageSize = 64
       spec.vision.projectorWidth = 48
+    case .gemma4:
+      spec.vision.patchSize = 8
+      spec.vision.positionsPerAxis = 36
+      spec.vision.isStandardized = true
     case .qwen3, .qwen3MoE: break
     }
     return spec

@@ -29,9 +29,10 @@ package struct EditedModel {
     replaced[name] = (newName ?? name, dimensions, type, data ?? [UInt8](repeating: 0, count: size))
   }
 
-  /// Fills every tensor with one byte, but those whose name ends like this.
-  package mutating func fill(_ byte: UInt8, except suffix: String? = nil) throws {
-    for tensor in tensors where !(suffix.map(tensor.name.hasSuffix) ?? false) {
+  /// Fills every tensor with one byte.
+  /// - Parameter isKept: names of those that stay as they are.
+  package mutating func fill(_ byte: UInt8, except isKept: (String) -> Bool = { _ in false }) throws {
+    for tensor in tensors where !isKept(tensor.name) {
       try replace(tensor: tensor.name, data: [UInt8](repeating: byte, count: tensor.byteRange.count))
     }
   }

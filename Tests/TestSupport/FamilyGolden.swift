@@ -100,7 +100,7 @@ package struct FamilyGoldens: Sendable {
 
   /// Folders of Tests/Goldens that hold a family's goldens.
   package static let families = [
-    "smolvlm", "gemma3", "llava-next", "qwen", "qwen2vl", "qwen3vl", "qwen35", "internvl", "moe", "lfm2vl",
+    "smolvlm", "gemma3", "llava-next", "qwen", "qwen2vl", "qwen3vl", "qwen35", "internvl", "moe", "lfm2vl", "gemma4",
   ]
 
   private static let read = Guarded<[String: FamilyGoldens]>([:])

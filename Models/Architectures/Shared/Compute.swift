@@ -23,7 +23,8 @@ package final class Compute {
   package private(set) var peakByteCount = 0
 
   package enum Slot: Int, CaseIterable {
-    case residual, normed, query, key, value, mixed, branch, gate, up, patches, hidden, logits, scores
+    case residual, inputs, layerInputs, normed, query, key, value, mixed, branch, gate, up, patches, hidden
+    case logits, scores
     case router, gathered, experts
   }
 

@@ -1,19 +1,38 @@
 import OccamImages
 
 /// The sizes that pictures are resampled to when they keep their proportions: sides are whole tokens, their product lies
-/// in a range. Reference: Hugging Face transformers, `smart_resize` of image_processing_qwen2_vl.py.
+/// in a range.
 package struct ResolutionBudget: Sendable, Equatable {
+  package enum Rule: Sendable, Equatable {
+    /// As near to the picture's own size as the range allows, each side rounded to the nearest token.
+    /// Reference: Hugging Face transformers, `smart_resize` of image_processing_qwen2_vl.py.
+    case nearest
+    /// As large as the maximum allows, each side rounded down; the minimum says no more than what the maximum is not below.
+    /// Reference: Hugging Face transformers, `get_aspect_ratio_preserving_size` of image_processing_gemma4.py.
+    case largest
+  }
+
+  package let rule: Rule
   /// Side of a token, pixels.
   package let multiple: Int
   package let minimumTokens: Int
   package let maximumTokens: Int
 
+  /// What `maximumTokens` may be made.
+  package let limit: Int
+
   /// A picture may take so many tokens at most, whatever a file or a user asks for.
   package static let limit = 1 << 14
 
-  package init(multiple: Int, minimumTokens: Int, maximumTokens: Int) {
+  /// - Parameter limit: of the family's pictures, at most `ResolutionBudget.limit`.
+  package init(
+    rule: Rule = .nearest, multiple: Int, minimumTokens: Int, maximumTokens: Int, limit: Int = ResolutionBudget.limit
+  ) {
     precondition(multiple > 0 && minimumTokens > 0 && maximumTokens >= minimumTokens, "ResolutionBudget: no sizes")
-    precondition(maximumTokens <= ResolutionBudget.limit, "ResolutionBudget: over the limit")
+    precondition(
+      maximumTokens <= limit && limit <= ResolutionBudget.limit, "ResolutionBudget: over the limit")
+    self.rule = rule
+    self.limit = limit
     self.multiple = multiple
     self.minimumTokens = minimumTokens
     self.maximumTokens = maximumTokens
@@ -23,8 +42,8 @@ package struct ResolutionBudget: Sendable, Equatable {
   /// - Throws: `ModelError` for an empty range, and above the limit.
   package func limited(to budget: ImageTokenBudget) throws -> ResolutionBudget {
     func check(_ value: Int?, _ name: String) throws {
-      guard let value, !(1...ResolutionBudget.limit).contains(value) else { return }
-      throw ModelError(.badValue, name, "\(value) image tokens: 1...\(ResolutionBudget.limit) are possible")
+      guard let value, !(1...limit).contains(value) else { return }
+      throw ModelError(.badValue, name, "\(value) image tokens: 1...\(limit) are possible")
     }
     try check(budget.minimum, "image-min-tokens")
     try check(budget.maximum, "image-max-tokens")
@@ -34,10 +53,32 @@ package struct ResolutionBudget: Sendable, Equatable {
     }
     let maximum = budget.maximum ?? max(maximumTokens, budget.minimum ?? 0)
     return ResolutionBudget(
-      multiple: multiple, minimumTokens: min(budget.minimum ?? minimumTokens, maximum), maximumTokens: maximum)
+      rule: rule, multiple: multiple, minimumTokens: min(budget.minimum ?? minimumTokens, maximum),
+      maximumTokens: maximum, limit: limit)
   }
 
   package func size(width: Int, height: Int) -> ImageSize {
+    switch rule {
+    case .nearest: nearest(width, height)
+    case .largest: largest(width, height)
+    }
+  }
+
+  private func largest(_ width: Int, _ height: Int) -> ImageSize {
+    let area = Double(maximumTokens * multiple * multiple)
+    let factor = (area / Double(height * width)).squareRoot()
+    func fitting(_ length: Int) -> Int { Int((factor * Double(length) / Double(multiple)).rounded(.down)) }
+    var (across, down) = (fitting(width), fitting(height))
+    // A side that rounds to nothing is one token long, the other as many as the picture's proportions say.
+    if down == 0 {
+      (across, down) = (min(max(width / height, 1), maximumTokens), 1)
+    } else if across == 0 {
+      (across, down) = (1, min(max(height / width, 1), maximumTokens))
+    }
+    return ImageSize(width: across * multiple, height: down * multiple)
+  }
+
+  private func nearest(_ width: Int, _ height: Int) -> ImageSize {
     let (side, area) = (Double(multiple), Double(multiple * multiple))
     // Halves go to the even neighbour, as Python rounds; a picture of which a side rounds to nothing grows.
     func rounded(_ length: Int) -> Double { (Double(length) / side).rounded(.toNearestOrEven) * side }

@@ -7,6 +7,11 @@ package struct PassInput {
   package var hidden: MatrixView<Float>
   /// One a row, `t` ascending.
   package var positions: UnsafeBufferPointer<Position>
+  /// One a row: the token whose embedding it began as; `noToken`: an image's row, or a learned embedding.
+  package var tokens: UnsafeBufferPointer<Int32>
+  /// The rows as they entered the first layer, [rows x hidden]; nil: `hidden` holds them still. Behind the first layer
+  /// only where `TextShape.readsInputs`.
+  package var inputs: MatrixView<Float>?
   /// Runs of rows that see each other in both directions, as an image does in some models; ascending, disjoint.
   package var bidirectional: [Range<Int>]
   /// Attention weights wanted of the last layer of the group.
@@ -16,27 +21,44 @@ package struct PassInput {
   /// After the group only the last row is wanted; the last layer computes no other.
   package var lastRowOnly: Bool
 
+  package static let noToken: Int32 = -1
+
   package init(
-    hidden: MatrixView<Float>, positions: UnsafeBufferPointer<Position>, bidirectional: [Range<Int>] = [],
-    scores: ScoreRequest? = nil, injections: [Injection] = [], lastRowOnly: Bool = false
+    hidden: MatrixView<Float>, positions: UnsafeBufferPointer<Position>, tokens: UnsafeBufferPointer<Int32>,
+    inputs: MatrixView<Float>? = nil, bidirectional: [Range<Int>] = [], scores: ScoreRequest? = nil,
+    injections: [Injection] = [], lastRowOnly: Bool = false
   ) {
     precondition(hidden.rows == positions.count, "PassInput: one position a row")
+    precondition(hidden.rows == tokens.count, "PassInput: one token a row")
+    precondition(inputs.map { $0.rows == hidden.rows } ?? true, "PassInput: one input a row")
     self.hidden = hidden
     self.positions = positions
+    self.tokens = tokens
+    self.inputs = inputs
     self.bidirectional = bidirectional
     self.scores = scores
     self.injections = injections
     self.lastRowOnly = lastRowOnly
   }
 
+  /// What a row sees of its bidirectional run.
+  enum RunReach {
+    /// No more than of other rows: itself and what lies before it.
+    case causal
+    /// All of it.
+    case whole
+    /// All behind it, and before it as far as the layer's window reaches.
+    case window
+  }
+
   /// Which entries of a layer's cache each row sees: those before it, as far as the layer's window reaches, and the rest
   /// of its bidirectional run. Windows count positions, not entries.
   /// - Parameters: cache: holds this pass's rows already; firstEntry: the entry of row 0.
-  func visibility(in cache: LayerKVCache, firstEntry: Int, _ compute: Compute) -> Visibility {
-    let reach = cache.shape.window.flatMap { window -> Int? in
-      guard let last = positions.last, cache.firstEntry(at: firstSeen(last, window)) > 0 else { return nil }
-      return window
-    }
+  func visibility(
+    in cache: LayerKVCache, firstEntry: Int, runs: RunReach = .whole, _ compute: Compute
+  ) -> Visibility {
+    let bidirectional = runs == .causal ? [] : bidirectional
+    let reach = reach(in: cache)
     if reach == nil, bidirectional.isEmpty { return .causal(first: firstEntry) }
     let ranges = compute.visibleRanges(hidden.rows)
     for row in 0..<hidden.rows {
@@ -45,11 +67,39 @@ package struct PassInput {
     }
     for run in bidirectional {
       for row in run {
-        ranges[row].from = min(ranges[row].from, Int32(firstEntry + run.lowerBound))
+        if runs == .whole { ranges[row].from = min(ranges[row].from, Int32(firstEntry + run.lowerBound)) }
         ranges[row].to = Int32(firstEntry + run.upperBound)
       }
     }
     return .ranges(UnsafePointer(ranges))
+  }
+
+  /// The same in another layer's cache, which may hold rows behind this pass's, or rows that this pass no longer has: a
+  /// row sees the entries of positions up to its own, in a bidirectional run up to the run's last.
+  func sharedVisibility(in cache: LayerKVCache, runs: RunReach = .whole, _ compute: Compute) -> Visibility {
+    let reach = reach(in: cache)
+    let ranges = compute.visibleRanges(hidden.rows)
+    for row in 0..<hidden.rows {
+      let from = reach.map { cache.firstEntry(at: firstSeen(positions[row], $0)) } ?? 0
+      ranges[row] = VisibleRange(from: Int32(from), to: Int32(cache.firstEntry(after: positions[row].t)))
+    }
+    for run in runs == .causal ? [] : bidirectional {
+      let first = Int32(cache.firstEntry(at: positions[run.lowerBound].t))
+      let end = Int32(cache.firstEntry(after: positions[run.upperBound - 1].t))
+      for row in run {
+        if runs == .whole { ranges[row].from = min(ranges[row].from, first) }
+        ranges[row].to = end
+      }
+    }
+    return .ranges(UnsafePointer(ranges))
+  }
+
+  /// The layer's window, where it hides an entry from a row.
+  private func reach(in cache: LayerKVCache) -> Int? {
+    cache.shape.window.flatMap { window in
+      guard let last = positions.last, cache.firstEntry(at: firstSeen(last, window)) > 0 else { return nil }
+      return window
+    }
   }
 
   private func firstSeen(_ position: Position, _ window: Int) -> Int32 {

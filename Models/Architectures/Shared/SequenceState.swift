@@ -23,6 +23,8 @@ package final class SequenceState {
   private let shape: TextShape
   /// One a layer; nil where a layer reads another's.
   private let layers: [(any LayerState)?]
+  /// Of each layer the last that reads its state.
+  private let lastReaders: [Int]
 
   package init(_ shape: TextShape, format: LayerKVCache.CellFormat) {
     self.shape = shape
@@ -32,6 +34,9 @@ package final class SequenceState {
       case .recurrent(let shape): RecurrentState(shape)
       case .shared: nil
       }
+    }
+    lastReaders = shape.states.indices.map { layer in
+      shape.states.lastIndex { if case .shared(layer) = $0 { true } else { false } } ?? layer
     }
   }
 
@@ -90,8 +95,12 @@ package final class SequenceState {
 
   package func reserve(more rows: Int) { for layer in layers { layer?.reserve(more: rows) } }
 
+  /// Frees what no row at `position` or behind it sees in the layers of `range`. What layers behind these read of an
+  /// earlier one stays: a prefill may bring them rows from before `position`.
   package func dropUnreachable(from position: Int32, in range: Range<Int>) {
-    for layer in layers[range] { layer?.dropUnreachable(from: position) }
+    for (layer, reader) in zip(layers, lastReaders) where range.contains(reader) {
+      layer?.dropUnreachable(from: position)
+    }
   }
 
   package func removeAll() { for layer in layers { layer?.removeAll() } }

@@ -22,6 +22,10 @@ package struct TextShape: Sendable, Equatable {
   package var injectedLayers = 0
   /// Numbers of a row that a layer works with while it mixes rows, where they are more than attention's own.
   package var mixerWidth = 0
+  /// Layers behind the first read the rows as they entered it, too (`PassInput.inputs`).
+  package var readsInputs = false
+  /// Numbers that all layers together take beside the hidden row of each token.
+  package var layerInputs = 0
   /// How deep stage II acts unless told otherwise.
   package var pruningDepth = PruningDepth.llava
 
@@ -60,10 +64,17 @@ package struct TextShape: Sendable, Equatable {
   package var attendingLayers: [Int] { states.indices.filter { attention($0) != nil }.map { $0 + 1 } }
 
   /// The first layer, from 1, at or behind `pruningDepth` that attends to the whole sequence: where stage II acts unless
-  /// told otherwise. If there is none, the first that attends at all, and if they all lie before, the last of them.
+  /// told otherwise. If there is none, the first that attends at all, and if they all lie before, the last of them. Where
+  /// layers read others' entries, the last such layer in front of all that are read, if that comes first: what stage II
+  /// drops is then never stored in them.
   package var defaultPruningLayer: Int {
     let wanted = PruningOptions.defaultLayer(layers: layers, depth: pruningDepth)
-    return pruningLayer(atLeast: wanted) ?? attendingLayers.first { $0 >= wanted } ?? attendingLayers.last ?? wanted
+    let found =
+      pruningLayer(atLeast: wanted) ?? attendingLayers.first { $0 >= wanted } ?? attendingLayers.last ?? wanted
+    guard let read = states.compactMap({ if case .shared(let layer) = $0 { layer } else { nil } }).min(), found > read,
+      let before = (0..<read).last(where: { attention($0).map { $0.window == nil } ?? false })
+    else { return found }
+    return before + 1
   }
 
   /// The first layer, from 1, at or behind `layer` whose attention sees the whole sequence.

@@ -29,7 +29,7 @@ package final class WeightLoader {
   /// Names, shapes and formats of what is asked for are checked and its bytes counted, but no matrix is read: what is made
   /// of this loader's weights must not run. The code that loads a family is so what checks a file for it.
   package let isDry: Bool
-  /// Bytes of tables whose rows are read from the mapped file, and that are not packed too.
+  /// Bytes of planned tables whose rows are read from the mapped file, and that are not packed too.
   package var mappedBytes: Int { mapped.reduce(0) { $0 + (taken.contains($1.key) ? 0 : $1.value) } }
   /// What is computed as llama.cpp does although the model was trained otherwise.
   package var reproduces: PeerDifferences = []
@@ -232,6 +232,13 @@ package final class WeightLoader {
     return decoded(info, format, count)
   }
 
+  /// A tensor of one number.
+  package func number(_ name: String) throws -> Float {
+    let buffer = try vector(name, count: 1)
+    // The address alone does not keep the buffer.
+    return withExtendedLifetime(buffer) { buffer.pointer[0] }
+  }
+
   package func optionalVector(_ name: String, count: Int) throws -> AlignedBuffer<Float>? {
     has(name) ? try vector(name, count: count) : nil
   }
@@ -249,10 +256,15 @@ package final class WeightLoader {
 
   /// The rows of an embedding table, decoded one by one when asked for; the file stays mapped, only touched pages are
   /// resident.
-  package func embedding(_ name: String, rows: Int, columns: Int) throws -> EmbeddingTable {
-    let (info, format) = try require(name, [columns, rows])
-    mapped[name] = info.byteRange.count
-    return EmbeddingTable(file: file, info: info, format: format, rows: rows, columns: columns)
+  /// - Parameters:
+  ///   - tables: as many of `rows` rows each, one behind the other, in a dimension of their own.
+  ///   - isPlanned: whether memory is to be planned for the whole table.
+  package func embedding(
+    _ name: String, rows: Int, columns: Int, tables: Int = 1, isPlanned: Bool = true
+  ) throws -> EmbeddingTable {
+    let (info, format) = try require(name, [columns, rows, tables])
+    if isPlanned { mapped[name] = info.byteRange.count }
+    return EmbeddingTable(file: file, info: info, format: format, rows: rows * tables, columns: columns)
   }
 
   private func decoded(_ info: GGUFTensorInfo, _ format: QuantFormat, _ count: Int) -> AlignedBuffer<Float> {

@@ -67,6 +67,10 @@ class Family:
     has_grids: bool = False
     # Tokens that a prompt and its answer may take.
     context: int = 2048
+    # The fewest and most tokens of a picture that mtmd is told; None: its own.
+    tokens: tuple[int, int] | None = None
+    # (text file) -> whether pictures are decoded causally, where mtmd does not tell that of a small model; None: as mtmd says.
+    causal: Callable | None = None
     # What mtmd puts around pictures, by where it stands.
     markers: dict[str, str] = field(default_factory=dict)
 
@@ -76,7 +80,9 @@ class Run:
 
     def __init__(self, family: Family, text: Path, mmproj: Path | None, exact: bool):
         self.family = family
-        self.pair = Pair(text, mmproj, f32_cache=exact, context=family.context)
+        causal = family.causal(text) if family.causal else None
+        self.pair = Pair(
+            text, mmproj, f32_cache=exact, context=family.context, tokens=family.tokens, causal=causal)
         self.mmproj = mmproj
         self.reference = family.reference(mmproj) if family.reference and mmproj else None
 

@@ -17,11 +17,13 @@ class Pair:
     """A loaded pair. Flash attention is off unless asked for: that path accumulates in F32.
 
     flash: True, False, or None for llama.cpp's own choice. batch: tokens of one pass through the graph (n_ubatch); all
-    of the context if None.
+    of the context if None. tokens: the fewest and most of a picture, in the place of llama.cpp's own. causal: pictures are
+    decoded causally even where mtmd would not; None: as it says.
     """
 
     def __init__(
-        self, text: Path, mmproj: Path | None, *, threads=2, f32_cache=False, flash=False, context=1024, batch=None
+        self, text: Path, mmproj: Path | None, *, threads=2, f32_cache=False, flash=False, context=1024, batch=None,
+        tokens=None, causal=None
     ):
         lib.llama_log_set(quiet, None)
         mtmd.mtmd_helper_log_set(quiet, None)
@@ -51,6 +53,7 @@ class Pair:
         # Of a picture's row, its DeepStack planes behind it.
         self.row_width = lib.llama_model_n_embd_inp(self.model)
         self.vision = None
+        self.causal = causal
         if mmproj is None:
             return
         vision = mtmd.mtmd_context_params_default()
@@ -59,6 +62,8 @@ class Pair:
         vision.n_threads = threads
         vision.warmup = False
         vision.flash_attn_type = attention
+        if tokens:
+            vision.image_min_tokens, vision.image_max_tokens = tokens
         self.vision = mtmd.mtmd_init_from_file(str(mmproj).encode(), self.model, vision)
         assert self.vision, f"llama.cpp does not load {mmproj}"
 
@@ -111,6 +116,9 @@ class Pair:
         pointer = ctypes.cast(mtmd.mtmd_get_output_embd(self.vision), FLOATS)
         return np.ctypeslib.as_array(pointer, (count, self.row_width)).copy()
 
+    def is_causal(self, chunk) -> bool:
+        return not mtmd.mtmd_decode_use_non_causal(self.vision, chunk) if self.causal is None else self.causal
+
     def describe(self, chunk) -> dict:
         """The chunk as manifests have it."""
         if not self.is_image(chunk):
@@ -120,7 +128,7 @@ class Pair:
             "tokens": int(mtmd.mtmd_input_chunk_get_n_tokens(chunk)),
             "nx": int(mtmd.mtmd_image_tokens_get_nx(tokens)), "ny": int(mtmd.mtmd_image_tokens_get_ny(tokens)),
             "positions": int(mtmd.mtmd_input_chunk_get_n_pos(chunk)),
-            "causal": not mtmd.mtmd_decode_use_non_causal(self.vision, chunk),
+            "causal": self.is_causal(chunk),
         }
         return {"image": image}
 
@@ -146,6 +154,10 @@ class Pair:
         for index, chunk in enumerate(chunks):
             if self.is_image(chunk):
                 rows = np.ascontiguousarray(next(remaining), np.float32)
+                if self.causal:
+                    self.decode_rows(rows, self.position.value)
+                    self.position.value += len(rows)
+                    continue
                 code = mtmd.mtmd_helper_decode_image_chunk(
                     self.vision, self.context, chunk, rows.ctypes.data_as(FLOATS), self.position, 0,
                     self.context_length, ctypes.byref(self.position), mtmd.mtmd_helper_post_decode_callback(0), None)

@@ -4,16 +4,19 @@ import OccamPruning
 import OccamTensors
 
 /// Self-attention of a vision encoder's layer: as many keys as queries, biases where the file has them, rotary positions
-/// and norms of queries and keys where the encoder has them.
+/// and norms of queries, keys and values where the encoder has them.
 struct EncoderAttention: Sendable {
   let heads: Int
-  let rotary: RotaryTable?
-  let query: LinearWeights  // [hidden x hidden], as the others
-  let key: LinearWeights
-  let value: LinearWeights
-  /// Over all heads together.
-  let queryNorm: RMSNormWeights?  // [hidden]
-  let keyNorm: RMSNormWeights?  // [hidden]
+  let rotary: [RotaryPart]
+  let query: LimitedLinear  // [hidden x hidden], as the others
+  let key: LimitedLinear
+  let value: LimitedLinear
+  /// [hidden]: over all heads together; [head dimension]: over each. As the others.
+  let queryNorm: RMSNormWeights?
+  let keyNorm: RMSNormWeights?
+  let valueNorm: RMSNormWeights?
+  /// Of the scores, before softmax.
+  let scale: Float
   let output: ScaledBranch
 
   /// - Parameters:
@@ -25,17 +28,39 @@ struct EncoderAttention: Sendable {
     normEpsilon: Float? = nil, scale: AlignedBuffer<Float>? = nil
   ) throws {
     self.heads = heads
-    self.rotary = rotary
+    self.rotary = rotary.map { [RotaryPart(table: $0, first: 0)] } ?? []
+    self.scale = 1 / Float(hidden / heads).squareRoot()
     func norm(_ name: String) throws -> RMSNormWeights? {
       try normEpsilon.flatMap { try RMSNormWeights(optional: loader, prefix + name, hidden, epsilon: $0) }
     }
     queryNorm = try norm("attn_q_norm")
     keyNorm = try norm("attn_k_norm")
-    query = try LinearWeights(loader, prefix + "attn_q", outputs: hidden, inputs: hidden)
-    key = try LinearWeights(loader, prefix + "attn_k", outputs: hidden, inputs: hidden)
-    value = try LinearWeights(loader, prefix + "attn_v", outputs: hidden, inputs: hidden)
+    valueNorm = nil
+    query = try LimitedLinear(loader, prefix + "attn_q", outputs: hidden, inputs: hidden)
+    key = try LimitedLinear(loader, prefix + "attn_k", outputs: hidden, inputs: hidden)
+    value = try LimitedLinear(loader, prefix + "attn_v", outputs: hidden, inputs: hidden)
     output = ScaledBranch(
-      linear: try LinearWeights(loader, prefix + "attn_out", outputs: hidden, inputs: hidden), scale: scale)
+      linear: try LimitedLinear(loader, prefix + "attn_out", outputs: hidden, inputs: hidden), scale: scale)
+  }
+
+  /// Gemma 4's: limited layers, norms of each head's query, key and value, the values' without weight, unscaled scores, a
+  /// norm of what is added.
+  init(
+    limited loader: WeightLoader, _ prefix: String, hidden: Int, heads: Int, rotary: [RotaryPart], epsilon: Float
+  ) throws {
+    self.heads = heads
+    self.rotary = rotary
+    scale = 1
+    func linear(_ name: String) throws -> LimitedLinear {
+      try LimitedLinear(loader, prefix + name, outputs: hidden, inputs: hidden, isLimited: true)
+    }
+    (query, key, value) = (try linear("attn_q"), try linear("attn_k"), try linear("attn_v"))
+    queryNorm = try RMSNormWeights(loader, prefix + "attn_q_norm", hidden / heads, epsilon: epsilon)
+    keyNorm = try RMSNormWeights(loader, prefix + "attn_k_norm", hidden / heads, epsilon: epsilon)
+    valueNorm = RMSNormWeights(ones: hidden / heads, epsilon: epsilon)
+    output = ScaledBranch(
+      linear: try linear("attn_out"),
+      norm: try RMSNormWeights(loader, prefix + "attn_post_norm", hidden, epsilon: epsilon))
   }
 
   /// - Parameter name: of the one matrix that holds query, key and value, one behind the other.
@@ -43,12 +68,12 @@ struct EncoderAttention: Sendable {
     _ loader: WeightLoader, _ prefix: String, fusing name: String, hidden: Int, heads: Int, rotary: RotaryTable? = nil
   ) throws {
     self.heads = heads
-    self.rotary = rotary
+    self.rotary = rotary.map { [RotaryPart(table: $0, first: 0)] } ?? []
+    scale = 1 / Float(hidden / heads).squareRoot()
     let parts = try LinearWeights.split(loader, prefix + name, outputs: hidden, parts: 3, inputs: hidden)
-    (query, key, value) = (parts[0], parts[1], parts[2])
-    (queryNorm, keyNorm) = (nil, nil)
-    output = ScaledBranch(
-      linear: try LinearWeights(loader, prefix + "attn_out", outputs: hidden, inputs: hidden), scale: nil)
+    (query, key, value) = (LimitedLinear(parts[0]), LimitedLinear(parts[1]), LimitedLinear(parts[2]))
+    (queryNorm, keyNorm, valueNorm) = (nil, nil, nil)
+    output = ScaledBranch(linear: try LimitedLinear(loader, prefix + "attn_out", outputs: hidden, inputs: hidden))
   }
 
   /// What a layer's rows see, and which of them score the others.
@@ -64,7 +89,7 @@ struct EncoderAttention: Sendable {
     var scoring: [Int] = []
   }
 
-  /// x += s Wo attention(RoPE(norm(Wq n)), RoPE(norm(Wk n)), Wv n).
+  /// x += s norm(Wo attention(RoPE(norm(Wq n)), RoPE(norm(Wk n)), norm(Wv n))).
   /// - Parameter normed: n, [rows x hidden].
   /// - Returns: of every row what `sight.score` asks for: attention received, mean over heads and scoring rows, or the
   ///   length of its key, mean over heads.
@@ -73,21 +98,24 @@ struct EncoderAttention: Sendable {
     let k = compute.view(.key, rows: x.rows, columns: x.columns)
     let v = compute.view(.value, rows: x.rows, columns: x.columns)
     let mixed = compute.view(.mixed, rows: x.rows, columns: x.columns)
-    let width = x.columns / heads
     timed("vision.qkv", products(x.rows, query.weight, key.weight, value.weight)) {
-      compute.matmul.load(normed)
-      compute.matmul.multiply([query.product(into: q), key.product(into: k), value.product(into: v)])
+      LimitedLinear.multiply(
+        normed, [(query, q), (key, k), (value, v)],
+        clamping: compute.view(.branch, rows: x.rows, columns: x.columns), compute)
     }
-    if queryNorm != nil || keyNorm != nil {
+    if queryNorm != nil || keyNorm != nil || valueNorm != nil {
       timed("vision.norm") {
-        queryNorm?.apply(q, into: q, compute)
-        keyNorm?.apply(k, into: k, compute)
+        queryNorm?.applyToHeads(q, compute)
+        keyNorm?.applyToHeads(k, compute)
+        valueNorm?.applyToHeads(v, compute)
       }
     }
-    if let rotary, let positions = sight.positions {
+    if !rotary.isEmpty, let positions = sight.positions {
       timed("vision.rope") {
-        compute.tensors.rope(q, heads: heads, headDimension: width, positions: positions, table: rotary)
-        compute.tensors.rope(k, heads: heads, headDimension: width, positions: positions, table: rotary)
+        for part in rotary {
+          part.apply(q, heads: heads, positions: positions, compute)
+          part.apply(k, heads: heads, positions: positions, compute)
+        }
       }
     }
     var request: ScoreRequest?
@@ -97,13 +125,10 @@ struct EncoderAttention: Sendable {
     }
     timed("vision.attention", MeasuredWork(operations: 4 * sight.pairs * Double(x.columns))) {
       compute.tensors.attend(
-        q, k, v, heads: heads, scale: 1 / Float(width).squareRoot(), visibility: sight.visibility, into: mixed,
-        scratch: compute.attention, scores: request)
+        q, k, v, heads: heads, scale: scale, visibility: sight.visibility, into: mixed, scratch: compute.attention,
+        scores: request)
     }
-    timed("vision.output", products(x.rows, output.linear.weight)) {
-      compute.matmul.load(mixed)
-      output.add(to: x, compute)
-    }
+    timed("vision.output", products(x.rows, output.linear.weight)) { output.add(mixed, to: x, compute) }
     if sight.score == .keyNorm { return keyNorms(k) }
     return request.map { Array(UnsafeBufferPointer(start: $0.output.row(0), count: x.rows)) }
   }

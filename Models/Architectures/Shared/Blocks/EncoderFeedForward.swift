@@ -11,7 +11,7 @@ protocol EncoderFeedForward: Sendable {
   var isGated: Bool { get }
   /// `hidden` [rows x width] = what the down projection takes, of n [rows x hidden size].
   func expand(_ normed: MatrixView<Float>, into hidden: MatrixView<Float>, _ compute: Compute)
-  /// x += Wdown hidden.
+  /// x += Wdown hidden. `hidden` may be changed.
   func contract(_ hidden: MatrixView<Float>, into x: MatrixView<Float>, _ compute: Compute)
 }
 
@@ -67,7 +67,7 @@ struct PlainFeedForward: EncoderFeedForward {
     let swapped = loader.file.tensor(prefix + "ffn_down.weight")?.dimensions.first == hidden
     up = try LinearWeights(loader, prefix + (swapped ? "ffn_down" : "ffn_up"), outputs: feedForward, inputs: hidden)
     down = ScaledBranch(
-      linear: try LinearWeights(
+      linear: try LimitedLinear(
         loader, prefix + (swapped ? "ffn_up" : "ffn_down"), outputs: hidden, inputs: feedForward), scale: scale)
   }
 
@@ -82,23 +82,32 @@ struct PlainFeedForward: EncoderFeedForward {
   }
 
   func contract(_ hidden: MatrixView<Float>, into x: MatrixView<Float>, _ compute: Compute) {
-    timed("vision.down", products(x.rows, down.linear.weight)) {
-      compute.matmul.load(hidden)
-      down.add(to: x, compute)
-    }
+    timed("vision.down", products(x.rows, down.linear.weight)) { down.add(hidden, to: x, compute) }
   }
 }
 
-/// silu(Wgate n) * Wup n: Qwen2.5-VL.
+/// f(Wgate n) * Wup n: Qwen2.5-VL, Gemma 4.
 struct GatedFeedForward: EncoderFeedForward {
-  let gate: LinearWeights  // [width x hidden size]
-  let up: LinearWeights  // [width x hidden size]
-  let down: LinearWeights  // [hidden size x width]
+  /// f.
+  let kind: GatedMLP.Gate
+  let gate: LimitedLinear  // [width x hidden size]
+  let up: LimitedLinear  // [width x hidden size]
+  let down: ScaledBranch  // [hidden size x width]
 
-  init(_ loader: WeightLoader, _ prefix: String, hidden: Int, feedForward: Int) throws {
-    gate = try LinearWeights(loader, prefix + "ffn_gate", outputs: feedForward, inputs: hidden)
-    up = try LinearWeights(loader, prefix + "ffn_up", outputs: feedForward, inputs: hidden)
-    down = try LinearWeights(loader, prefix + "ffn_down", outputs: hidden, inputs: feedForward)
+  /// - Parameters:
+  ///   - isLimited: whether the file may limit inputs and outputs of the three.
+  ///   - norm: of what is added.
+  init(
+    _ loader: WeightLoader, _ prefix: String, hidden: Int, feedForward: Int, gate kind: GatedMLP.Gate = .silu,
+    isLimited: Bool = false, norm: RMSNormWeights? = nil
+  ) throws {
+    self.kind = kind
+    func linear(_ name: String, outputs: Int, inputs: Int) throws -> LimitedLinear {
+      try LimitedLinear(loader, prefix + name, outputs: outputs, inputs: inputs, isLimited: isLimited)
+    }
+    gate = try linear("ffn_gate", outputs: feedForward, inputs: hidden)
+    up = try linear("ffn_up", outputs: feedForward, inputs: hidden)
+    down = ScaledBranch(linear: try linear("ffn_down", outputs: hidden, inputs: feedForward), norm: norm)
   }
 
   var width: Int { up.weight.rows }
@@ -107,16 +116,21 @@ struct GatedFeedForward: EncoderFeedForward {
   func expand(_ normed: MatrixView<Float>, into hidden: MatrixView<Float>, _ compute: Compute) {
     let u = compute.view(.up, rows: normed.rows, columns: width)
     timed("vision.gate+up", products(normed.rows, gate.weight, up.weight)) {
-      compute.matmul.load(normed)
-      compute.matmul.multiply([gate.product(into: hidden), up.product(into: u)])
+      LimitedLinear.multiply(
+        normed, [(gate, hidden), (up, u)],
+        clamping: compute.view(.branch, rows: normed.rows, columns: normed.columns), compute)
     }
-    timed("vision.gating") { compute.tensors.siluMultiply(gate: hidden, up: u) }
+    timed("vision.gating") {
+      switch kind {
+      case .silu: compute.tensors.siluMultiply(gate: hidden, up: u)
+      case .gelu:
+        compute.tensors.activate(hidden, .gelu)
+        compute.tensors.multiply(u, into: hidden)
+      }
+    }
   }
 
   func contract(_ hidden: MatrixView<Float>, into x: MatrixView<Float>, _ compute: Compute) {
-    timed("vision.down", products(x.rows, down.weight)) {
-      compute.matmul.load(hidden)
-      down.multiply(into: x, accumulate: true, compute)
-    }
+    timed("vision.down", products(x.rows, down.linear.weight)) { down.add(hidden, to: x, compute) }
   }
 }

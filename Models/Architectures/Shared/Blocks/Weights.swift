@@ -53,17 +53,27 @@ struct LinearWeights: Sendable {
   }
 }
 
-/// What a layer adds to its input: s * (W h + b), s one factor a channel (LayerScale), 1 where the file has none.
+/// What a layer of an encoder adds to its input: s * norm(W h + b), s one factor a channel (LayerScale); factors and norm
+/// where the encoder has them.
 struct ScaledBranch: Sendable {
-  let linear: LinearWeights
-  let scale: AlignedBuffer<Float>?  // [outputs]
+  let linear: LimitedLinear
+  var scale: AlignedBuffer<Float>?  // [outputs]
+  var norm: RMSNormWeights?  // [outputs]
 
-  /// x += s * (W h + b), h being what `compute.matmul` has loaded.
-  func add(to x: MatrixView<Float>, _ compute: Compute) {
-    guard let scale else { return linear.multiply(into: x, accumulate: true, compute) }
+  /// x += s * norm(W h + b). `h` is changed where the layer's inputs are limited.
+  func add(_ h: MatrixView<Float>, to x: MatrixView<Float>, _ compute: Compute) {
+    guard scale != nil || norm != nil || linear.limits != nil else {
+      compute.matmul.load(h)
+      return linear.weights.multiply(into: x, accumulate: true, compute)
+    }
     let branch = compute.view(.branch, rows: x.rows, columns: x.columns)
-    linear.multiply(into: branch, compute)
-    compute.tensors.add(branch, scaledBy: scale.pointer, into: x)
+    LimitedLinear.multiply(h, [(linear, branch)], clamping: h, compute)
+    norm?.apply(branch, into: branch, compute)
+    if let scale {
+      compute.tensors.add(branch, scaledBy: scale.pointer, into: x)
+    } else {
+      compute.tensors.add(branch, into: x)
+    }
   }
 }
 
@@ -95,6 +105,12 @@ struct RMSNormWeights: Sendable {
 
   init(_ loader: WeightLoader, _ name: String, _ count: Int, epsilon: Float) throws {
     weight = try loader.vector(name + ".weight", count: count)
+    self.epsilon = epsilon
+  }
+
+  /// A norm without weight.
+  init(ones count: Int, epsilon: Float) {
+    weight = AlignedBuffer(copying: [Float](repeating: 1, count: count))
     self.epsilon = epsilon
   }
 
