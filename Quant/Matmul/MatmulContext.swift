@@ -76,8 +76,9 @@ package final class MatmulContext {
     products.span.withUnsafeBufferPointer { multiply($0) }
   }
 
-  /// Any number of products in one parallel step, each of rows of its own (`MatmulProduct.rows`): experts.
-  package func multiply(_ products: ContiguousArray<MatmulProduct>) {
+  /// Any number of products in one parallel step, each of rows of its own (`MatmulProduct.rows`): experts. Named, so that a
+  /// list written out is an `InlineArray` and allocates nothing.
+  package func multiply(each products: ContiguousArray<MatmulProduct>) {
     products.withUnsafeBufferPointer { multiply($0) }
   }
 

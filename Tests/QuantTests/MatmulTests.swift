@@ -150,8 +150,8 @@ struct MatmulTests {
           let y = MatrixView(outputs[index], rows: rows.count, columns: weights[index].rows)
           products.append(MatmulProduct(weights[index], into: y, rows: rows))
         }
-        context.multiply(products)
-        context.multiply(ContiguousArray())
+        context.multiply(each: products)
+        context.multiply(each: ContiguousArray())
         for (index, rows) in ranges.enumerated() {
           let part = Array(x[rows.lowerBound * columns..<rows.upperBound * columns])
           let alone = rows.isEmpty ? [] : product(weights[index], part, tokens: rows.count, kernels, team)

@@ -223,7 +223,8 @@ def measure_goals(options) -> list[dict]:
         chosen = dict(
             model=str(model), mmproj=str(mmproj), threads=case.threads,
             image=picture(case, folder) if case.has_image else None,
-            rounds=min(options.rounds, case.most_rounds))
+            rounds=min(options.rounds, case.most_rounds), stage1=case.stage1 or options.stage1,
+            budget=case.budget or options.budget)
         measured = measure(argparse.Namespace(**{**vars(options), **chosen}))
         print(report(measured) + "\n", file=sys.stderr, flush=True)
         rows += measured

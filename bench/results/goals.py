@@ -24,8 +24,12 @@ class Case:
     most_rounds: int = 99
     # Of the picture, a square; 0: the photo of the tests.
     side: int = 0
+    # Visual tokens behind stage I and behind stage II in the pruned runs, where they are not the command's own.
+    stage1: int | None = None
+    budget: int | None = None
 
 
+QWEN = {"pp512": 2.5, "encode": 3, "tg64": 1.2, "ttft": 3, "ttft-pruned": 5}
 PAIR = {"pp512": 3, "tg64": 1.45, "encode": 2.5, "ttft-pruned": 6, "load": 1 / 1.2}
 GOALS = [
     Case("q4_0", "1.1B, Q4_0", "bench-1b", "Q4_0", PAIR, has_image=True),
@@ -41,6 +45,16 @@ GOALS = [
     Case(
         "gemma3", "Gemma-3-4B, Q4_0, 896 x 896", "gemma-3-4b", "Q4_0", {"pp512": 2.5, "encode": 2.5}, has_image=True,
         side=896, most_rounds=1),
+    # 1,024 visual tokens, of which 11 % are left.
+    Case(
+        "qwen3vl", "Qwen3-VL-2B, Q4_0, 1024 x 1024", "qwen3-vl-2b", "Q4_0", QWEN, has_image=True, side=1024, most_rounds=1,
+        stage1=250, budget=113),
+    Case(
+        "qwen35", "Qwen3.5-2B, Q4_0, 1024 x 1024", "qwen3.5-2b", "Q4_0", QWEN, has_image=True, side=1024, most_rounds=1,
+        stage1=250, budget=113),
+    Case(
+        "gemma4", "Gemma 4 E2B, Q4_0, 1024 x 1024", "gemma4-e2b", "Q4_0", {"pp512": 2.5}, has_image=True, side=1024,
+        most_rounds=1),
     Case("one", "1.1B, Q4_0, 1 thread", "bench-1b", "Q4_0", PAIR, has_image=True, threads=1),
 ]
 

@@ -126,7 +126,7 @@ package struct ExpertMLP: Sendable {
         routing.products.append(MatmulProduct(up[expert], into: u.slice(rows: rows), rows: taken))
       }
       compute.matmul.load(x)
-      compute.matmul.multiply(routing.products)
+      compute.matmul.multiply(each: routing.products)
     }
     timed("text.gating") {
       // A single token has one row of every four.
@@ -141,7 +141,7 @@ package struct ExpertMLP: Sendable {
         routing.products.append(MatmulProduct(down[expert], into: y.slice(rows: rows), rows: rows))
       }
       compute.matmul.load(g)
-      compute.matmul.multiply(routing.products)
+      compute.matmul.multiply(each: routing.products)
     }
     return y
   }

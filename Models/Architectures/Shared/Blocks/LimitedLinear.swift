@@ -58,7 +58,7 @@ struct LimitedLinear: Sendable {
       } else {
         compute.matmul.load(x)
       }
-      compute.matmul.multiply(ContiguousArray(group.map { $0.layer.weights.product(into: $0.y) }))
+      compute.matmul.multiply(each: ContiguousArray(group.map { $0.layer.weights.product(into: $0.y) }))
     }
     for (layer, y) in layers {
       if let outputs = layer.limits?.outputs { compute.tensors.clamp(y, to: outputs, into: y) }
