@@ -45,11 +45,11 @@ struct PrefillDriver {
     let planes = PlaneRows(rows, images, layers: decoder.shape.injectedLayers)
     let scored = states.keyValues(split - 1)
     let request = scoreRequest(rows, scored)
+    let whole = Part(hidden: x, positions: rows.positions, tokens: rows.tokenIDs)
     for chunk in PrefillDriver.chunks(rows.count, whole: runs, cut: rows.firstImage?.row) {
       let wanted = request?.slice(chunk, entries: scored.count + chunk.count)
       try run(
-        0..<split, Part(hidden: x, positions: rows.positions, tokens: rows.tokenIDs), runs, planes, chunk,
-        rows.firstImage, scores: wanted, lastRowOnly: false, scored: split - 1)
+        0..<split, whole, runs, planes, chunk, rows.firstImage, scores: wanted, lastRowOnly: false, scored: split - 1)
     }
     let choice = stageTwo(rows, request?.output)
     let compactor = TokenCompactor(rows, keep: choice.keep)
@@ -59,7 +59,7 @@ struct PrefillDriver {
     if split < layers {
       let left = compactor.compact(runs: runs)
       let planes = planes.compacted(to: compactor.kept)
-      var part = Part(hidden: survivors, positions: positions, tokens: compactor.compact(rows.tokenIDs))
+      var part = Part(hidden: survivors, positions: positions, tokens: compactor.compact(whole.tokens))
       if decoder.shape.readsInputs {
         let inputs = compute.view(.inputs, rows: rows.count, columns: decoder.shape.hidden)
         filler.fill(inputs, 0..<rows.count, decoder)
@@ -95,6 +95,7 @@ struct PrefillDriver {
   ) throws(Cancelled) -> MatrixView<Float> {
     let filler = RowFiller(rows, images)
     let planes = PlaneRows(rows, images, layers: decoder.shape.injectedLayers)
+    let tokens = rows.tokenIDs
     var last = compute.view(.residual, rows: 0, columns: decoder.shape.hidden)
     for chunk in PrefillDriver.chunks(rows.count, whole: runs, cut: rows.firstImage?.row) {
       let x = compute.view(.residual, rows: chunk.count, columns: decoder.shape.hidden)
@@ -102,7 +103,7 @@ struct PrefillDriver {
       let image = rows.firstImage.map { (row: $0.row - chunk.lowerBound, position: $0.position) }
       try run(
         0..<decoder.shape.layers,
-        Part(hidden: x, positions: Array(rows.positions[chunk]), tokens: Array(rows.tokenIDs[chunk])),
+        Part(hidden: x, positions: Array(rows.positions[chunk]), tokens: Array(tokens[chunk])),
         runs.inside(chunk), planes.inside(chunk), 0..<chunk.count, image, scores: nil, lastRowOnly: true)
       last = x.slice(rows: (x.rows - 1)..<x.rows)
     }

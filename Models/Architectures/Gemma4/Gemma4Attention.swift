@@ -62,10 +62,13 @@ struct Gemma4Attention: Sendable {
     let mixed = compute.view(.mixed, rows: rows, columns: heads * width)
     let firstEntry = cache.count
     guard let positions = input.positions.baseAddress else { return }
-    compute.matmul.load(normed)
-    timed("text.qkv", products(rows, query)) { compute.matmul.multiply(by: query, into: q) }
     if let entries {
-      store(entries, rows, positions, in: cache, compute)
+      store(entries, normed, q, positions, in: cache, compute)
+    } else {
+      timed("text.qkv", products(rows, query)) {
+        compute.matmul.load(normed)
+        compute.matmul.multiply(by: query, into: q)
+      }
     }
     timed("text.rope") {
       queryNorm.applyToHeads(q, compute)
@@ -75,7 +78,7 @@ struct Gemma4Attention: Sendable {
       entries == nil
       ? input.sharedVisibility(in: cache, runs: runs, compute)
       : input.visibility(in: cache, firstEntry: firstEntry, runs: runs, compute)
-    timed("text.attention", work(outputs, firstEntry: firstEntry)) {
+    timed("text.attention", self.cache.work(outputs, firstEntry: firstEntry, heads: heads)) {
       compute.tensors.attend(
         q.slice(rows: outputs), cache: cache, visibility: visibility.rows(from: outputs.lowerBound), heads: heads,
         scale: 1, into: mixed.slice(rows: outputs), scratch: compute.attention, scores: scores)
@@ -86,18 +89,25 @@ struct Gemma4Attention: Sendable {
     }
   }
 
-  /// Keys and values of all rows; `compute.matmul` has the rows loaded.
+  /// Queries, and the keys and values of all rows, which `cache` takes.
   private func store(
-    _ entries: Entries, _ rows: Int, _ positions: UnsafePointer<Position>, in cache: LayerKVCache, _ compute: Compute
+    _ entries: Entries, _ normed: MatrixView<Float>, _ q: MatrixView<Float>, _ positions: UnsafePointer<Position>,
+    in cache: LayerKVCache, _ compute: Compute
   ) {
+    let rows = normed.rows
     let columns = self.cache.kvHeads * self.cache.headDimension
     let k = compute.view(.key, rows: rows, columns: columns)
     let v = compute.view(.value, rows: rows, columns: columns)
-    timed("text.qkv", products(rows, entries.key)) {
-      compute.matmul.multiply(by: entries.key, into: k)
-      if let value = entries.value {
-        compute.matmul.multiply(by: value, into: v)
-      } else {
+    compute.matmul.load(normed)
+    if let value = entries.value {
+      timed("text.qkv", products(rows, query, entries.key, value)) {
+        compute.matmul.multiply([
+          MatmulProduct(query, into: q), MatmulProduct(entries.key, into: k), MatmulProduct(value, into: v),
+        ])
+      }
+    } else {
+      timed("text.qkv", products(rows, query, entries.key)) {
+        compute.matmul.multiply([MatmulProduct(query, into: q), MatmulProduct(entries.key, into: k)])
         v.pointer.update(from: k.pointer, count: rows * columns)
       }
     }
@@ -108,12 +118,5 @@ struct Gemma4Attention: Sendable {
         k, heads: self.cache.kvHeads, headDimension: self.cache.headDimension, positions: positions, table: rotary)
       cache.append(keys: k, values: v, positions: positions, ops: compute.tensors)
     }
-  }
-
-  /// As `SelfAttention` counts it.
-  private func work(_ rows: Range<Int>, firstEntry: Int) -> MeasuredWork {
-    let mean = Double(firstEntry) + Double(rows.lowerBound + rows.upperBound + 1) / 2
-    let seen = min(mean, Double(cache.window ?? Int.max))
-    return MeasuredWork(operations: 4 * Double(rows.count) * seen * Double(heads * cache.headDimension))
   }
 }

@@ -82,3 +82,12 @@ func products(_ rows: Int, _ matrices: PackedMatrix...) -> MeasuredWork {
     operations: 2 * Double(rows) * matrices.reduce(0.0) { $0 + Double($1.rows) * Double($1.columns) },
     bytes: matrices.reduce(0.0) { $0 + Double($1.byteCount) })
 }
+
+extension KVCacheShape {
+  /// Attention of `heads` heads: row i sees the entries before and rows 0...i, in a sliding window no more than that.
+  func work(_ rows: Range<Int>, firstEntry: Int, heads: Int) -> MeasuredWork {
+    let mean = Double(firstEntry) + Double(rows.lowerBound + rows.upperBound + 1) / 2
+    let seen = min(mean, Double(window ?? Int.max))
+    return MeasuredWork(operations: 4 * Double(rows.count) * seen * Double(heads * headDimension))
+  }
+}

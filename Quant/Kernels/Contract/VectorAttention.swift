@@ -5,18 +5,7 @@ public enum VectorAttention<L: VectorLanes> {
     _ queries: UnsafePointer<Float>, _ keys: UnsafePointer<Float>, _ scores: UnsafeMutablePointer<Float>,
     _ rows: Int, _ cells: Int, _ dimension: Int
   ) {
-    let columns = (cells + L.wideCount - 1) & ~(L.wideCount - 1)
-    if dimension <= AttentionTile.narrowDimension {
-      product(
-        queries, AttentionTile.narrowStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
-        depth: dimension, columns: columns, accumulate: false
-      ) { L.wideLoad(keys + $0) }
-    } else {
-      product(
-        queries, AttentionTile.wideStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
-        depth: dimension, columns: columns, accumulate: false
-      ) { L.wideLoad(keys + $0) }
-    }
+    scoreTile(queries, scores, rows, cells, dimension) { L.wideLoad(keys + $0) }
   }
 
   @inlinable
@@ -24,18 +13,7 @@ public enum VectorAttention<L: VectorLanes> {
     _ queries: UnsafePointer<Float>, _ keys: UnsafePointer<UInt16>, _ scores: UnsafeMutablePointer<Float>,
     _ rows: Int, _ cells: Int, _ dimension: Int
   ) {
-    let columns = (cells + L.wideCount - 1) & ~(L.wideCount - 1)
-    if dimension <= AttentionTile.narrowDimension {
-      product(
-        queries, AttentionTile.narrowStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
-        depth: dimension, columns: columns, accumulate: false
-      ) { L.wideLoad(keys + $0) }
-    } else {
-      product(
-        queries, AttentionTile.wideStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
-        depth: dimension, columns: columns, accumulate: false
-      ) { L.wideLoad(keys + $0) }
-    }
+    scoreTile(queries, scores, rows, cells, dimension) { L.wideLoad(keys + $0) }
   }
 
   @inlinable
@@ -43,17 +21,7 @@ public enum VectorAttention<L: VectorLanes> {
     _ weights: UnsafePointer<Float>, _ values: UnsafePointer<Float>, _ outputs: UnsafeMutablePointer<Float>,
     _ rows: Int, _ cells: Int, _ dimension: Int
   ) {
-    if dimension <= AttentionTile.narrowDimension {
-      product(
-        weights, AttentionTile.scoreStride, dimension, outputs, AttentionTile.narrowStride, rows: rows, depth: cells,
-        columns: dimension, accumulate: true
-      ) { L.wideLoad(values + $0) }
-    } else {
-      product(
-        weights, AttentionTile.scoreStride, dimension, outputs, AttentionTile.wideStride, rows: rows, depth: cells,
-        columns: dimension, accumulate: true
-      ) { L.wideLoad(values + $0) }
-    }
+    valueTile(weights, outputs, rows, cells, dimension) { L.wideLoad(values + $0) }
   }
 
   @inlinable
@@ -61,16 +29,40 @@ public enum VectorAttention<L: VectorLanes> {
     _ weights: UnsafePointer<Float>, _ values: UnsafePointer<UInt16>, _ outputs: UnsafeMutablePointer<Float>,
     _ rows: Int, _ cells: Int, _ dimension: Int
   ) {
+    valueTile(weights, outputs, rows, cells, dimension) { L.wideLoad(values + $0) }
+  }
+
+  /// Strides are constants on both sides of `narrowDimension`, which the tiles' addresses are made of.
+  @inlinable @inline(__always)
+  public static func scoreTile(
+    _ queries: UnsafePointer<Float>, _ scores: UnsafeMutablePointer<Float>, _ rows: Int, _ cells: Int,
+    _ dimension: Int, _ load: (Int) -> L.Wide
+  ) {
+    let columns = (cells + L.wideCount - 1) & ~(L.wideCount - 1)
+    if dimension <= AttentionTile.narrowDimension {
+      product(
+        queries, AttentionTile.narrowStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
+        depth: dimension, columns: columns, accumulate: false, load)
+    } else {
+      product(
+        queries, AttentionTile.wideStride, AttentionTile.cells, scores, AttentionTile.scoreStride, rows: rows,
+        depth: dimension, columns: columns, accumulate: false, load)
+    }
+  }
+
+  @inlinable @inline(__always)
+  public static func valueTile(
+    _ weights: UnsafePointer<Float>, _ outputs: UnsafeMutablePointer<Float>, _ rows: Int, _ cells: Int,
+    _ dimension: Int, _ load: (Int) -> L.Wide
+  ) {
     if dimension <= AttentionTile.narrowDimension {
       product(
         weights, AttentionTile.scoreStride, dimension, outputs, AttentionTile.narrowStride, rows: rows, depth: cells,
-        columns: dimension, accumulate: true
-      ) { L.wideLoad(values + $0) }
+        columns: dimension, accumulate: true, load)
     } else {
       product(
         weights, AttentionTile.scoreStride, dimension, outputs, AttentionTile.wideStride, rows: rows, depth: cells,
-        columns: dimension, accumulate: true
-      ) { L.wideLoad(values + $0) }
+        columns: dimension, accumulate: true, load)
     }
   }
 

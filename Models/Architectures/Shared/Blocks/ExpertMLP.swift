@@ -81,12 +81,8 @@ package struct ExpertMLP: Sendable {
     }
     let mixed = mixtures(normed, routing, compute)
     timed("text.mixing") {
-      let grain = max(1, ExpertMLP.floatsPerShare / (target.columns * shape.used))
-      compute.team.parallel(
-        target.rows, grain: grain,
-        AddWeighted(
-          x: mixed, places: routing.places, weights: routing.weights, each: shape.used, target: target,
-          accumulate: accumulate))
+      compute.tensors.addWeighted(
+        mixed, places: routing.places, weights: routing.weights, each: shape.used, into: target, accumulate: accumulate)
     }
     guard let shared else { return }
     let own = compute.view(.gathered, rows: normed.rows, columns: target.columns)
@@ -156,11 +152,6 @@ package struct ExpertMLP: Sendable {
   }
 }
 
-/// y += weight * x, `count` floats, in order.
-private func addScaled(_ x: UnsafePointer<Float>, _ weight: Float, _ y: UnsafeMutablePointer<Float>, _ count: Int) {
-  for i in 0..<count { y[i] += weight * x[i] }
-}
-
 /// Row by row of x: copies to its places.
 private struct CopyRows: TeamStep {
   let x: MatrixView<Float>
@@ -172,26 +163,6 @@ private struct CopyRows: TeamStep {
   func run(_ range: Range<Int>, worker: Int) {
     for index in range.lowerBound * each..<range.upperBound * each {
       target.row(places[index]).update(from: x.row(index / each), count: x.columns)
-    }
-  }
-}
-
-/// Row by row of the target: the sum of rows of x times their weights, in the order of the places.
-private struct AddWeighted: TeamStep {
-  let x: MatrixView<Float>
-  let places: UnsafePointer<Int>
-  let weights: UnsafePointer<Float>
-  let each: Int
-  let target: MatrixView<Float>
-  let accumulate: Bool
-
-  func run(_ range: Range<Int>, worker: Int) {
-    for row in range {
-      let out = target.row(row)
-      if !accumulate { out.update(repeating: 0, count: target.columns) }
-      for index in row * each..<(row + 1) * each {
-        addScaled(UnsafePointer(x.row(places[index])), weights[index], out, target.columns)
-      }
     }
   }
 }

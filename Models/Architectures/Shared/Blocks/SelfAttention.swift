@@ -86,7 +86,7 @@ struct SelfAttention: Sendable {
       cache.append(keys: k, values: v, positions: positions, ops: compute.tensors)
     }
     let visibility = input.visibility(in: cache, firstEntry: firstEntry, compute).rows(from: outputs.lowerBound)
-    timed("text.attention", work(outputs, firstEntry: firstEntry)) {
+    timed("text.attention", self.cache.work(outputs, firstEntry: firstEntry, heads: heads)) {
       compute.tensors.attend(
         q.slice(rows: outputs), cache: cache, visibility: visibility, heads: heads, scale: scale,
         into: mixed.slice(rows: outputs), scratch: compute.attention, scores: scores)
@@ -100,12 +100,5 @@ struct SelfAttention: Sendable {
       compute.matmul.load(mixed)
       output.multiply(into: target, accumulate: accumulate, compute)
     }
-  }
-
-  /// Row i sees the entries before and rows 0...i, in a sliding window no more than that.
-  private func work(_ rows: Range<Int>, firstEntry: Int) -> MeasuredWork {
-    let mean = Double(firstEntry) + Double(rows.lowerBound + rows.upperBound + 1) / 2
-    let seen = min(mean, Double(cache.window ?? Int.max))
-    return MeasuredWork(operations: 4 * Double(rows.count) * seen * Double(heads * cache.headDimension))
   }
 }
