@@ -37,6 +37,11 @@ var kernelTargets: [Target] = [
     .target(
       name: "OccamKernelsAVX2", dependencies: ["OccamKernelContract", "OccamQuantFormats"],
       path: "Quant/Kernels/AVX2", swiftSettings: kernelSettings(["-mavx2", "-mfma", "-mf16c"])),
+    // What both need is compiled for each: links in AVXVNNI lead to AVX2's files.
+    .target(
+      name: "OccamKernelsAVXVNNI", dependencies: ["OccamKernelContract", "OccamKernelsAVX2", "OccamQuantFormats"],
+      path: "Quant/Kernels/AVXVNNI",
+      swiftSettings: kernelSettings(["-mavx2", "-mfma", "-mf16c", "-mavxvnni"])),
     .target(
       name: "OccamKernelsAVX512VNNI", dependencies: ["OccamKernelContract", "OccamQuantFormats"],
       path: "Quant/Kernels/AVX512VNNI",
@@ -52,6 +57,7 @@ let package = Package(
   products: [
     .library(name: "Occam", targets: ["Occam"]),
     .executable(name: "occam-run", targets: ["occam-run"]),
+    .executable(name: "occam-serve", targets: ["occam-serve"]),
     .executable(name: "occam-bench", targets: ["occam-bench"]),
     .executable(name: "occam-eval", targets: ["occam-eval"]),
     .executable(name: "occam-quantize", targets: ["occam-quantize"]),
@@ -98,10 +104,19 @@ let package = Package(
       "Occam", "Sources/Occam",
       [
         "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamImages", "OccamQuantFormats",
-        "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels",
+        "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "OccamGrammar",
       ]),
+    module("OccamGrammar", "Sources/Grammar", ["OccamCore"]),
+    // Extern: for epoll, which the toolchain's Glibc module leaves out.
+    .target(
+      name: "OccamHTTP", dependencies: ["OccamCore"], path: "Sources/HTTP",
+      swiftSettings: [.enableExperimentalFeature("Extern")]),
+    module("OccamService", "Sources/Service", ["Occam", "OccamCore", "OccamHTTP"], exclude: ["README.md"]),
     module("OccamCommandLine", "Sources/CommandLine", ["OccamCore"]),
     tool("occam-run", "Sources/occam-run", ["Occam", "OccamCommandLine"]),
+    .executableTarget(
+      name: "occam-serve", dependencies: ["Occam", "OccamHTTP", "OccamService", "OccamCommandLine"],
+      path: "Sources/occam-serve", exclude: ["Deploy"], resources: [.embedInCode("index.html")]),
     tool("occam-calibrate", "Sources/occam-calibrate", ["Occam", "OccamCommandLine"]),
     tool("occam-bench", "bench/occam-bench", ["Occam", "OccamFixtures", "OccamCommandLine"]),
     tool(
@@ -131,6 +146,9 @@ let package = Package(
         "OccamCore", "OccamGGUF", "OccamImages", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels",
         "OccamFixtures", "Occam",
       ]),
+    tests("HTTP", ["OccamCore", "OccamHTTP"]),
+    tests("Grammar", ["OccamCore", "OccamGGUF", "OccamTokenizer", "OccamGrammar"]),
+    tests("Service", ["Occam", "OccamCore", "OccamHTTP", "OccamService"]),
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
     tests(
       "Fixtures",

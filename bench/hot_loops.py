@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-KERNELS = re.compile(r"OccamKernels(Portable|AVX2|AVX512VNNI)")
-MULTIPLIES = re.compile(r"^v?(pmaddubsw|pmaddwd|pdpbusd|pmulld|mulps|f(n?m)(add|sub)\d+[ps]s)")
+KERNELS = re.compile(r"OccamKernels(Portable|AVX2|AVXVNNI|AVX512VNNI)")
+MULTIPLIES = re.compile(r"^(\{vex\} )?v?(pmaddubsw|pmaddwd|pdpbusd|pmulld|mulps|f(n?m)(add|sub)\d+[ps]s)")
 JUMP = re.compile(r"^j\w+\s+([0-9a-f]+)")
 
 

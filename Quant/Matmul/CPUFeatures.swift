@@ -8,6 +8,7 @@ package struct CPUFeatures: Sendable, Equatable {
   package var avx2 = false
   package var fma = false
   package var f16c = false
+  package var avxvnni = false
   package var avx512f = false
   package var avx512bw = false
   package var avx512dq = false
@@ -31,6 +32,8 @@ package struct CPUFeatures: Sendable, Equatable {
       features.f16c = bit(one.ecx, 29)
       guard let seven = leaf(7) else { return features }
       features.avx2 = bit(seven.ebx, 5)
+      // EAX of the first sub-leaf is the number of further ones.
+      if seven.eax >= 1, let more = leaf(7, 1) { features.avxvnni = bit(more.eax, 4) }
       guard state & 0xe6 == 0xe6 else { return features }
       features.avx512f = bit(seven.ebx, 16)
       features.avx512dq = bit(seven.ebx, 17)
@@ -40,9 +43,11 @@ package struct CPUFeatures: Sendable, Equatable {
       return features
     }
 
-    private static func leaf(_ number: UInt32) -> (ebx: UInt32, ecx: UInt32)? {
+    private static func leaf(
+      _ number: UInt32, _ part: UInt32 = 0
+    ) -> (eax: UInt32, ebx: UInt32, ecx: UInt32)? {
       var (a, b, c, d): (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
-      return __get_cpuid_count(number, 0, &a, &b, &c, &d) == 0 ? nil : (b, c)
+      return __get_cpuid_count(number, part, &a, &b, &c, &d) == 0 ? nil : (a, b, c)
     }
 
     private static func bit(_ word: UInt32, _ index: UInt32) -> Bool { (word >> index) & 1 == 1 }

@@ -5,6 +5,7 @@ import OccamKernelsPortable
 #if arch(x86_64)
   import OccamKernelsAVX2
   import OccamKernelsAVX512VNNI
+  import OccamKernelsAVXVNNI
 #endif
 
 /// The inner loops for one instruction set. A set whose instructions the processor lacks cannot be made.
@@ -29,6 +30,16 @@ package struct KernelSet: Sendable {
             return KernelSet(
               name: "avx512vnni", matmul: AVX512VNNIKernels.matmul, vector: AVX512VNNIVectorKernels.table,
               peak: AVX512VNNIKernels.peak)
+          }
+        ))
+      entries.append(
+        (
+          "avxvnni",
+          { cpu in
+            guard cpu.avx2, cpu.fma, cpu.f16c, cpu.avxvnni else { return nil }
+            return KernelSet(
+              name: "avxvnni", matmul: AVXVNNIKernels.matmul, vector: AVX2VectorKernels.table,
+              peak: AVXVNNIKernels.peak)
           }
         ))
       entries.append(

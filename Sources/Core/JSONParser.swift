@@ -31,10 +31,10 @@ extension JSONValue {
   }
 }
 
-private struct JSONParser {
-  private let bytes: [UInt8]
+struct JSONParser {
+  let bytes: [UInt8]
   private let limits: JSONLimits
-  private var position = 0
+  var position = 0
   private var values = 0
 
   init(bytes: [UInt8], limits: JSONLimits) {
@@ -50,20 +50,20 @@ private struct JSONParser {
     return value
   }
 
-  private func error(_ reason: String) -> JSONError {
+  func error(_ reason: String) -> JSONError {
     let before = bytes[..<min(position, bytes.count)]
     let start = before.lastIndex(of: 10).map { $0 + 1 } ?? 0
     return JSONError(line: before.count { $0 == 10 } + 1, column: before.count - start + 1, reason: reason)
   }
 
-  private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
+  var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
   private mutating func skipSpace() {
     while let byte = current, byte == 32 || byte == 10 || byte == 13 || byte == 9 { position += 1 }
   }
 
-  private mutating func take(_ byte: Character) -> Bool {
-    guard current == byte.asciiValue else { return false }
+  mutating func take(_ scalar: Unicode.Scalar) -> Bool {
+    guard let byte = current, Unicode.Scalar(byte) == scalar else { return false }
     position += 1
     return true
   }
@@ -72,7 +72,7 @@ private struct JSONParser {
     skipSpace()
     values += 1
     guard values <= limits.values else { throw error("more than \(limits.values) values") }
-    switch current.map({ Character(Unicode.Scalar($0)) }) {
+    switch current.map({ Unicode.Scalar($0) }) {
     case nil: throw error("expected a value, found the end")
     case "{", "[":
       guard depth < limits.depth else { throw error("nested deeper than \(limits.depth)") }
@@ -83,7 +83,7 @@ private struct JSONParser {
     case "t": return try word("true", .bool(true))
     case "f": return try word("false", .bool(false))
     case "n": return try word("null", .null)
-    case let character? where character == "-" || character.isWholeNumber: return try number()
+    case let scalar? where scalar == "-" || ("0"..."9").contains(scalar): return try number()
     default: throw error("expected a value")
     }
   }
@@ -115,7 +115,7 @@ private struct JSONParser {
       skipSpace()
       guard current == 34 else { throw error("expected a member name in quotes") }
       let name = try string()
-      guard names.insert(name).inserted else { throw error("the name \"\(name)\" stands twice") }
+      guard names.insert(name).inserted else { throw error("the name \"\(name.prefix(40))\" stands twice") }
       skipSpace()
       guard take(":") else { throw error("expected ':'") }
       members.append(JSONMember(name, try value(depth: depth)))
@@ -152,67 +152,5 @@ private struct JSONParser {
     if exact, let value = Int(text) { return .integer(value) }
     guard let value = Double(text), value.isFinite else { throw error("the number \(text.prefix(40)) is out of range") }
     return .number(value)
-  }
-
-  private mutating func string() throws(JSONError) -> String {
-    position += 1
-    var content: [UInt8] = []
-    while true {
-      guard let byte = current else { throw error("a string has no end") }
-      switch byte {
-      case 34:
-        guard let text = String(validating: content, as: UTF8.self) else { throw error("a string is not valid UTF-8") }
-        position += 1
-        return text
-      case 92:
-        position += 1
-        content.append(contentsOf: try escape())
-      case 0..<32: throw error("a control character in a string must be escaped")
-      default:
-        content.append(byte)
-        position += 1
-      }
-    }
-  }
-
-  private mutating func escape() throws(JSONError) -> [UInt8] {
-    let code = current ?? 0
-    position += 1
-    switch Character(Unicode.Scalar(code)) {
-    case "\"", "\\", "/": return [code]
-    case "b": return [8]
-    case "f": return [12]
-    case "n": return [10]
-    case "r": return [13]
-    case "t": return [9]
-    case "u":
-      let first = try hexadecimal()
-      guard let scalar = Unicode.Scalar(first) else { return try secondSurrogate(after: first) }
-      return Array(String(Character(scalar)).utf8)
-    default:
-      position -= 1
-      throw error("unknown escape in a string")
-    }
-  }
-
-  private mutating func secondSurrogate(after first: UInt32) throws(JSONError) -> [UInt8] {
-    guard first < 0xDC00, take("\\"), take("u") else { throw error("a surrogate without its pair") }
-    let second = try hexadecimal()
-    guard second >= 0xDC00, second <= 0xDFFF,
-      let scalar = Unicode.Scalar(0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00))
-    else { throw error("a surrogate without its pair") }
-    return Array(String(Character(scalar)).utf8)
-  }
-
-  private mutating func hexadecimal() throws(JSONError) -> UInt32 {
-    var value: UInt32 = 0
-    for _ in 0..<4 {
-      guard let byte = current, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
-        throw error("expected four hexadecimal digits")
-      }
-      value = value << 4 | UInt32(digit)
-      position += 1
-    }
-    return value
   }
 }

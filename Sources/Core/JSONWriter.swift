@@ -44,21 +44,33 @@ extension JSONValue {
 
   private static func quote(_ text: String, to output: inout String) {
     output += "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": output += "\\\""
-      case "\\": output += "\\\\"
-      case "\n": output += "\\n"
-      case "\r": output += "\\r"
-      case "\t": output += "\\t"
-      case "\u{8}": output += "\\b"
-      case "\u{C}": output += "\\f"
-      case _ where scalar.value < 32:
-        let digits = String(scalar.value, radix: 16)
-        output += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: output.unicodeScalars.append(scalar)
+    var text = text
+    text.withUTF8 { bytes in
+      var start = 0
+      while true {
+        // A run ends in front of an ASCII byte, or at the end: it is whole characters.
+        let end = JSONParser.endOfRun(in: UnsafeRawBufferPointer(bytes), from: start)
+        output += String(decoding: bytes[start..<end], as: UTF8.self)
+        guard end < bytes.count else { break }
+        output += escape(bytes[end])
+        start = end + 1
       }
     }
     output += "\""
+  }
+
+  private static func escape(_ byte: UInt8) -> String {
+    switch Unicode.Scalar(byte) {
+    case "\"": return "\\\""
+    case "\\": return "\\\\"
+    case "\n": return "\\n"
+    case "\r": return "\\r"
+    case "\t": return "\\t"
+    case "\u{8}": return "\\b"
+    case "\u{C}": return "\\f"
+    default:
+      let digits = String(byte, radix: 16)
+      return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    }
   }
 }

@@ -1,35 +1,104 @@
 import Glibc
 import Synchronization
 
-/// Whose turn it is to use a team: a mutex that its holder may enter again.
+/// Whose turn it is to use a team: a lock that its holder may enter again. Short passes come first, others in the order
+/// in which they were asked for; the holder of a long one gives way to short ones between its steps.
 final class TeamTurn: @unchecked Sendable {
+  enum Kind {
+    /// A few milliseconds: tokens that are decoded.
+    case short
+    case long
+    /// A long one that gave way and goes on.
+    case resumed
+  }
+
+  private struct State {
+    var isHeld = false
+    var shortWaiting = 0
+    var resumedWaiting = 0
+    /// Long passes are numbered when they ask; `serving` may begin next.
+    var asked = 0
+    var serving = 0
+    var isAwaited: Bool { shortWaiting + resumedWaiting > 0 || asked != serving }
+  }
+
   private let owner = Atomic<UInt>(0)
-  private let lock: UnsafeMutablePointer<pthread_mutex_t>
-
-  init() {
-    lock = .allocate(capacity: 1)
-    lock.initialize(to: pthread_mutex_t())
-    pthread_mutex_init(lock, nil)
-  }
-
-  deinit {
-    pthread_mutex_destroy(lock)
-    lock.deallocate()
-  }
+  private let shortWaiting = Atomic<Int>(0)
+  private let patience = Atomic<UInt64>(0)
+  private let state = Monitor(State())
+  // The holder's alone.
+  private var isLong = false
+  private var heldSince: UInt64 = 0
 
   /// - Returns: whether this thread had the turn already.
-  func enter() -> Bool {
+  func enter(_ kind: Kind) -> Bool {
     // Only this thread ever stores its own number, so that reading another value, however old, means no.
     let me = UInt(pthread_self())
     if owner.load(ordering: .relaxed) == me { return true }
-    pthread_mutex_lock(lock)
+    switch kind {
+    case .short: enterShort()
+    case .long: enterLong()
+    case .resumed: enterResumed()
+    }
     owner.store(me, ordering: .relaxed)
+    isLong = kind != .short
+    if isLong { heldSince = Clock.nanoseconds() }
     return false
+  }
+
+  private func enterShort() {
+    var mustWait = false
+    state.withLock { state in
+      mustWait = state.isHeld
+      if !mustWait { state.isHeld = true } else { state.shortWaiting += 1 }
+    }
+    guard mustWait else { return }
+    shortWaiting.add(1, ordering: .relaxed)
+    state.wait(until: { !$0.isHeld }) { state in
+      state.shortWaiting -= 1
+      state.isHeld = true
+    }
+    shortWaiting.subtract(1, ordering: .relaxed)
+  }
+
+  private func enterLong() {
+    let number = state.withLock { state in
+      state.asked += 1
+      return state.asked - 1
+    }
+    state.wait(until: { !$0.isHeld && $0.serving == number && $0.shortWaiting + $0.resumedWaiting == 0 }) { state in
+      state.serving += 1
+      state.isHeld = true
+    }
+  }
+
+  private func enterResumed() {
+    state.withLock { $0.resumedWaiting += 1 }
+    state.wait(until: { !$0.isHeld && $0.shortWaiting == 0 }) { state in
+      state.resumedWaiting -= 1
+      state.isHeld = true
+    }
   }
 
   func leave(_ nested: Bool) {
     if nested { return }
     owner.store(0, ordering: .relaxed)
-    pthread_mutex_unlock(lock)
+    let isAwaited = state.withLock { state in
+      state.isHeld = false
+      return state.isAwaited
+    }
+    if isAwaited { state.broadcast() }
+  }
+
+  /// How long, in nanoseconds, a long pass keeps short ones waiting.
+  func setPatience(_ nanoseconds: UInt64) { patience.store(nanoseconds, ordering: .relaxed) }
+
+  /// Between two steps of a long pass: lets short ones through that have waited long enough.
+  func giveWay() {
+    guard shortWaiting.load(ordering: .relaxed) > 0, owner.load(ordering: .relaxed) == UInt(pthread_self()), isLong,
+      Clock.nanoseconds() - heldSince >= patience.load(ordering: .relaxed)
+    else { return }
+    leave(false)
+    _ = enter(.resumed)
   }
 }

@@ -26,11 +26,18 @@ package final class WorkerTeam: Sendable {
   deinit { backEnd.stop() }
 
   /// Holds the team for one forward pass. Nested calls from the same thread run through.
-  package func pass<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
-    let nested = turn.enter()
+  /// - Parameter isShort: comes before passes that are not, which give way to it.
+  package func pass<R, E: Error>(isShort: Bool = false, _ body: () throws(E) -> R) throws(E) -> R {
+    let nested = turn.enter(isShort ? .short : .long)
     defer { turn.leave(nested) }
     return try body()
   }
+
+  /// Between two steps of a pass that is not short: lets short ones through that have waited for `patience`.
+  package func giveWay() { turn.giveWay() }
+
+  /// How long a pass keeps short ones waiting, in nanoseconds, before it gives way.
+  package func setPatience(_ nanoseconds: UInt64) { turn.setPatience(nanoseconds) }
 
   /// Runs `step` over 0..<count in blocks of `grain` indices, each block on whichever thread is free, and returns when
   /// all are done. Allocates nothing.

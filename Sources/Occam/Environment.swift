@@ -87,7 +87,13 @@ public enum PhotoFolder {
 
 /// Facts of this process, for the tools.
 public enum OccamProcess {
+  /// What the process has in memory now.
+  public static var residentBytes: Int { ProcessMemory.residentBytes() }
+
   public static var peakResidentBytes: Int { ProcessMemory.peakResidentBytes() }
+
+  /// The least memory limit of the process's control groups, as containers and systemd set them; nil: none.
+  public static var groupLimitBytes: Int? { ProcessMemory.groupLimit() }
 
   /// Starts the measure anew, where the system allows it. - Returns: whether it does.
   @discardableResult

@@ -11,7 +11,8 @@ public struct GeneratedToken: Sendable {
   public let id: Int32
   /// Text that became complete with this token; often empty while a character's bytes are still coming.
   public let text: String
-  /// Natural logarithm of the probability before temperature and truncation; nil unless asked for.
+  /// Natural logarithm of the probability before temperature and truncation, or behind them
+  /// (`GenerationOptions.logprobsBehindSampling`); nil unless asked for.
   public internal(set) var logprob: Float?
   /// The most probable tokens, best first.
   public internal(set) var top: [Alternative]
@@ -21,7 +22,8 @@ public struct GeneratedToken: Sendable {
 public enum GenerationEvent: Sendable {
   /// Share of an image's encoding that is done, 0...1.
   case encoding(image: Int, of: Int, fraction: Double)
-  case prefill(tokens: Int, fraction: Double)
+  /// Share of the prompt's tokens that is computed, 0...1. `cached` more are known from an earlier reply.
+  case prefill(tokens: Int, cached: Int, fraction: Double)
   case token(GeneratedToken)
 }
 
@@ -59,11 +61,16 @@ public struct GenerationMetrics: Sendable {
   }
 
   public var stop = Stop.length
+  /// The stop string that ended the reply.
+  public var stopText: String?
   /// Positions of the whole prompt, as if unpruned.
   public var promptTokens = 0
-  /// Of these, taken over from the turn before.
+  /// Of these, taken over from an earlier reply.
   public var cachedTokens = 0
   public var generatedTokens = 0
+  /// Pictures that the encoder ran for, and those of the conversation that were encoded before.
+  public var encodedImages = 0
+  public var reusedImages = 0
   public var timings = Timings()
   /// One entry an image of the conversation; empty when pruning is off.
   public var pruning: [Image] = []

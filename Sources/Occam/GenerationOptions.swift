@@ -16,22 +16,41 @@ public struct GenerationOptions: Sendable {
   public var minP: Float = 0.05
   /// 1: off.
   public var repeatPenalty: Float = 1
-  /// Tokens the penalty looks back on.
+  /// Taken off the logit of a recent token, once, and once for each time that it occurred; 0: off.
+  public var presencePenalty: Float = 0
+  public var frequencyPenalty: Float = 0
+  /// Tokens the penalties look back on.
   public var repeatLastN = 64
+  /// Added to the logits of single tokens; minus infinity forbids one.
+  public var logitBias: [Int32: Float] = [:]
   /// Same seed, same text, whatever the thread count.
   public var seed: UInt64 = 0
   /// Goes on past the model's end-of-text tokens, for measuring.
   public var ignoresEndOfText = false
+  /// A full context ends a reply as `maxTokens` does; else it is an error.
+  public var endsAtFullContext = false
   /// The reply ends before the first of these.
   public var stop: [String] = []
   /// Alternatives reported a token, with log-probabilities; nil: neither is computed.
   public var logprobs: Int?
+  /// Reports the probabilities that the token was drawn by, behind penalties, top-k, top-p, min-p and temperature, instead
+  /// of the model's own.
+  public var logprobsBehindSampling = false
   public var pruning = Pruning()
   /// The prompt is taken verbatim: no chat template, `<__media__>` marks each image. Such a prompt is a conversation of
   /// its own: earlier turns and their images are forgotten.
   public var raw = false
 
   public init() {}
+
+  /// What the text must look like.
+  public var format = ResponseFormat.text
+  /// Functions that the model is told about, by its chat template.
+  public var tools: [Tool] = []
+  /// Texts of control tokens that the reply shows nevertheless, as the marks of calls; the model's own alone count.
+  public var shownTokens: [String] = []
+  /// A JSON object: further variables of the chat template, as `{"enable_thinking": false}`.
+  public var templateVariables: String?
 
   /// Visual-token pruning by OccamToken. nil: as calibrated, else the documented default.
   public struct Pruning: Sendable, Equatable {
@@ -111,6 +130,8 @@ public struct SessionOptions: Sendable {
   public var contextLength: Int?
   public var cells: CellFormat = .f16
   public var images = ImageReading()
+  /// Keeps what the encoder made of pictures, for all sessions that are given it; nil: this conversation's alone.
+  public var imageCache: ImageCache?
 
   public init(contextLength: Int? = nil, cells: CellFormat = .f16) {
     self.contextLength = contextLength
@@ -131,4 +152,16 @@ public enum ImageSource: Sendable {
     case .bytes(_, let name): name
     }
   }
+}
+
+/// What a reply's text must look like; the model can say nothing else.
+public enum ResponseFormat: Sendable, Equatable {
+  /// Anything.
+  case text
+  /// A JSON object.
+  case json
+  /// JSON that is valid by a JSON Schema, itself JSON text.
+  case schema(String)
+  /// What a grammar in llama.cpp's notation (GBNF) describes.
+  case grammar(String)
 }

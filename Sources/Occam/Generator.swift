@@ -1,4 +1,5 @@
 import OccamCore
+import OccamGrammar
 import OccamTokenizer
 
 /// The decode loop: sample, stream, run the token, until the model ends, a stop string appears, a limit is reached, or
@@ -15,18 +16,27 @@ struct Generator {
   ) throws(OccamError) {
     let tokenizer = core.model.tokenizer
     var sampler = Sampler(samplingOptions)
+    sampler.recordsDraws = options.logprobs != nil && options.logprobsBehindSampling
+    var matcher = try core.model.parts.grammars.grammar(for: options.format).map { GrammarMatcher($0) }
     for item in history {
       if case .token(let id) = item { sampler.accept(id) }
     }
+    let shown = Set(options.shownTokens.compactMap { tokenizer.id(ofControl: $0) })
     var decoder = StreamingDecoder()
     var stops = StopStrings(options.stop + (options.raw ? [] : core.model.chatStops))
     var logits = first
     metrics.stop = .length
     let limit = options.maxTokens ?? Int.max
+    core.model.batcher.enter()
+    defer { core.model.batcher.leave() }
     var decodeStart: UInt64 = 0
     while metrics.generatedTokens < limit {
       let row = UnsafeBufferPointer(start: logits.row(0), count: logits.columns)
-      let id = sampler.sample(row)
+      let mask = matcher?.mask()
+      if let mask, mask.isEmpty {
+        throw OccamError(.invalidOption, "grammar", "no token of the model's vocabulary goes on with it")
+      }
+      let id = sampler.sample(row, allowing: mask)
       if metrics.generatedTokens == 0 {
         metrics.timings.timeToFirstToken = Clock.milliseconds(since: start)
         decodeStart = Clock.nanoseconds()
@@ -34,15 +44,22 @@ struct Generator {
       metrics.generatedTokens += 1
       if tokenizer.isEndOfGeneration(id), !options.ignoresEndOfText {
         metrics.stop = .eos
-        emit(id, rest(&decoder, &stops), row, &metrics, onEvent)
+        emit(id, rest(&decoder, &stops), probabilities(id, row, sampler), &metrics, onEvent)
         break
       }
-      var text = stops.push(decoder.append(tokenizer.bytes(of: id, special: false)))
-      let isLast = metrics.generatedTokens == limit
+      var text = stops.push(decoder.append(tokenizer.bytes(of: id, special: shown.contains(id))))
+      let isAllowed = matcher?.accept(id) ?? true
+      // A text that is complete needs no pass to say so.
+      let isComplete = matcher.map { $0.mustEnd || !isAllowed } ?? false
+      let isLast = metrics.generatedTokens == limit || isComplete
       // What was held back belongs to the last token.
       if isLast, stops.found == nil { text += rest(&decoder, &stops) }
-      if stops.found != nil { metrics.stop = .stop }
-      emit(id, text, row, &metrics, onEvent)
+      if let found = stops.found {
+        metrics.stop = .stop
+        metrics.stopText = found
+      }
+      if isComplete, stops.found == nil { metrics.stop = .eos }
+      emit(id, text, probabilities(id, row, sampler), &metrics, onEvent)
       if isLast || stops.found != nil { break }
       sampler.accept(id)
       do throws(OccamError) {
@@ -50,8 +67,11 @@ struct Generator {
       } catch {
         // What was said so far stays said; a full context is an error all the same.
         flush(&decoder, &stops, &metrics, onEvent)
-        if error.code != .cancelled { throw error }
-        metrics.stop = .cancelled
+        switch error.code {
+        case .cancelled: metrics.stop = .cancelled
+        case .contextFull where options.endsAtFullContext: metrics.stop = .length
+        default: throw error
+        }
         break
       }
     }
@@ -70,19 +90,30 @@ struct Generator {
     result.topP = options.topP
     result.minP = options.minP
     result.repeatPenalty = options.repeatPenalty
+    result.presencePenalty = options.presencePenalty
+    result.frequencyPenalty = options.frequencyPenalty
+    result.bias = options.logitBias
     result.repeatLastN = options.repeatLastN
     result.seed = options.seed
     return result
   }
 
+  /// nil unless asked for.
+  private func probabilities(
+    _ id: Int32, _ logits: UnsafeBufferPointer<Float>, _ sampler: Sampler
+  ) -> LogProbabilities? {
+    guard let count = options.logprobs else { return nil }
+    guard options.logprobsBehindSampling else { return LogProbabilities(logits, chosen: id, top: count) }
+    return LogProbabilities(drawnFrom: sampler.draws, chosen: id, top: count)
+  }
+
   private func emit(
-    _ id: Int32, _ text: String, _ logits: UnsafeBufferPointer<Float>, _ metrics: inout GenerationMetrics,
+    _ id: Int32, _ text: String, _ probabilities: LogProbabilities?, _ metrics: inout GenerationMetrics,
     _ onEvent: (GenerationEvent) -> Void
   ) {
     metrics.text += text
     var token = GeneratedToken(id: id, text: text, logprob: nil, top: [])
-    if let count = options.logprobs {
-      let probabilities = LogProbabilities(logits, chosen: id, top: count)
+    if let probabilities {
       token.logprob = probabilities.chosen
       token.top = probabilities.top.map { entry in
         let bytes = core.model.tokenizer.bytes(of: entry.id, special: true)

@@ -10,10 +10,14 @@ struct ImagePipeline {
   let tokenizer: Tokenizer
   let compute: Compute
   var reading = ImageReading()
+  /// And the model whose encoder this is.
+  var cache: (ImageCache, model: Int)?
 
   struct Timings {
     var decode = 0.0
     var encode = 0.0
+    /// Images that were not encoded, because a cache had them.
+    var cached = 0
   }
 
   static func read(_ source: ImageSource) throws(OccamError) -> [UInt8] {
@@ -45,7 +49,7 @@ struct ImagePipeline {
 
   /// Above this many pixels a photo is scaled down while it is decoded, where its format can: below, the reference
   /// processors' pixels count for more than memory.
-  private static let scaledPixels = 32_000_000
+  static let scaledPixels = 32_000_000
 
   static func decode(
     _ name: String, _ bytes: [UInt8], _ reading: ImageReading, for processor: any ImageProcessor
@@ -63,7 +67,30 @@ struct ImagePipeline {
   func encode(
     name: String, bytes: [UInt8], selector: (any VisualTokenSelector)?, timings: inout Timings
   ) throws(OccamError) -> SessionImage {
-    let photo = try encode(name: name, bytes: bytes, score: selector?.settings.score, register: selector?.register)
+    let (score, register) = (selector?.settings.score, selector?.register)
+    let settings = cache.map {
+      ImageCache.Settings(model: $0.model, reading: reading, score: score, register: register)
+    }
+    if let cache, let settings, let photo = cache.0.find(bytes, settings) {
+      timings.cached += 1
+      return project(photo, selector: selector, timings: &timings)
+    }
+    let start = Clock.nanoseconds()
+    let decoded = try decode(name, bytes)
+    var pixels: ImageCache.PixelHash?
+    if let cache, let settings {
+      let hash = ImageCache.PixelHash(decoded.image)
+      if var photo = cache.0.find(hash, settings) {
+        timings.cached += 1
+        timings.decode += Clock.milliseconds(since: start)
+        photo.name = name
+        photo.bytes = bytes
+        return project(photo, selector: selector, timings: &timings)
+      }
+      pixels = hash
+    }
+    let photo = try encode(decoded, name: name, bytes: bytes, since: start, score: score, register: register)
+    if let cache, let settings, let pixels { cache.0.store(photo, pixels, settings) }
     timings.decode += photo.decodeTime
     timings.encode += photo.encodeTime
     return project(photo, selector: selector, timings: &timings)
@@ -81,8 +108,21 @@ struct ImagePipeline {
     name: String, bytes: [UInt8], score: StageOneScore?, register: RegisterPlan?
   ) throws(OccamError) -> EncodedPhoto {
     let start = Clock.nanoseconds()
+    return try encode(
+      try decode(name, bytes), name: name, bytes: bytes, since: start, score: score, register: register)
+  }
+
+  private func decode(_ name: String, _ bytes: [UInt8]) throws(OccamError) -> DecodedImage {
     let decoded = try ImagePipeline.decode(name, bytes, reading, for: vision.plan.processor)
     for warning in decoded.warnings { Log.warning(warning) }
+    return decoded
+  }
+
+  /// - Parameter start: of decoding.
+  private func encode(
+    _ decoded: DecodedImage, name: String, bytes: [UInt8], since start: UInt64, score: StageOneScore?,
+    register: RegisterPlan?
+  ) throws(OccamError) -> EncodedPhoto {
     let picture = vision.plan.processor.prepare(decoded.image)
     let decodeTime = Clock.milliseconds(since: start)
     let request = EncoderRequest(
@@ -175,7 +215,7 @@ struct ImagePipeline {
 
 extension [FrameItem] {
   /// - Parameter columns: of a tile's grid of tokens.
-  fileprivate func extent(
+  func extent(
     _ scheme: PositionScheme, _ tokenizer: Tokenizer, columns: (Int) -> Int
   ) -> PromptExtent {
     reduce(into: PromptExtent()) { sum, item in

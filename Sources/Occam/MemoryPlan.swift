@@ -63,11 +63,7 @@ public struct MemoryPlan: Sendable {
     }
     self.text = text
     format = session.cells.stored
-    // Of a whole block: that is what a cache takes at a time.
-    kvBytesPerToken = text.states.reduce(0) { sum, state in
-      guard case .attention(let shape) = state else { return sum }
-      return sum + shape.byteCount(entries: 64, format: session.cells.stored) / 64
-    }
+    kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, format)
     layers = text.layers
     let layouts = layouts ?? vision.map { [$0.processor.layout(width: 1024, height: 1024)] } ?? []
     visualTokens = layouts.reduce(0) { $0 + $1.imageTokens }
@@ -76,6 +72,39 @@ public struct MemoryPlan: Sendable {
     self.layouts = layouts
     movesActivations = try VisionLanguageModel.readSidecar(options, files) != nil
     availableBytes = MemoryPlan.available()
+  }
+
+  /// Of a conversation with a model that is loaded.
+  /// - Parameter images: their headers are read.
+  init(
+    _ model: VisionLanguageModel, _ session: SessionOptions, images: [ImageSource]
+  ) throws(OccamError) {
+    let plan = model.vision?.plan
+    var layouts: [PictureLayout] = []
+    for image in images {
+      guard let plan else { throw OccamError.cannotSee(model.path) }
+      layouts.append(try ImagePipeline.layout(of: image, plan.processor))
+    }
+    text = model.decoder.shape
+    format = session.cells.stored
+    vision = plan
+    self.layouts = layouts
+    textWeightsBytes = model.decoder.weightBytes
+    visionWeightsBytes = model.vision?.weightBytes ?? 0
+    kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, format)
+    layers = text.layers
+    visualTokens = layouts.reduce(0) { $0 + $1.imageTokens }
+    contextLength = min(session.contextLength ?? text.contextLength, text.contextLength)
+    movesActivations = model.sidecar != nil
+    availableBytes = nil
+  }
+
+  /// Of a whole block: that is what a cache takes at a time.
+  private static func kvBytesPerToken(_ text: TextShape, _ format: LayerKVCache.CellFormat) -> Int {
+    text.states.reduce(0) { sum, state in
+      guard case .attention(let shape) = state else { return sum }
+      return sum + shape.byteCount(entries: 64, format: format) / 64
+    }
   }
 
   /// Most that activations take at a time while a prompt of the images and `textTokens` of text is processed: a budget that

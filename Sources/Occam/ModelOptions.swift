@@ -20,6 +20,10 @@ public struct ModelOptions: Sendable {
   public var imageMinTokens: Int?
   public var imageMaxTokens: Int?
 
+  /// Takes the place of the file's chat template: a template's text, or the name of a format built in (`chatml`, `vicuna`,
+  /// `plain`).
+  public var chatTemplate: String?
+
   var imageTokens: ImageTokenBudget { ImageTokenBudget(minimum: imageMinTokens, maximum: imageMaxTokens) }
 
   /// Overrides `visionLayout`, for comparing numerics with one of its differences at a time.

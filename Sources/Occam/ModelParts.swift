@@ -3,9 +3,13 @@ import OccamMatmul
 import OccamModels
 import OccamPruning
 import OccamTokenizer
+import Synchronization
 
 /// What a loaded model consists of; see `VisionLanguageModel.parts`.
 final class ModelParts: Sendable {
+  private static let made = Atomic<Int>(0)
+  /// No other model of this process has it, not even one made after this is gone.
+  let number = ModelParts.made.add(1, ordering: .relaxed).newValue
   let decoder: any TextDecoder
   let vision: VisionModel?
   let tokenizer: Tokenizer
@@ -14,10 +18,13 @@ final class ModelParts: Sendable {
   let sidecar: Sidecar?
   let kernels: KernelSet
   let team: WorkerTeam
+  let facts: ModelFacts
+  let grammars: GrammarStore
+  let batcher: DecodeBatcher
 
   init(
     decoder: any TextDecoder, vision: VisionModel?, tokenizer: Tokenizer, chat: ChatFormat,
-    chatStops: [String], sidecar: Sidecar?, kernels: KernelSet, team: WorkerTeam
+    chatStops: [String], sidecar: Sidecar?, kernels: KernelSet, team: WorkerTeam, facts: ModelFacts
   ) {
     self.decoder = decoder
     self.vision = vision
@@ -27,6 +34,9 @@ final class ModelParts: Sendable {
     self.sidecar = sidecar
     self.kernels = kernels
     self.team = team
+    self.facts = facts
+    grammars = GrammarStore(tokenizer)
+    batcher = DecodeBatcher(decoder: decoder, kernels: kernels, team: team)
   }
 }
 

@@ -137,7 +137,7 @@ struct PrefillDriver {
           lastRowOnly: lastRowOnly)
         return compute.team.pass {
           do throws(Cancelled) {
-            return .success(try decoder.forward(layers: layers, input, states: states, compute: compute))
+            return .success(try decoder.forward(layers: layers, input, states: .one(states), compute: compute))
           } catch { return .failure(error) }
         }
       }

@@ -8,6 +8,13 @@ enum PromptItem: Equatable {
   case image(Int)
 }
 
+/// A stretch of a raw prompt.
+public enum PromptPart: Sendable, Equatable {
+  case text(String)
+  /// Numbers of tokens, taken as they are.
+  case tokens([Int32])
+}
+
 /// A tokenised prompt.
 struct Prompt {
   /// Stands for an image in raw prompts (llama.cpp's marker).
@@ -22,13 +29,30 @@ struct Prompt {
   /// Tokenises `text`; its i-th marker stands for image `images[i]`. Each text part is tokenised alone and with special
   /// tokens parsed, BOS comes once, before everything (as llama.cpp's mtmd does).
   init(_ text: String, images: [Int], tokenizer: Tokenizer) throws(OccamError) {
-    try Prompt.checkMarks(text, images: images.count)
-    let parts = Prompt.split(text)
-    if tokenizer.addBOS, let bos = tokenizer.bos { items.append(.token(bos)) }
-    for (index, part) in parts.enumerated() {
-      if index > 0 { items.append(.image(images[index - 1])) }
-      if !part.isEmpty {
-        items += tokenizer.encode(part, addSpecial: false, parseSpecial: true).map { .token($0) }
+    try self.init([.text(text)], images: images, tokenizer: tokenizer)
+  }
+
+  /// The same of parts: tokens stand as they are given, and bring their own BOS where they come first.
+  init(_ parts: [PromptPart], images: [Int], tokenizer: Tokenizer) throws(OccamError) {
+    try Prompt.checkMarks(parts, images: images.count)
+    if case .text = parts.first, tokenizer.addBOS, let bos = tokenizer.bos { items.append(.token(bos)) }
+    var shown = 0
+    for part in parts {
+      switch part {
+      case .tokens(let ids):
+        if let id = ids.first(where: { $0 < 0 || $0 >= tokenizer.vocabularySize }) {
+          throw OccamError(.invalidOption, "prompt", "token \(id) is none of the model's \(tokenizer.vocabularySize)")
+        }
+        items += ids.map { .token($0) }
+      case .text(let text):
+        for (index, piece) in Prompt.split(text).enumerated() {
+          if index > 0 {
+            items.append(.image(images[shown]))
+            shown += 1
+          }
+          if piece.isEmpty { continue }
+          items += tokenizer.encode(piece, addSpecial: false, parseSpecial: true).map { .token($0) }
+        }
       }
     }
   }
@@ -51,11 +75,13 @@ struct Prompt {
   }
 
   /// As many markers as images.
-  static func checkMarks(_ text: String, images: Int) throws(OccamError) {
+  static func checkMarks(_ parts: [PromptPart], images: Int) throws(OccamError) {
     func counted(_ count: Int, _ noun: String) -> String {
       "\(count == 0 ? "no" : "\(count)") \(noun)\(count == 1 ? "" : "s")"
     }
-    let marks = split(text).count - 1
+    let marks = parts.reduce(0) { sum, part in
+      if case .text(let text) = part { sum + split(text).count - 1 } else { sum }
+    }
     if marks != images {
       throw OccamError(
         .invalidOption, "prompt", "has \(counted(marks, "image mark")) \(imageMarker) for \(counted(images, "image"))")

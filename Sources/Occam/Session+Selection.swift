@@ -40,7 +40,9 @@ extension Session {
     try measured { core throws(OccamError) in
       try core.checkLayer(of: selector)
       core.clear()
-      return try core.reply(question, [.encoded(photo)], selector, options, { _ in }, isCancelled: isCancelled)
+      let request = SessionCore.Request(
+        options: options, selector: selector, onEvent: { _ in }, isCancelled: isCancelled)
+      return try core.reply(question, [.encoded(photo)], request)
     }
   }
 

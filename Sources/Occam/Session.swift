@@ -32,6 +32,66 @@ public final class Session: Sendable {
   public func reply(
     to prompt: String, images: [ImageSource] = [], options: GenerationOptions = GenerationOptions()
   ) -> TokenStream {
+    stream { core, request throws(OccamError) in
+      try core.reply(prompt, images.map { .source($0) }, try request(core, options))
+    }
+  }
+
+  /// Streams the reply to a whole conversation, which takes the place of the session's own. What both begin with, text
+  /// and pictures, is not computed again.
+  /// - Parameter messages: the last one a user's or a tool's; or an assistant's, which the reply then goes on with.
+  public func reply(to messages: [Message], options: GenerationOptions = GenerationOptions()) -> TokenStream {
+    stream { core, request throws(OccamError) in try core.reply(messages, try request(core, options)) }
+  }
+
+  /// The same, on the calling thread, for programs without concurrency. Blocks until the reply is complete: never call it
+  /// from Swift's cooperative pool.
+  /// - Parameters:
+  ///   - cancellation: ends this reply; `cancel()` ends all.
+  ///   - onEvent: called on the computing thread. It may read from the session, cancel, and clear, which then
+  ///     waits for the reply's end; asking for another reply is an error.
+  /// - Throws: `OccamError`; code `cancelled` when stopped before the first token. Stopped later, the reply ends and its
+  ///   metrics say so.
+  @discardableResult
+  public func respond(
+    to prompt: String, images: [ImageSource] = [], options: GenerationOptions = GenerationOptions(),
+    cancellation: Cancellation? = nil, onEvent: (GenerationEvent) -> Void = { _ in }
+  ) throws(OccamError) -> GenerationMetrics {
+    try blocking(cancellation, onEvent) { core, request throws(OccamError) in
+      try core.reply(prompt, images.map { .source($0) }, try request(core, options))
+    }
+  }
+
+  /// The same for a raw prompt of texts and tokens, `<__media__>` in the texts for each image. `options.raw` is taken for
+  /// granted.
+  @discardableResult
+  public func respond(
+    toRaw prompt: [PromptPart], images: [ImageSource] = [], options: GenerationOptions = GenerationOptions(),
+    cancellation: Cancellation? = nil, onEvent: (GenerationEvent) -> Void = { _ in }
+  ) throws(OccamError) -> GenerationMetrics {
+    var options = options
+    options.raw = true
+    let given = options
+    return try blocking(cancellation, onEvent) { core, request throws(OccamError) in
+      try core.reply(raw: prompt, images.map { .source($0) }, try request(core, given))
+    }
+  }
+
+  /// The same for a whole conversation; see `reply(to:)`.
+  @discardableResult
+  public func respond(
+    to messages: [Message], options: GenerationOptions = GenerationOptions(), cancellation: Cancellation? = nil,
+    onEvent: (GenerationEvent) -> Void = { _ in }
+  ) throws(OccamError) -> GenerationMetrics {
+    try blocking(cancellation, onEvent) { core, request throws(OccamError) in
+      try core.reply(messages, try request(core, options))
+    }
+  }
+
+  private typealias MakeRequest = (SessionCore, GenerationOptions) throws(OccamError) -> SessionCore.Request
+  private typealias Reply = @Sendable (SessionCore, MakeRequest) throws(OccamError) -> GenerationMetrics
+
+  private func stream(_ reply: @escaping Reply) -> TokenStream {
     let (stream, continuation) = AsyncThrowingStream<GeneratedToken, any Error>.makeStream()
     let result = MetricsBox()
     let ticket = makeTicket()
@@ -40,8 +100,11 @@ public final class Session: Sendable {
     }
     queue.async {
       do {
-        let metrics = try self.run(ticket, prompt, images, options) { event in
-          if case .token(let token) = event { continuation.yield(token) }
+        let metrics = try reply(self.core) { core, options throws(OccamError) in
+          SessionCore.Request(
+            options: options, selector: try core.selector(options.pruning),
+            onEvent: { event in if case .token(let token) = event { continuation.yield(token) } },
+            isCancelled: { self.isEnded(ticket) })
         }
         result.store(metrics)
         continuation.finish()
@@ -52,28 +115,27 @@ public final class Session: Sendable {
     return TokenStream(stream: stream, result: result, ticket: ticket)
   }
 
-  /// The same, on the calling thread, for programs without concurrency. Blocks until the reply is complete: never call it
-  /// from Swift's cooperative pool.
-  /// - Parameter onEvent: called on the computing thread. It may read from the session, cancel, and clear, which then
-  ///   waits for the reply's end; asking for another reply is an error.
-  /// - Throws: `OccamError`; code `cancelled` when stopped before the first token. Stopped later, the reply ends and its
-  ///   metrics say so.
-  @discardableResult
-  public func respond(
-    to prompt: String, images: [ImageSource] = [], options: GenerationOptions = GenerationOptions(),
-    onEvent: (GenerationEvent) -> Void = { _ in }
+  private func blocking(
+    _ cancellation: Cancellation?, _ onEvent: (GenerationEvent) -> Void, _ reply: Reply
   ) throws(OccamError) -> GenerationMetrics {
     let ticket = makeTicket()
-    return try measured { _ throws(OccamError) in try run(ticket, prompt, images, options, onEvent) }
+    let result: Result<GenerationMetrics, OccamError> = withoutActuallyEscaping(onEvent) { onEvent in
+      do throws(OccamError) {
+        let metrics = try measured { core throws(OccamError) in
+          try reply(core) { core, options throws(OccamError) in
+            SessionCore.Request(
+              options: options, selector: try core.selector(options.pruning), onEvent: onEvent,
+              isCancelled: { self.isEnded(ticket) || cancellation?.isCancelled == true })
+          }
+        }
+        return .success(metrics)
+      } catch { return .failure(error) }
+    }
+    return try result.get()
   }
 
-  private func run(
-    _ ticket: ReplyTicket, _ prompt: String, _ images: [ImageSource], _ options: GenerationOptions,
-    _ onEvent: (GenerationEvent) -> Void
-  ) throws(OccamError) -> GenerationMetrics {
-    try core.reply(prompt, images, options, onEvent) {
-      ticket.isDropped || ticket.number <= self.cancelled.load(ordering: .relaxed)
-    }
+  private func isEnded(_ ticket: ReplyTicket) -> Bool {
+    ticket.isDropped || ticket.number <= cancelled.load(ordering: .relaxed)
   }
 
   private func makeTicket() -> ReplyTicket { ReplyTicket(number: asked.add(1, ordering: .relaxed).newValue) }
@@ -91,10 +153,12 @@ public final class Session: Sendable {
   public var imageCount: Int { isComputing ? core.images.count : queue.sync { core.images.count } }
 
   /// An image of the conversation with dropped patches dimmed (stage I grey, stage II tinted), as PNG bytes.
-  /// - Parameter image: index in the order the images were shown, from 0.
-  public func keepMap(image: Int) throws(OccamError) -> [UInt8] {
-    if isComputing { return try core.keepMap(image) }
-    return try measured { core throws(OccamError) in try core.keepMap(image) }
+  /// - Parameters:
+  ///   - image: index in the order the images were shown, from 0.
+  ///   - longestSide: pixels that the map may be wide and high; nil: as the image.
+  public func keepMap(image: Int, longestSide: Int? = nil) throws(OccamError) -> [UInt8] {
+    if isComputing { return try core.keepMap(image, longestSide: longestSide) }
+    return try measured { core throws(OccamError) in try core.keepMap(image, longestSide: longestSide) }
   }
 
   /// Whether the caller is a callback of this session's own reply.

@@ -20,7 +20,9 @@ extension SessionCore {
   var pipeline: ImagePipeline {
     get throws(OccamError) {
       guard let vision = model.vision else { throw OccamError.cannotSee(model.path) }
-      return ImagePipeline(vision: vision, tokenizer: model.tokenizer, compute: compute, reading: imageReading)
+      return ImagePipeline(
+        vision: vision, tokenizer: model.tokenizer, compute: compute, reading: imageReading,
+        cache: imageCache.map { ($0, model.number) })
     }
   }
 
@@ -55,6 +57,8 @@ extension SessionCore {
     }
     metrics.timings.imageDecode = timings.decode
     metrics.timings.imageEncode = timings.encode
+    metrics.encodedImages = total - timings.cached
+    metrics.reusedImages = images.count - metrics.encodedImages
   }
 
   /// With its bytes at hand: what comes from a pipe can be read once only.
@@ -95,7 +99,7 @@ extension SessionCore {
     return try result.get()
   }
 
-  func keepMap(_ index: Int) throws(OccamError) -> [UInt8] {
+  func keepMap(_ index: Int, longestSide: Int?) throws(OccamError) -> [UInt8] {
     guard images.indices.contains(index) else {
       throw OccamError(.invalidOption, "keep map", "the conversation has no image \(index + 1)")
     }
@@ -113,6 +117,12 @@ extension SessionCore {
       defer { first += tile.grid.count }
       return KeepMapTile(grid: tile.grid, fates: Array(fates[first..<first + tile.grid.count]))
     }
-    return encodePNG(drawKeepMap(photo, tiles: tiles))
+    var map = drawKeepMap(photo, tiles: tiles)
+    let side = max(map.width, map.height)
+    if let longestSide, side > max(longestSide, 1) {
+      func scaled(_ length: Int) -> Int { max(1, length * max(longestSide, 1) / side) }
+      map = resize(map, width: scaled(map.width), height: scaled(map.height), filter: .bilinear)
+    }
+    return encodePNG(map)
   }
 }

@@ -11,6 +11,7 @@ final class SessionCore {
   let compute: Compute
   let contextLength: Int
   let imageReading: ImageReading
+  let imageCache: ImageCache?
   let states: SequenceState
   var images: [SessionImage] = []
   var systemPrompt: String?
@@ -26,6 +27,7 @@ final class SessionCore {
   /// The position of the token being decoded: memory once, not once a token.
   let decodePosition = AlignedBuffer<Position>(count: 1)
   let decodeToken = AlignedBuffer<Int32>(count: 1)
+  let decodeRequest: DecodeBatcher.Request
 
   init(model: VisionLanguageModel, options: SessionOptions) throws(OccamError) {
     self.model = model
@@ -37,6 +39,8 @@ final class SessionCore {
     compute = Compute(kernels: model.kernels, team: model.team)
     states = SequenceState(model.decoder.shape, format: options.cells.stored)
     imageReading = options.images
+    imageCache = options.imageCache
+    decodeRequest = DecodeBatcher.Request(states: states)
   }
 
   /// An image that did not come from a file.
@@ -65,53 +69,106 @@ final class SessionCore {
     cacheIsPruned = false
   }
 
-  func reply(
-    _ text: String, _ sources: [ImageSource], _ options: GenerationOptions, _ onEvent: (GenerationEvent) -> Void,
-    isCancelled: @escaping () -> Bool
-  ) throws(OccamError) -> GenerationMetrics {
-    let selector = try selector(options.pruning)
-    return try reply(text, sources.map { .source($0) }, selector, options, onEvent, isCancelled: isCancelled)
-  }
-
   /// An image of a turn, still a file or encoded already.
   enum Shown {
     case source(ImageSource)
     case encoded(EncodedPhoto)
   }
 
-  /// - Parameter selector: in the place of what `options` say of pruning; nil prunes nothing.
-  func reply(
-    _ text: String, _ shown: [Shown], _ selector: (any VisualTokenSelector)?, _ options: GenerationOptions,
-    _ onEvent: (GenerationEvent) -> Void, isCancelled: @escaping () -> Bool
-  ) throws(OccamError) -> GenerationMetrics {
-    let start = Clock.nanoseconds()
-    var metrics = GenerationMetrics()
-    compute.isCancelled = isCancelled
-    defer { compute.isCancelled = { false } }
+  /// What all replies need.
+  struct Request {
+    let options: GenerationOptions
+    /// In the place of what `options` say of pruning; nil prunes nothing.
+    let selector: (any VisualTokenSelector)?
+    let onEvent: (GenerationEvent) -> Void
+    let isCancelled: () -> Bool
+  }
+
+  /// The reply to a user's turn, behind the turns so far.
+  func reply(_ text: String, _ shown: [Shown], _ request: Request) throws(OccamError) -> GenerationMetrics {
+    let options = request.options
     // A raw prompt is a conversation of its own: no turn before or after it knows its images.
     if options.raw || lastWasRaw { forgetTurns() }
     lastWasRaw = options.raw
+    let user = SessionCore.userMessage(text, images: shown.count)
+    let metrics = try generate(showing: shown, request) { () throws(OccamError) in
+      options.raw ? try rawPrompt(text, images: images.count + shown.count) : try chatPrompt(user, options)
+    }
+    if !options.raw { messages += [user, ChatMessage(role: "assistant", text: metrics.text)] }
+    return metrics
+  }
+
+  /// The reply to a raw prompt.
+  func reply(raw prompt: [PromptPart], _ shown: [Shown], _ request: Request) throws(OccamError) -> GenerationMetrics {
+    forgetTurns()
+    lastWasRaw = true
+    return try generate(showing: shown, request) { () throws(OccamError) in
+      try Prompt(prompt, images: Array(0..<images.count + shown.count), tokenizer: model.tokenizer)
+    }
+  }
+
+  /// The reply to a whole conversation, which takes the place of the session's own. What both begin with is not
+  /// computed again.
+  func reply(_ conversation: [Message], _ request: Request) throws(OccamError) -> GenerationMetrics {
+    if lastWasRaw { forgetTurns() }
+    lastWasRaw = false
+    var turns: [ChatMessage] = []
+    for message in conversation { turns.append(try message.forTemplate()) }
+    var shown: [Shown] = []
+    for source in conversation.flatMap(\.images) { shown.append(try readable(.source(source))) }
+    shown.removeFirst(keepImages(alike: shown))
+    do throws(OccamError) {
+      let metrics = try generate(showing: shown, request) { () throws(OccamError) in
+        try ChatPrompt(model, request.options).prompt(withSystem(turns))
+      }
+      messages = turns + [ChatMessage(role: "assistant", text: metrics.text)]
+      return metrics
+    } catch {
+      clear()
+      throw error
+    }
+  }
+
+  private func generate(
+    showing shown: [Shown], _ request: Request, prompt: () throws(OccamError) -> Prompt
+  ) throws(OccamError) -> GenerationMetrics {
+    let start = Clock.nanoseconds()
+    var metrics = GenerationMetrics()
     let imagesBefore = images.count
+    compute.isCancelled = request.isCancelled
+    defer { compute.isCancelled = { false } }
     do throws(OccamError) {
       // The whole prompt is known to fit before an image costs anything.
-      let shown = try shown.map { image throws(OccamError) in try readable(image) }
-      let user = SessionCore.userMessage(text, images: shown.count)
-      let prompt =
-        options.raw ? try rawPrompt(text, images: images.count + shown.count) : try chatPrompt(user)
-      try checkLength(prompt, shown)
-      try addImages(shown, selector, onEvent, &metrics)
-      let logits = try prefill(prompt, selector, onEvent, &metrics)
-      let generator = Generator(core: self, options: options, start: start)
-      try generator.run(logits: logits, history: prompt.items, onEvent: onEvent, metrics: &metrics)
+      var readable: [Shown] = []
+      for image in shown { readable.append(try self.readable(image)) }
+      let prompt = try prompt()
+      try checkLength(prompt, readable)
+      try addImages(readable, request.selector, request.onEvent, &metrics)
+      let logits = try prefill(prompt, request.selector, request.onEvent, &metrics)
+      let generator = Generator(core: self, options: request.options, start: start)
+      try generator.run(logits: logits, history: prompt.items, onEvent: request.onEvent, metrics: &metrics)
       states.snapshot(0..<model.decoder.shape.layers, at: nextPosition)
-      if !options.raw { messages += [user, ChatMessage(role: "assistant", text: metrics.text)] }
     } catch {
-      images.removeSubrange(imagesBefore...)
+      images.removeSubrange(min(imagesBefore, images.count)...)
       dropCache()
       throw error
     }
-    finish(&metrics, isPruned: selector != nil, options)
+    finish(&metrics, isPruned: request.selector != nil, request.options)
     return metrics
+  }
+
+  /// Of the session's images keeps those that begin the list of those to be shown. - Returns: how many.
+  private func keepImages(alike shown: [Shown]) -> Int {
+    let kept = zip(images, shown).prefix { image, other in
+      if case .source(.bytes(let bytes, _)) = other { image.bytes == bytes } else { false }
+    }.count
+    guard kept < images.count else { return kept }
+    images.removeSubrange(kept...)
+    // Their numbers may come again for other images.
+    cached = cached.map { item in
+      if case .image(let index) = item, index >= kept { .image(-1) } else { item }
+    }
+    return kept
   }
 
   // MARK: Prompt
@@ -126,22 +183,15 @@ final class SessionCore {
     ChatMessage(role: "user", content: Array(repeating: .image, count: images) + [.text(text)])
   }
 
-  func chatPrompt(_ user: ChatMessage) throws(OccamError) -> Prompt {
-    let system = systemPrompt.map { [ChatMessage(role: "system", text: $0)] } ?? []
-    let turns = system + messages + [user]
-    var prompt = try translating("chat template") { try render(turns, addGenerationPrompt: true) }
-    // What the prompt would be without this turn tells where the question starts.
-    if turns.count > 1, let older = try? render(Array(turns.dropLast()), addGenerationPrompt: false) {
-      prompt.questionStart = Prompt.common(older.items, prompt.items)
-    }
-    return prompt
+  func chatPrompt(
+    _ user: ChatMessage, _ options: GenerationOptions = GenerationOptions()
+  ) throws(OccamError) -> Prompt {
+    try ChatPrompt(model, options).prompt(withSystem(messages + [user]))
   }
 
-  private func render(_ turns: [ChatMessage], addGenerationPrompt: Bool) throws -> Prompt {
-    let defaults = model.vision?.chat
-    let segments = try model.chat.segments(
-      messages: turns, addGenerationPrompt: addGenerationPrompt,
-      imageLiterals: defaults?.placeholders.map(\.literal) ?? [], imageBreak: defaults?.imageBreak ?? "")
-    return Prompt(segments, chat: defaults, tokenizer: model.tokenizer)
+  /// The session's system prompt stands in front of turns that have none.
+  private func withSystem(_ turns: [ChatMessage]) -> [ChatMessage] {
+    guard let systemPrompt, turns.first?.role != "system" else { return turns }
+    return [ChatMessage(role: "system", text: systemPrompt)] + turns
   }
 }

@@ -94,8 +94,8 @@ struct StageOneSettings: Equatable {
 
 /// An image behind the encoder, before anything was dropped: several selections can start from it.
 package struct EncodedPhoto: Sendable {
-  let name: String
-  let bytes: [UInt8]
+  var name: String
+  var bytes: [UInt8]
   let frame: [FrameItem]
   package let tiles: [EncodedTile]
   /// Milliseconds.

@@ -26,7 +26,7 @@ public final class VisionLanguageModel: Sendable {
 
   /// Behind one reference, so that the size of an instance, which is compiled into every program that makes one, does not
   /// follow the layout of inner types: incremental builds do not see such a change.
-  private let parts: ModelParts
+  let parts: ModelParts
   /// What was said to the user once.
   let notesSaid = SaidOnce()
 
@@ -39,6 +39,8 @@ public final class VisionLanguageModel: Sendable {
   var sidecar: Sidecar? { parts.sidecar }
   var kernels: KernelSet { parts.kernels }
   var team: WorkerTeam { parts.team }
+  var number: Int { parts.number }
+  var batcher: DecodeBatcher { parts.batcher }
 
   /// - Parameters:
   ///   - path: a GGUF text model, or one file that holds both sets of tensors.
@@ -90,17 +92,22 @@ public final class VisionLanguageModel: Sendable {
     self.path = path
     projectorPath = files.projector.map { $0 === files.text ? path : $0.subject }
     let sidecar = try VisionLanguageModel.readSidecar(options, files)
-    let chat = try VisionLanguageModel.chatFormat(files.text, vision?.chat, tokenizer)
-    let hasTemplate = files.text.metadata["tokenizer.chat_template"] != nil
+    let chat = try VisionLanguageModel.chatFormat(files.text, vision?.chat, tokenizer, given: options.chatTemplate)
+    let hasTemplate = options.chatTemplate != nil || files.text.metadata["tokenizer.chat_template"] != nil
     notes = files.notes
     parts = ModelParts(
       decoder: decoder, vision: vision, tokenizer: tokenizer, chat: chat,
-      chatStops: hasTemplate ? [] : vision?.chat.stops ?? [], sidecar: sidecar, kernels: kernels, team: team)
+      chatStops: hasTemplate ? [] : vision?.chat.stops ?? [], sidecar: sidecar, kernels: kernels, team: team,
+      facts: ModelFacts(
+        files.text, hasVision: vision != nil, tokenizer, decoder.shape, chatTemplate: options.chatTemplate))
     weightsBytes = decoder.weightBytes + (vision?.weightBytes ?? 0)
     kernel = kernels.name
     self.threads = team.threads
     loadMilliseconds = Clock.milliseconds(since: start)
   }
+
+  /// Passes that decoded so far, and the tokens of all sessions in them: more tokens than passes were decoded together.
+  public var decodeCounts: (passes: Int, tokens: Int) { parts.batcher.counts }
 
   public var contextLength: Int { decoder.shape.contextLength }
   package var textShape: TextShape { decoder.shape }
@@ -140,13 +147,21 @@ public final class VisionLanguageModel: Sendable {
     return tokenizer
   }
 
-  /// The file's own template; without one, what the vision model's family was trained with, and bare text for text-only
+  /// The template given, else the file's own; without one, what the vision model's family was trained with, and bare text for text-only
   /// models.
   static func chatFormat(
-    _ file: GGUFFile, _ defaults: ChatDefaults?, _ tokenizer: Tokenizer
+    _ file: GGUFFile, _ defaults: ChatDefaults?, _ tokenizer: Tokenizer, given: String? = nil
   ) throws(OccamError) -> ChatFormat {
     func piece(_ id: Int32?) -> String {
       id.map { String(decoding: tokenizer.bytes(of: $0, special: true), as: UTF8.self) } ?? ""
+    }
+    if let given {
+      guard ChatFormat.mayBeTemplate(given) else {
+        throw OccamError(.invalidOption, "chat template", "'\(given)' is no template and no format built in")
+      }
+      return try translating("chat template") {
+        try ChatFormat(nameOrTemplate: given, bosToken: piece(tokenizer.bos), eosToken: piece(tokenizer.eos))
+      }
     }
     return try translating(file.subject) {
       guard let template = try file.string("tokenizer.chat_template") else {

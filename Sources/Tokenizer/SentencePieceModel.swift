@@ -24,6 +24,8 @@ struct SentencePieceModel: TokenizerModel {
   private let vocabulary: Vocabulary
   /// The token of each byte, for what the vocabulary cannot spell: `<0xHH>`, else the byte itself, else unknown.
   private let byteTokens: [Int32?]
+  /// Of each byte whether a token has it in front of a space.
+  private let precedesSpace: [Bool]
   let addsSpacePrefix: Bool
 
   /// U+2581, which stands for a space inside tokens.
@@ -36,6 +38,7 @@ struct SentencePieceModel: TokenizerModel {
       throw TokenizerError(file.subject, .metadata(error))
     }
     self.vocabulary = vocabulary
+    precedesSpace = SentencePieceModel.bytesBeforeSpaces(vocabulary)
     byteTokens = (0..<256).map { byte in
       (vocabulary.id(Vocabulary.byteName(byte)) ?? vocabulary.id([UInt8(byte)]) ?? unknown).map { Int32($0) }
     }
@@ -46,17 +49,53 @@ struct SentencePieceModel: TokenizerModel {
   ) {
     let escaped = SentencePieceModel.escaped(text, prefix: addsSpacePrefix && afterSpecial)
     escaped.withUnsafeBufferPointer { bytes in
-      var merger = Merger(bytes, vocabulary, mergesControl: mergesControl)
-      merger.run()
-      for symbol in merger.symbols where symbol.count > 0 {
-        let piece = UnsafeBufferPointer(rebasing: bytes[symbol.start..<symbol.start + symbol.count])
-        if let id = vocabulary.id(piece) {
-          tokens.append(Int32(id))
-        } else {
-          tokens.append(contentsOf: piece.compactMap { byteTokens[Int($0)] })
-        }
+      var merger = Merger(vocabulary, mergesControl: mergesControl)
+      var start = 0
+      while start < bytes.count {
+        let end = endOfStretch(bytes, from: start)
+        encode(UnsafeBufferPointer(rebasing: bytes[start..<end]), &merger, into: &tokens)
+        start = end
       }
     }
+  }
+
+  private func encode(_ stretch: UnsafeBufferPointer<UInt8>, _ merger: inout Merger, into tokens: inout [Int32]) {
+    merger.run(stretch)
+    for symbol in merger.symbols where symbol.count > 0 {
+      let piece = UnsafeBufferPointer(rebasing: stretch[symbol.start..<symbol.start + symbol.count])
+      if let id = vocabulary.id(piece) {
+        tokens.append(Int32(id))
+      } else {
+        tokens.append(contentsOf: piece.compactMap { byteTokens[Int($0)] })
+      }
+    }
+  }
+
+  /// Where the text may be cut without a change to its tokens: in front of a space, behind a byte that stands so in no
+  /// token. Nothing merges across, and the pairs of a word fit the processor's cache, those of a book do not.
+  private func endOfStretch(_ bytes: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+    var place = start + SentencePieceModel.scalarLength(bytes[start])
+    while place < bytes.count {
+      if bytes[place] == SentencePieceModel.space[0], !precedesSpace[Int(bytes[place - 1])],
+        bytes[place...].starts(with: SentencePieceModel.space)
+      {
+        return place
+      }
+      place += SentencePieceModel.scalarLength(bytes[place])
+    }
+    return bytes.count
+  }
+
+  private static func bytesBeforeSpaces(_ vocabulary: Vocabulary) -> [Bool] {
+    var result = [Bool](repeating: false, count: 256)
+    for id in 0..<vocabulary.count {
+      let text = vocabulary.texts.bytes(id)
+      for place in text.indices.dropFirst()
+      where text[place] == space[0] && text[place...].starts(with: space) {
+        result[Int(text[place - 1])] = true
+      }
+    }
+    return result
   }
 
   func bytes(of id: Int) -> [UInt8] {
@@ -103,7 +142,7 @@ struct SentencePieceModel: TokenizerModel {
   }
 }
 
-/// The merging of one stretch of text.
+/// The merging of one stretch of text after the other, in the same memory.
 private struct Merger {
   /// A run of bytes; merged-away symbols have count 0. Neighbours are indices, -1 where there is none.
   struct Symbol {
@@ -122,18 +161,18 @@ private struct Merger {
     func precedes(_ other: Pair) -> Bool { score > other.score || (score == other.score && left < other.left) }
   }
 
-  private let bytes: UnsafeBufferPointer<UInt8>
   private let vocabulary: Vocabulary
   private let mergesControl: Bool
   private(set) var symbols: [Symbol] = []
   private var queue = Heap<Pair>()
 
-  /// - Parameter bytes: valid UTF-8.
-  init(_ bytes: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary, mergesControl: Bool) {
-    self.bytes = bytes
+  init(_ vocabulary: Vocabulary, mergesControl: Bool) {
     self.mergesControl = mergesControl
     self.vocabulary = vocabulary
-    symbols.reserveCapacity(bytes.count)
+  }
+
+  private mutating func split(_ bytes: UnsafeBufferPointer<UInt8>) {
+    symbols.removeAll(keepingCapacity: true)
     var start = 0
     while start < bytes.count {
       let count = min(SentencePieceModel.scalarLength(bytes[start]), bytes.count - start)
@@ -144,8 +183,10 @@ private struct Merger {
     }
   }
 
-  mutating func run() {
-    for left in symbols.indices.dropLast() { propose(left, left + 1) }
+  /// Leaves the stretch's tokens in `symbols`.
+  mutating func run(_ bytes: UnsafeBufferPointer<UInt8>) {
+    split(bytes)
+    for left in symbols.indices.dropLast() { propose(left, left + 1, bytes) }
     while let pair = queue.pop() {
       let left = symbols[pair.left]
       guard left.count > 0, left.next >= 0 else { continue }
@@ -155,12 +196,12 @@ private struct Merger {
       symbols[pair.left].next = right.next
       symbols[left.next].count = 0
       if right.next >= 0 { symbols[right.next].previous = pair.left }
-      propose(left.previous, pair.left)
-      propose(pair.left, right.next)
+      propose(left.previous, pair.left, bytes)
+      propose(pair.left, right.next, bytes)
     }
   }
 
-  private mutating func propose(_ left: Int, _ right: Int) {
+  private mutating func propose(_ left: Int, _ right: Int, _ bytes: UnsafeBufferPointer<UInt8>) {
     guard left >= 0, right >= 0 else { return }
     let start = symbols[left].start
     let count = symbols[left].count + symbols[right].count

@@ -132,6 +132,12 @@ package struct Tokenizer: Sendable {
 
   // MARK: Tokens to text
 
+  /// The control or user-defined token of this text; nil: there is none.
+  package func id(ofControl text: String) -> Int32? {
+    guard let index = vocabulary.id(text) else { return nil }
+    return vocabulary.attributes[index].isDisjoint(with: [.control, .userDefined]) ? nil : Int32(index)
+  }
+
   /// The bytes one token adds to the text; a character may be spread over several tokens (see `StreamingDecoder`).
   /// - Parameter special: whether control and unknown tokens show their text or nothing.
   /// - Returns: nothing for ids outside the vocabulary and for unused tokens.

@@ -13,6 +13,8 @@ enum Flags {
 
   static let encoderType = Flag<ModelOptions.EncoderType>.choice(
     "--encoder-type", default: .auto, help: "format of the vision encoder's float weights in memory")
+  static let chatTemplate = Flag<String>.file(
+    "--chat-template-file", help: "chat template in Jinja (default: the text model's own)")
   static let imageMinTokens = Flag<Int>.integer(
     "--image-min-tokens", in: 1...1 << 14, help: "tokens of a picture at least, where a family keeps its proportions")
   static let imageMaxTokens = Flag<Int>.integer(
@@ -93,7 +95,11 @@ enum Flags {
     tool: "occam-run", summary: "Answers questions about photos with GGUF vision-language models, on the CPU.",
     groups: [
       .init(
-        "Model", [model.spec, projector.spec, sidecar.spec, encoderType.spec, imageMinTokens.spec, imageMaxTokens.spec]),
+        "Model",
+        [
+          model.spec, projector.spec, sidecar.spec, chatTemplate.spec, encoderType.spec, imageMinTokens.spec,
+          imageMaxTokens.spec,
+        ]),
       .init(
         "Prompt",
         [
@@ -134,6 +140,13 @@ extension Arguments {
     options.encoderType = self[Flags.encoderType] ?? .auto
     options.imageMinTokens = self[Flags.imageMinTokens]
     options.imageMaxTokens = self[Flags.imageMaxTokens]
+    return options
+  }
+
+  /// With the files that they name.
+  func loadingOptions() throws(OccamError) -> ModelOptions {
+    var options = modelOptions
+    if let path = self[Flags.chatTemplate] { options.chatTemplate = try TextFile.read(path) }
     return options
   }
 

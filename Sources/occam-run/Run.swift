@@ -24,7 +24,7 @@ struct Run {
     let photos = try arguments.all(Flags.image).map { try PhotoFile.read($0) }
     if !photos.isEmpty { try checkVision(path) }
     let model = try VisionLanguageModel(
-      path: path, projector: arguments[Flags.projector], options: arguments.modelOptions
+      path: path, projector: arguments[Flags.projector], options: try arguments.loadingOptions()
     ) { share in update("loading", share) }
     finishProgress()
     if !isQuiet { for note in model.notes { Terminal.error("occam-run: \(note)\n") } }
@@ -90,7 +90,7 @@ struct Run {
         switch event {
         case .encoding(let image, let count, let fraction):
           update(count > 1 ? "encoding image \(image + 1)/\(count)" : "encoding image", fraction)
-        case .prefill(let tokens, let fraction):
+        case .prefill(let tokens, _, let fraction):
           update("prefill of \(tokens) token\(tokens == 1 ? "" : "s")", fraction)
         case .token(let token):
           finishProgress()

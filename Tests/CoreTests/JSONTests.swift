@@ -55,6 +55,29 @@ import Testing
     #expect(JSONTests.error(text)?.reason == reason)
   }
 
+  /// Strings are scanned by words: a quote, an escape or a control character at every place of one, and between bytes
+  /// whose differences from those borrow.
+  @Test(arguments: [0...0x21, 0x22...0x22, 0x5B...0x5D, 0x7F...0x7F, 0xA2...0xA2] as [ClosedRange<UInt8>])
+  func stringsOfEveryLength(_ codes: ClosedRange<UInt8>) throws {
+    for length in 0..<70 {
+      let plain = String(repeating: "!", count: length)
+      #expect(try JSONValue(parsing: "[\"\(plain)\", \"#\"]") == [.string(plain), "#"])
+      for code in codes {
+        let scalar = Unicode.Scalar(code)
+        let text = plain + String(Character(scalar)) + "]~é#"
+        let value = JSONValue.string(text)
+        #expect(try JSONValue(parsing: value.text()).stringValue == text)
+        let raw = "\"\(text)\""
+        let stops = code < 32 || code == 34 || code == 92
+        #expect((JSONTests.error(raw) == nil) == !stops)
+        if code < 32 {
+          #expect(JSONTests.error(raw)?.column == length + 2)
+          #expect(JSONTests.error(raw)?.reason == "a control character in a string must be escaped" || code == 10)
+        }
+      }
+    }
+  }
+
   @Test func invalidUTF8IsRefused() {
     for bytes: [UInt8] in [[34, 0xFF, 34], [34, 0xC3, 34], [34, 0xED, 0xA0, 0x80, 34], [0xC3, 0xA9], [0xB2]] {
       #expect(throws: JSONError.self) { try JSONValue(parsing: bytes) }

@@ -349,7 +349,7 @@ final class ReferenceRun {
           hidden: MatrixView(buffer, rows: positions.count, columns: decoder.shape.hidden), positions: positions,
           tokens: tokens, inputs: MatrixView(inputs, rows: positions.count, columns: decoder.shape.hidden),
           bidirectional: runs(rows), scores: scores, injections: injections, lastRowOnly: lastRowOnly)
-        try decoder.forward(layers: layers, input, states: cells, compute: compute)
+        try decoder.forward(layers: layers, input, states: .one(cells), compute: compute)
       }
     }
     hidden = Array(buffer.buffer)

@@ -58,7 +58,7 @@ import Testing
           let input = PassInput(
             hidden: MatrixView(hidden, rows: part.count, columns: width), positions: positions, tokens: tokens,
             inputs: MatrixView(inputs, rows: part.count, columns: width))
-          try decoder.forward(layers: layers, input, states: states, compute: compute)
+          try decoder.forward(layers: layers, input, states: .one(states), compute: compute)
         }
       }
       rows.hidden.replaceSubrange(numbers, with: hidden.buffer)

@@ -36,6 +36,23 @@ import Testing
     #expect(SamplingTests.greedy([1, .infinity, -.infinity], &sampler) == 1)
   }
 
+  @Test func drawsAreRecordedWithTheirProbabilities() {
+    var sampler = Sampler(SamplingTests.options { ($0.topK, $0.temperature) = (3, 2) })
+    let logits: [Float] = [0, 2, 4, -1]
+    _ = SamplingTests.greedy(logits, &sampler)
+    #expect(sampler.draws.isEmpty)
+    sampler.recordsDraws = true
+    let id = SamplingTests.greedy(logits, &sampler)
+    #expect(sampler.draws.map(\.id) == [2, 1, 0])
+    let sum = 1 + exp(-1.0) + exp(-2.0)
+    for (draw, weight) in zip(sampler.draws, [1, exp(-1.0), exp(-2.0)]) {
+      #expect(abs(exp(Double(draw.logProbability)) - weight / sum) < 1e-6)
+    }
+    let reported = LogProbabilities(drawnFrom: sampler.draws, chosen: id, top: 2)
+    #expect(reported.top.map(\.id) == [2, 1])
+    #expect(reported.chosen == sampler.draws.first { $0.id == id }?.logProbability)
+  }
+
   @Test func drawsFollowTheSoftmaxAndTheTemperature() {
     let probabilities = [0.5, 0.3, 0.15, 0.05]
     let logits = probabilities.map { Float(log($0)) + 7 }
@@ -163,5 +180,34 @@ import Testing
         #expect(result.top.map { Int($0.id) } == Array(sorted.prefix(top)))
       }
     }
+  }
+}
+
+@Suite struct SamplingPenaltyTests {
+  private static func sample(_ logits: [Float], _ options: SamplingOptions, after tokens: [Int32] = []) -> Int32 {
+    var sampler = Sampler(options)
+    for token in tokens { sampler.accept(token) }
+    return logits.withUnsafeBufferPointer { sampler.sample($0) }
+  }
+
+  /// llama.cpp's `llama_sampler_init_penalties`: frequency once for each time, presence once.
+  @Test func presenceAndFrequency() {
+    var options = SamplingOptions.greedy
+    options.presencePenalty = 1
+    #expect(SamplingPenaltyTests.sample([2, 1.5, 0], options) == 0)
+    #expect(SamplingPenaltyTests.sample([2, 1.5, 0], options, after: [0]) == 1)
+    #expect(SamplingPenaltyTests.sample([2, 0.9, 0], options, after: [0, 0, 0]) == 0)
+    options.presencePenalty = 0
+    options.frequencyPenalty = 0.5
+    #expect(SamplingPenaltyTests.sample([2, 0.9, 0], options, after: [0, 0]) == 0)
+    #expect(SamplingPenaltyTests.sample([2, 0.9, 0], options, after: [0, 0, 0]) == 1)
+  }
+
+  @Test func bias() {
+    var options = SamplingOptions.greedy
+    options.bias = [0: -.infinity, 2: 3, 99: 5, 1: .nan]
+    #expect(SamplingPenaltyTests.sample([5, 1, 0], options) == 2)
+    options.bias = [2: .infinity]
+    #expect(SamplingPenaltyTests.sample([5, 1, 0], options) == 2)
   }
 }

@@ -93,7 +93,7 @@ import Testing
       try session.respond(to: "What is this?", images: [TestModel.cat], options: .greedy(20)) { event in
         switch event {
         case .encoding(_, _, let fraction) where stage == "encoding" && fraction > 0: reached = true
-        case .prefill(_, let fraction) where stage == "prefill" && fraction > 0: reached = true
+        case .prefill(_, _, let fraction) where stage == "prefill" && fraction > 0: reached = true
         case .token where stage == "token": reached = true
         default: return
         }
@@ -122,7 +122,7 @@ import Testing
       if cancelling {
         let error = failure {
           _ = try session.respond(to: "Something else", images: [TestModel.cup], options: .greedy(5)) { event in
-            if case .prefill(_, let fraction) = event, fraction > 0 { session.cancel() }
+            if case .prefill(_, _, let fraction) = event, fraction > 0 { session.cancel() }
           }
         }
         #expect(error?.code == .cancelled)

@@ -12,6 +12,9 @@ struct KernelsChoiceTests {
       #expect(KernelSet.available(on: cpu).map(\.name) == ["portable"])
       cpu.f16c = true
       #expect(KernelSet.available(on: cpu).map(\.name) == ["avx2", "portable"])
+      cpu.avxvnni = true
+      #expect(KernelSet.available(on: cpu).map(\.name) == ["avxvnni", "avx2", "portable"])
+      cpu.avxvnni = false
       cpu.avx512f = true
       cpu.avx512bw = true
       cpu.avx512dq = true
@@ -19,6 +22,8 @@ struct KernelsChoiceTests {
       #expect(KernelSet.available(on: cpu).map(\.name) == ["avx2", "portable"])
       cpu.avx512vnni = true
       #expect(KernelSet.available(on: cpu).map(\.name) == ["avx512vnni", "avx2", "portable"])
+      cpu.avxvnni = true
+      #expect(KernelSet.available(on: cpu).map(\.name) == ["avx512vnni", "avxvnni", "avx2", "portable"])
     #endif
   }
 
@@ -37,6 +42,7 @@ struct KernelsChoiceTests {
       #expect(cpu.avx2 == flags.contains("avx2"))
       #expect(cpu.fma == flags.contains("fma"))
       #expect(cpu.f16c == flags.contains("f16c"))
+      #expect(cpu.avxvnni == flags.contains("avx_vnni"))
       #expect(cpu.avx512f == flags.contains("avx512f"))
       #expect(cpu.avx512bw == flags.contains("avx512bw"))
       #expect(cpu.avx512dq == flags.contains("avx512dq"))

@@ -26,7 +26,7 @@ import Testing
   @Test(
     .enabled(if: !objects("OccamKernelsAVX2").isEmpty, "no x86-64 build here"),
     .enabled(if: !isTestableBuild, "built for testable imports: run with --disable-testable-imports"),
-    arguments: ["OccamKernelsAVX2", "OccamKernelsAVX512VNNI"])
+    arguments: ["OccamKernelsAVX2", "OccamKernelsAVXVNNI", "OccamKernelsAVX512VNNI"])
   func weakFunctionsAreTheModulesOwn(module: String) throws {
     for path in KernelSymbolTests.objects(module) {
       let symbols = try ELFSymbols(try Files.read(path))

@@ -20,6 +20,10 @@ import Testing
       ["OccamKernelContract", "OccamQuantFormats", "_Builtin_intrinsics.intel"]
     ),
     (
+      "Quant/Kernels/AVXVNNI",
+      ["OccamKernelContract", "OccamQuantFormats", "OccamKernelsAVX2", "_Builtin_intrinsics.intel"]
+    ),
+    (
       "Quant/Kernels/AVX512VNNI",
       ["OccamKernelContract", "OccamQuantFormats", "_Builtin_intrinsics.intel"]
     ),
@@ -27,7 +31,8 @@ import Testing
       "Quant/Matmul",
       [
         "Glibc", "Synchronization", "OccamCore", "OccamQuantFormats", "OccamKernelContract", "OccamKernelsPortable",
-        "OccamKernelsAVX2", "OccamKernelsAVX512VNNI", "_Builtin_intrinsics.intel", "_Builtin_intrinsics.intel.cpuid",
+        "OccamKernelsAVX2", "OccamKernelsAVXVNNI", "OccamKernelsAVX512VNNI", "_Builtin_intrinsics.intel",
+        "_Builtin_intrinsics.intel.cpuid",
       ]
     ),
     ("Quant/Quantizer", ["Glibc", "Synchronization", "OccamCore", "OccamGGUF", "OccamQuantFormats"]),
@@ -47,8 +52,15 @@ import Testing
       "Sources/Occam",
       [
         "Glibc", "Dispatch", "Synchronization", "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamImages",
-        "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels",
+        "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "OccamGrammar",
       ]
+    ),
+    ("Sources/Grammar", ["Glibc", "OccamCore"]),
+    ("Sources/HTTP", ["Glibc", "OccamCore"]),
+    ("Sources/Service", ["Glibc", "Dispatch", "Occam", "OccamCore", "OccamHTTP"]),
+    (
+      "Sources/occam-serve",
+      ["Glibc", "Dispatch", "Occam", "OccamCommandLine", "OccamHTTP", "OccamService"]
     ),
     ("Sources/CommandLine", ["Glibc", "Dispatch", "Synchronization", "OccamCore"]),
     ("Sources/occam-run", ["Glibc", "Dispatch", "Synchronization", "Occam", "OccamCommandLine"]),

@@ -54,16 +54,16 @@ struct Gemma4Attention: Sendable {
   /// target = Wo attention(...). All rows are stored; only the rows `outputs` attend.
   /// - Parameters: as of `SelfAttention.run`.
   func run(
-    _ normed: MatrixView<Float>, _ input: PassInput, _ cache: LayerKVCache, outputs: Range<Int>, scores: ScoreRequest?,
+    _ normed: MatrixView<Float>, _ input: PassInput, _ caches: LayerCaches, outputs: Range<Int>, scores: ScoreRequest?,
     into target: MatrixView<Float>, _ compute: Compute
   ) {
     let (rows, width) = (normed.rows, self.cache.headDimension)
     let q = compute.view(.query, rows: rows, columns: heads * width)
     let mixed = compute.view(.mixed, rows: rows, columns: heads * width)
-    let firstEntry = cache.count
     guard let positions = input.positions.baseAddress else { return }
+    var stored: (keys: MatrixView<Float>, values: MatrixView<Float>)?
     if let entries {
-      store(entries, normed, q, positions, in: cache, compute)
+      stored = multiply(entries, normed, q, positions, compute)
     } else {
       timed("text.qkv", products(rows, query)) {
         compute.matmul.load(normed)
@@ -74,14 +74,26 @@ struct Gemma4Attention: Sendable {
       queryNorm.applyToHeads(q, compute)
       compute.tensors.rope(q, heads: heads, headDimension: width, positions: positions, table: rotary)
     }
-    let visibility =
-      entries == nil
-      ? input.sharedVisibility(in: cache, runs: runs, compute)
-      : input.visibility(in: cache, firstEntry: firstEntry, runs: runs, compute)
-    timed("text.attention", self.cache.work(outputs, firstEntry: firstEntry, heads: heads)) {
-      compute.tensors.attend(
-        q.slice(rows: outputs), cache: cache, visibility: visibility.rows(from: outputs.lowerBound), heads: heads,
-        scale: 1, into: mixed.slice(rows: outputs), scratch: compute.attention, scores: scores)
+    caches.forEach(rows) { cache, part in
+      let own = input.rows(part)
+      let wanted = outputs.clamped(to: part)
+      let firstEntry = cache.count
+      if let stored {
+        timed("text.store") {
+          cache.append(
+            keys: stored.keys.slice(rows: part), values: stored.values.slice(rows: part),
+            positions: own.positions.baseAddress, ops: compute.tensors)
+        }
+      }
+      let visibility =
+        stored == nil
+        ? own.sharedVisibility(in: cache, runs: runs, compute)
+        : own.visibility(in: cache, firstEntry: firstEntry, runs: runs, compute)
+      timed("text.attention", self.cache.work(wanted, firstEntry: firstEntry, heads: heads)) {
+        compute.tensors.attend(
+          q.slice(rows: wanted), cache: cache, visibility: visibility.rows(from: wanted.lowerBound - part.lowerBound),
+          heads: heads, scale: 1, into: mixed.slice(rows: wanted), scratch: compute.attention, scores: scores)
+      }
     }
     timed("text.output", products(outputs.count, output)) {
       compute.matmul.load(mixed.slice(rows: outputs))
@@ -89,11 +101,11 @@ struct Gemma4Attention: Sendable {
     }
   }
 
-  /// Queries, and the keys and values of all rows, which `cache` takes.
-  private func store(
+  /// Queries, keys and values of all rows; of keys and values norm and rotation, too.
+  private func multiply(
     _ entries: Entries, _ normed: MatrixView<Float>, _ q: MatrixView<Float>, _ positions: UnsafePointer<Position>,
-    in cache: LayerKVCache, _ compute: Compute
-  ) {
+    _ compute: Compute
+  ) -> (keys: MatrixView<Float>, values: MatrixView<Float>) {
     let rows = normed.rows
     let columns = self.cache.kvHeads * self.cache.headDimension
     let k = compute.view(.key, rows: rows, columns: columns)
@@ -116,7 +128,7 @@ struct Gemma4Attention: Sendable {
       entries.valueNorm.applyToHeads(v, compute)
       compute.tensors.rope(
         k, heads: self.cache.kvHeads, headDimension: self.cache.headDimension, positions: positions, table: rotary)
-      cache.append(keys: k, values: v, positions: positions, ops: compute.tensors)
     }
+    return (k, v)
   }
 }

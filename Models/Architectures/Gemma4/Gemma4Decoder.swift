@@ -48,7 +48,7 @@ final class Gemma4Decoder: TextDecoder {
   }
 
   func forward(
-    layers range: Range<Int>, _ input: PassInput, states: SequenceState, compute: Compute
+    layers range: Range<Int>, _ input: PassInput, states: PassSequences, compute: Compute
   ) throws(Cancelled) {
     let x = input.hidden
     let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
@@ -71,7 +71,7 @@ final class Gemma4Decoder: TextDecoder {
         compute.tensors.add(attended, into: rest)
       }
       // x += norm(MLP(norm(x))), some rows at a time
-      inSteps(rest) { part in
+      inSteps(rest, compute) { part in
         let normed = normed.slice(rows: 0..<part.rows)
         let branch = branch.slice(rows: 0..<part.rows)
         timed("text.norm") { layer.feedForwardNorm.apply(part, into: normed, compute) }

@@ -30,7 +30,7 @@ final class LFM2Decoder: TextDecoder {
   func embed(_ token: Int32, into row: UnsafeMutablePointer<Float>) { embedding.decode(Int(token), into: row) }
 
   func forward(
-    layers range: Range<Int>, _ input: PassInput, states: SequenceState, compute: Compute
+    layers range: Range<Int>, _ input: PassInput, states: PassSequences, compute: Compute
   ) throws(Cancelled) {
     let x = input.hidden
     let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
@@ -51,7 +51,7 @@ final class LFM2Decoder: TextDecoder {
         convolution.run(normed, states.recurrent(index), outputs: wanted, into: rest, compute)
       }
       // x += MLP(norm(x)), some rows at a time
-      inSteps(rest) { part in
+      inSteps(rest, compute) { part in
         let normed = normed.slice(rows: 0..<part.rows)
         timed("text.norm") { layer.feedForwardNorm.apply(part, into: normed, compute) }
         layer.feedForward.run(normed, into: part, accumulate: true, compute)

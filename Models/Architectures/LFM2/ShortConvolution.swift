@@ -19,11 +19,11 @@ struct ShortConvolution: Sendable {
     output = try LinearWeights(loader, prefix + "out_proj", outputs: hidden, inputs: hidden)
   }
 
-  /// target += Wout(C * convolution(B * x)), (B, C, x) = Win n. All rows pass through the convolution, which `state`
-  /// carries on; only the rows `outputs` are wanted.
+  /// target += Wout(C * convolution(B * x)), (B, C, x) = Win n. All rows pass through the convolution, which `states`
+  /// carry on; only the rows `outputs` are wanted.
   /// - Parameters: normed: n, [rows x hidden]; target: [outputs x hidden].
   func run(
-    _ normed: MatrixView<Float>, _ state: RecurrentState, outputs: Range<Int>, into target: MatrixView<Float>,
+    _ normed: MatrixView<Float>, _ states: RecurrentStates, outputs: Range<Int>, into target: MatrixView<Float>,
     _ compute: Compute
   ) {
     let hidden = normed.columns
@@ -35,7 +35,10 @@ struct ShortConvolution: Sendable {
     let x = parts.slice(columns: 2 * hidden..<3 * hidden)
     timed("text.conv") {
       compute.tensors.multiply(parts.slice(columns: 0..<hidden), into: x)
-      convolution.run(x, state: state.values.pointer, activation: nil, into: x, ops: compute.tensors)
+      states.forEach(normed.rows) { state, part in
+        let own = x.slice(rows: part)
+        convolution.run(own, state: state.values.pointer, activation: nil, into: own, ops: compute.tensors)
+      }
       compute.tensors.multiply(
         parts.slice(columns: hidden..<2 * hidden).slice(rows: outputs), into: x.slice(rows: outputs))
     }

@@ -44,7 +44,7 @@ package final class LlamaDecoder: TextDecoder {
   }
 
   package func forward(
-    layers range: Range<Int>, _ input: PassInput, states: SequenceState, compute: Compute
+    layers range: Range<Int>, _ input: PassInput, states: PassSequences, compute: Compute
   ) throws(Cancelled) {
     let x = input.hidden
     let normed = compute.view(.normed, rows: x.rows, columns: shape.hidden)
@@ -60,7 +60,7 @@ package final class LlamaDecoder: TextDecoder {
         normed, input, states.keyValues(index), outputs: wanted, scores: input.scores(of: index, in: range), into: rest,
         accumulate: true, compute)
       // x += MLP(norm(x)), some rows at a time
-      inSteps(rest, of: layer.feedForward.rowsPerStep) { part in
+      inSteps(rest, of: layer.feedForward.rowsPerStep, compute) { part in
         let normed = normed.slice(rows: 0..<part.rows)
         timed("text.norm") { layer.feedForwardNorm.apply(part, into: normed, compute) }
         layer.feedForward.run(normed, into: part, accumulate: true, compute)

@@ -45,7 +45,7 @@ struct DeltaNet: Sendable {
   /// beta = sigmoid(Wb n). All rows enter the state; only the rows `outputs` are wanted.
   /// - Parameters: normed: n, [rows x hidden]; target: [outputs x hidden].
   func run(
-    _ normed: MatrixView<Float>, _ state: RecurrentState, outputs: Range<Int>, into target: MatrixView<Float>,
+    _ normed: MatrixView<Float>, _ states: RecurrentStates, outputs: Range<Int>, into target: MatrixView<Float>,
     _ compute: Compute
   ) {
     let rows = normed.rows
@@ -61,15 +61,22 @@ struct DeltaNet: Sendable {
       ])
     }
     timed("text.convolution") {
-      convolution.run(qkv, state: state.values.pointer, activation: .silu, into: qkv, ops: compute.tensors)
+      states.forEach(rows) { state, part in
+        let own = qkv.slice(rows: part)
+        convolution.run(own, state: state.values.pointer, activation: .silu, into: own, ops: compute.tensors)
+      }
       compute.tensors.deltaGates(decay: g, beta: b, a: decayFactor.pointer, bias: decayBias.pointer)
     }
     timed("text.delta", MeasuredWork(operations: rule.operations(rows: rows))) {
       let width = shape.keyWidth
-      rule.run(
-        queries: qkv.slice(columns: 0..<width), keys: qkv.slice(columns: width..<2 * width),
-        values: qkv.slice(columns: 2 * width..<shape.channels), decay: g, beta: b,
-        state: state.values.pointer + shape.ruleOffset, into: out, scratch: compute.delta, ops: compute.tensors)
+      states.forEach(rows) { state, part in
+        let own = qkv.slice(rows: part)
+        rule.run(
+          queries: own.slice(columns: 0..<width), keys: own.slice(columns: width..<2 * width),
+          values: own.slice(columns: 2 * width..<shape.channels), decay: g.slice(rows: part),
+          beta: b.slice(rows: part), state: state.values.pointer + shape.ruleOffset, into: out.slice(rows: part),
+          scratch: compute.delta, ops: compute.tensors)
+      }
     }
     let (wanted, gates) = (out.slice(rows: outputs), z.slice(rows: outputs))
     timed("text.gating") {

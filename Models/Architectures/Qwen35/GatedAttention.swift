@@ -25,12 +25,12 @@ struct GatedAttention: Sendable {
 
   /// target += Wo (attention(n) * sigmoid(Wg n)); arguments as `SelfAttention.run` has them.
   func run(
-    _ normed: MatrixView<Float>, _ input: PassInput, _ cache: LayerKVCache, outputs: Range<Int>, scores: ScoreRequest?,
+    _ normed: MatrixView<Float>, _ input: PassInput, _ caches: LayerCaches, outputs: Range<Int>, scores: ScoreRequest?,
     into target: MatrixView<Float>, _ compute: Compute
   ) {
     let gates = compute.view(.gate, rows: normed.rows, columns: gate.weight.rows)
     let mixed = attention.mix(
-      normed, input, cache, outputs: outputs, scores: scores, beside: gate.product(into: gates), compute)
+      normed, input, caches, outputs: outputs, scores: scores, beside: gate.product(into: gates), compute)
     timed("text.gating") { compute.tensors.sigmoidMultiply(gate: gates.slice(rows: outputs), into: mixed) }
     attention.project(mixed, into: target, accumulate: true, compute)
   }

@@ -68,11 +68,15 @@ package final class Compute {
     }
   }
 
+  /// Frees all activations.
+  package func release() { slots = [AlignedBuffer<Float>?](repeating: nil, count: Slot.allCases.count) }
+
   /// Between two layers: `done` of `total` layers are behind.
   package func beginLayer(_ done: Int, of total: Int) throws(Cancelled) {
     if isCancelled() { throw Cancelled() }
     peakByteCount = max(peakByteCount, byteCount)
     progress(Double(done) / Double(max(total, 1)))
+    team.giveWay()
   }
 }
 

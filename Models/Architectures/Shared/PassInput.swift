@@ -41,6 +41,14 @@ package struct PassInput {
     self.lastRowOnly = lastRowOnly
   }
 
+  /// Some rows alone, as a pass of their own: those of one of several sequences.
+  func rows(_ part: Range<Int>) -> PassInput {
+    guard part.count < hidden.rows else { return self }
+    return PassInput(
+      hidden: hidden.slice(rows: part), positions: UnsafeBufferPointer(rebasing: positions[part]),
+      tokens: UnsafeBufferPointer(rebasing: tokens[part]), inputs: inputs?.slice(rows: part))
+  }
+
   /// What a row sees of its bidirectional run.
   enum RunReach {
     /// No more than of other rows: itself and what lies before it.

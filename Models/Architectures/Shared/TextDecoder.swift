@@ -112,7 +112,7 @@ package protocol TextDecoder: Sendable {
 
   /// Runs `layers` over all rows of `input.hidden` in place, which moves those layers' `states` behind the rows.
   /// - Throws: `Cancelled` between two layers; the states are then to be discarded.
-  func forward(layers: Range<Int>, _ input: PassInput, states: SequenceState, compute: Compute) throws(Cancelled)
+  func forward(layers: Range<Int>, _ input: PassInput, states: PassSequences, compute: Compute) throws(Cancelled)
 
   /// Logits [rows x vocabulary] of the rows of `hidden` [rows x hidden], final norm included.
   func logits(_ hidden: MatrixView<Float>, into: MatrixView<Float>, compute: Compute)

@@ -65,7 +65,7 @@ extension AffineKernel {
       let x = x + b &* (Activation256.bytes &* ActivationLayout.tokens)
       let place = block + (SuperPanel.quants &+ s &* lines &* PanelLayout.line)
       // The line of fifth bits is read out of turn, which the processor's own prefetching does not follow.
-      if lines > 4 { prefetchWeights(place, lines: lines) }
+      prefetchWeights(place, lines: lines)
       let fifths = lines > 4 ? Quad(line: place + 4 &* PanelLayout.line) : Quad.zero
       let quants = x + (Activation256.quants &+ 32 &* s)
       let scales = twice(block + (SuperPanel.scales &+ 16 &* s))

@@ -27,7 +27,7 @@ private func affineBlocks<let n: Int>(
     var totals = Tile<n, __m512i>(repeating: _mm512_setzero_si512())
     for s in 0..<8 {
       let place = block + (SuperPanel.quants &+ s &* lines &* PanelLayout.line)
-      if n > 1 { prefetchWeights(place, lines: lines) }
+      prefetchWeights(place, lines: lines)
       let quads = unpack(place)
       let scales = _mm512_cvtepu8_epi32((block + (SuperPanel.scales &+ 16 &* s)).load(as: __m128i.self))
       let x = x + (Activation256.quants &+ 32 &* s)
@@ -67,7 +67,7 @@ enum TileQ2_K: TileKernel {
       var totals = Tile<n, __m512i>(repeating: _mm512_setzero_si512())
       for pair in 0..<8 {
         let place = block + (SuperPanel2.quants &+ pair &* (2 &* PanelLayout.line))
-        if n > 1 { prefetchWeights(place, lines: 2) }
+        prefetchWeights(place, lines: 2)
         let scales = twice(_mm512_and_si512(factors(block, pair), low))
         var quads = twoBits(place)
         if n > 1 {

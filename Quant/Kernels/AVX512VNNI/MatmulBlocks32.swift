@@ -77,7 +77,7 @@ private func blocks32<let n: Int>(
   var sums = Tile<n, __m512>(repeating: _mm512_setzero_ps())
   for b in 0..<a.columns / 32 {
     let block = a.panel + b &* BlockPanel.bytes(lines: lines)
-    if n > 1 { prefetchWeights(block, lines: lines) }
+    prefetchWeights(block, lines: lines)
     let scales = floats(block + BlockPanel.scales)
     let quads = unpack(block + BlockPanel.quants(heads: 1))
     let x = a.x + b &* (Activation32.bytes &* ActivationLayout.tokens)
@@ -98,7 +98,7 @@ private func affineBlocks32<let n: Int>(
   var sums = Tile<n, __m512>(repeating: _mm512_setzero_ps())
   for b in 0..<a.columns / 32 {
     let block = a.panel + b &* BlockPanel.bytes(heads: 2, lines: lines)
-    if n > 1 { prefetchWeights(block, lines: lines &+ 1) }
+    prefetchWeights(block, lines: lines &+ 1)
     let scales = floats(halves: block + BlockPanel.scales)
     let mins = floats(halves: block + BlockPanel.mins)
     let quads = unpack(block + BlockPanel.quants(heads: 2))

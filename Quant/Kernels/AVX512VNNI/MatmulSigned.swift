@@ -167,7 +167,7 @@ private func signedBlocks<let n: Int>(
       }
     }
     let place = block + (quants &+ step &* lines &* PanelLayout.line)
-    if n > 1 { prefetchWeights(place, lines: lines) }
+    prefetchWeights(place, lines: lines)
     add(&totals, block, x, step, place)
     guard step == 7 else { continue }
     finish(&totals, block, x)

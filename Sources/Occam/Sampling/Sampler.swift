@@ -1,5 +1,6 @@
 import Glibc
 import OccamCore
+import OccamGrammar
 
 /// Draws tokens from logits: penalties, top-k, top-p, min-p, temperature, in llama.cpp's order. The same seed and the
 /// same logits give the same tokens.
@@ -10,6 +11,10 @@ package struct Sampler: Sendable {
   private var oldest = 0
   private var occurrences: [Int32: Int] = [:]
   private var scratch: [Float] = []
+  /// Whether `draws` are kept.
+  package var recordsDraws = false
+  /// What the last token was drawn from, likelier first, with the probabilities that it was drawn by.
+  package private(set) var draws: [LogProbabilities.Entry] = []
 
   package init(_ options: SamplingOptions) {
     self.options = options
@@ -31,13 +36,21 @@ package struct Sampler: Sendable {
   }
 
   /// Draws the next token; it is not counted as recent yet.
-  /// - Parameter logits: one per token of the vocabulary, at least one. A logit that is not a number is never drawn
-  ///   while another can be.
-  package mutating func sample(_ logits: UnsafeBufferPointer<Float>) -> Int32 {
+  /// - Parameters:
+  ///   - logits: one per token of the vocabulary, at least one. A logit that is not a number is never drawn while another
+  ///     can be.
+  ///   - mask: tokens that may be drawn, one at least; nil: all.
+  package mutating func sample(_ logits: UnsafeBufferPointer<Float>, allowing mask: TokenMask? = nil) -> Int32 {
     precondition(!logits.isEmpty, "Sampler: no logits")
     load(logits)
+    draws.removeAll()
+    if let mask { scratch.withUnsafeMutableBufferPointer { mask.apply(to: $0) } }
     penalise()
-    if !(options.temperature > 0) { return argmax() }
+    if !(options.temperature > 0) {
+      let id = argmax()
+      if recordsDraws { draws = [LogProbabilities.Entry(id: id, logProbability: 0)] }
+      return id
+    }
     var candidates = shortlist()
     // Every stage keeps the likeliest, so that its logit is the maximum throughout.
     let maximum = candidates.reduce(-Float.infinity) { max($0, $1.logit) }
@@ -60,11 +73,16 @@ package struct Sampler: Sendable {
   }
 
   private mutating func penalise() {
-    let penalty = options.repeatPenalty
-    guard penalty != 1, penalty > 0, penalty.isFinite else { return }
-    for token in occurrences.keys where scratch.indices.contains(Int(token)) {
+    for (token, bias) in options.bias where scratch.indices.contains(Int(token)) && !bias.isNaN {
+      scratch[Int(token)] = min(scratch[Int(token)] + bias, .greatestFiniteMagnitude)
+    }
+    let (presence, frequency) = (options.presencePenalty, options.frequencyPenalty)
+    let multiplies = options.repeatPenalty != 1 && options.repeatPenalty > 0 && options.repeatPenalty.isFinite
+    let penalty = multiplies ? options.repeatPenalty : 1
+    guard multiplies || presence != 0 || frequency != 0 else { return }
+    for (token, count) in occurrences where scratch.indices.contains(Int(token)) {
       let logit = scratch[Int(token)]
-      scratch[Int(token)] = logit <= 0 ? logit * penalty : logit / penalty
+      scratch[Int(token)] = (logit <= 0 ? logit * penalty : logit / penalty) - presence - Float(count) * frequency
     }
   }
 
@@ -114,6 +132,16 @@ package struct Sampler: Sendable {
     maximum > -.infinity ? exp(Double(logit) - Double(maximum)) : 1
   }
 
+  /// Tokens whose probability is too small for a number of this width could not be drawn, and are left out.
+  private mutating func record(_ candidates: [Candidate], maximum: Float, sum: Double) {
+    let temperature = Double(options.temperature)
+    draws = candidates.sorted { $0.precedes($1) }.compactMap { candidate in
+      let logProbability = Float((Double(candidate.logit) - Double(maximum)) / temperature - log(sum))
+      guard exp(logProbability) > 0 else { return nil }
+      return LogProbabilities.Entry(id: candidate.id, logProbability: min(logProbability, 0))
+    }
+  }
+
   private mutating func draw(_ candidates: [Candidate], maximum: Float) -> Int32 {
     let temperature = Double(options.temperature)
     var sum = 0.0
@@ -124,6 +152,7 @@ package struct Sampler: Sendable {
     // 53 random bits; below 1, so that the last candidate's sum is always above.
     let point = Double(generator.next() >> 11) * 0x1p-53 * sum
     let index = cumulative.firstIndex { $0 > point } ?? 0
+    if recordsDraws { record(candidates, maximum: maximum, sum: sum) }
     return candidates[index].id
   }
 }

@@ -10,6 +10,12 @@ package struct SamplingOptions: Sendable, Equatable {
   package var minP: Float = 0.05
   /// Divides positive logits of recent tokens and multiplies the others; 1: off.
   package var repeatPenalty: Float = 1
+  /// Taken off the logit of a recent token once.
+  package var presencePenalty: Float = 0
+  /// Taken off the logit of a recent token for each time that it occurred.
+  package var frequencyPenalty: Float = 0
+  /// Added to the logits of single tokens.
+  package var bias: [Int32: Float] = [:]
   /// Tokens back that count as recent; 0: none.
   package var repeatLastN = 64
   package var seed: UInt64 = 0

@@ -1,3 +1,5 @@
+import OccamCore
+
 /// What a template does with the contents of messages, found by rendering probes once (llama.cpp's `common_chat`
 /// learns a template's abilities the same way).
 struct ChatAbilities: Sendable {
@@ -82,11 +84,16 @@ extension TemplateValue: ExpressibleByStringLiteral {
   }
 
   /// - Parameter role: of the usual ones it is the template's own word: some write `<|role|>` with it.
-  static func message(_ role: String, _ content: TemplateValue) -> TemplateValue {
+  /// - Parameter members: further ones, as `tool_calls`; they come from outside.
+  static func message(_ role: String, _ content: TemplateValue, _ members: [JSONMember] = []) -> TemplateValue {
     var dictionary = TemplateDictionary()
     let isInput = !["system", "user", "assistant", "tool"].contains(role)
     dictionary.set("role", key: .string("role"), .string(TemplateString(role, isInput: isInput)))
     dictionary.set("content", key: .string("content"), content)
+    for member in members {
+      let name = TemplateValue.string(TemplateString(member.name))
+      dictionary.set(name, key: .string(member.name), TemplateValue(member.value, isInput: true))
+    }
     return .dictionary(dictionary)
   }
 }

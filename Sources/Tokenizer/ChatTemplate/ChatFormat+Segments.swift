@@ -10,15 +10,15 @@ extension ChatFormat {
   ///   - addGenerationPrompt: ends with the beginning of the assistant's turn.
   ///   - imageLiterals: what the model's template may write for an image, as `<image>` or `<|image_pad|>`.
   ///   - imageBreak: follows each image that stands in the content.
-  ///   - variables: further ones for the template, as `enable_thinking`.
+  ///   - variables: further ones for the template, as `enable_thinking` and `tools`; their texts come from outside.
   /// - Throws: what the template throws; `images` if it does not show each image of the conversation once.
   package func segments(
     messages: [ChatMessage], addGenerationPrompt: Bool, imageLiterals: [String], imageBreak: String = "",
     variables: [JSONMember] = []
   ) throws(TemplateError) -> [PromptSegment] {
     var values: [String: TemplateValue] = [:]
-    for variable in variables { values[variable.name] = TemplateValue(variable.value) }
-    values["messages"] = .parts(messages.map { .message($0.role, content(of: $0, imageBreak)) })
+    for variable in variables { values[variable.name] = TemplateValue(variable.value, isInput: true) }
+    values["messages"] = .parts(messages.map { .message($0.role, content(of: $0, imageBreak), $0.members) })
     values["add_generation_prompt"] = .bool(addGenerationPrompt)
     values["bos_token"] = .string(TemplateString(bosToken))
     values["eos_token"] = .string(TemplateString(eosToken))

@@ -6,13 +6,16 @@ package struct ChatMessage: Sendable, Equatable {
     case text(String)
     case image
   }
-  /// `system`, `user`, `assistant`.
+  /// `system`, `user`, `assistant`, `tool`.
   package let role: String
   package let content: [Part]
+  /// What else the template is told of the message, as `tool_calls`.
+  package let members: [JSONMember]
 
-  package init(role: String, content: [Part]) {
+  package init(role: String, content: [Part], members: [JSONMember] = []) {
     self.role = role
     self.content = content
+    self.members = members
   }
 
   package init(role: String, text: String) { self.init(role: role, content: [.text(text)]) }
@@ -79,6 +82,15 @@ package struct ChatFormat: Sendable {
   /// The name of a built-in format, else a template's text.
   package init(nameOrTemplate text: String, bosToken: String = "", eosToken: String = "") throws(TemplateError) {
     try self.init(template: Builtin(rawValue: text)?.source ?? text, bosToken: bosToken, eosToken: eosToken)
+  }
+
+  /// False for a single word that names no built-in format: a name of somebody else's, as templates are longer.
+  package static func mayBeTemplate(_ text: String) -> Bool {
+    if Builtin(rawValue: text) != nil { return true }
+    return !text.utf8.allSatisfy { byte in
+      UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
+        || "-._".utf8.contains(byte)
+    }
   }
 
   /// The prompt of a conversation, each image as `imageMarker`.

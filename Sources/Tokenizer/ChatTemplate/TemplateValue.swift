@@ -139,20 +139,22 @@ extension TemplateValue {
     }
   }
 
-  init(_ json: JSONValue) {
+  /// - Parameter isInput: its texts came in from outside.
+  init(_ json: JSONValue, isInput: Bool = false) {
     switch json {
     case .null: self = .none
     case .bool(let value): self = .bool(value)
     case .integer(let value): self = .integer(value)
     case .number(let value): self = .float(value)
-    case .string(let value): self = .string(TemplateString(value))
+    case .string(let value): self = .string(TemplateString(value, isInput: isInput))
     case .array(let elements):
-      let items = elements.map { TemplateValue($0) }
+      let items = elements.map { TemplateValue($0, isInput: isInput) }
       self = .list(TemplateList(items: items, depth: (items.map(\.depth).max() ?? 0) + 1))
     case .object(let members):
       var dictionary = TemplateDictionary()
       for member in members {
-        dictionary.set(.string(TemplateString(member.name)), key: .string(member.name), TemplateValue(member.value))
+        let name = TemplateValue.string(TemplateString(member.name, isInput: isInput))
+        dictionary.set(name, key: .string(member.name), TemplateValue(member.value, isInput: isInput))
       }
       self = .dictionary(dictionary)
     }

@@ -26,6 +26,7 @@ extension EncoderFeedForward {
     guard moves || observer != nil else {
       // Nobody looks at all patches' values together: some rows at a time take less memory.
       for start in stride(from: 0, to: x.rows, by: EncoderLimits.rowsPerStep) {
+        compute.team.giveWay()
         let rows = start..<min(start + EncoderLimits.rowsPerStep, x.rows)
         let hidden = compute.view(.gate, rows: rows.count, columns: width)
         expand(normed.slice(rows: rows), into: hidden, compute)
@@ -33,6 +34,7 @@ extension EncoderFeedForward {
       }
       return
     }
+    compute.team.giveWay()
     let hidden = compute.view(.gate, rows: x.rows, columns: width)
     expand(normed, into: hidden, compute)
     if let plan, let register {

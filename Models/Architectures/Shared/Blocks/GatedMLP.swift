@@ -55,7 +55,12 @@ struct GatedMLP: Sendable {
   }
 }
 
-/// `body` with some rows of x at a time, in order.
-func inSteps(_ x: MatrixView<Float>, of rows: Int = GatedMLP.rowsPerStep, _ body: (MatrixView<Float>) -> Void) {
-  for start in stride(from: 0, to: x.rows, by: rows) { body(x.slice(rows: start..<min(start + rows, x.rows))) }
+/// `body` with some rows of x at a time, in order. Before each of them others' decoding may come through.
+func inSteps(
+  _ x: MatrixView<Float>, of rows: Int = GatedMLP.rowsPerStep, _ compute: Compute, _ body: (MatrixView<Float>) -> Void
+) {
+  for start in stride(from: 0, to: x.rows, by: rows) {
+    compute.team.giveWay()
+    body(x.slice(rows: start..<min(start + rows, x.rows)))
+  }
 }

@@ -49,17 +49,17 @@ struct SelfAttention: Sendable {
   ///   - scores: attention weights wanted of this layer; the rows are those of `outputs`.
   ///   - target: [outputs x hidden].
   func run(
-    _ normed: MatrixView<Float>, _ input: PassInput, _ cache: LayerKVCache, outputs: Range<Int>, scores: ScoreRequest?,
+    _ normed: MatrixView<Float>, _ input: PassInput, _ caches: LayerCaches, outputs: Range<Int>, scores: ScoreRequest?,
     into target: MatrixView<Float>, accumulate: Bool, _ compute: Compute
   ) {
-    let mixed = mix(normed, input, cache, outputs: outputs, scores: scores, compute)
+    let mixed = mix(normed, input, caches, outputs: outputs, scores: scores, compute)
     project(mixed, into: target, accumulate: accumulate, compute)
   }
 
   /// All but Wo: [outputs x q], until the next call.
   /// - Parameter beside: a product of n to be computed with queries, keys and values.
   func mix(
-    _ normed: MatrixView<Float>, _ input: PassInput, _ cache: LayerKVCache, outputs: Range<Int>, scores: ScoreRequest?,
+    _ normed: MatrixView<Float>, _ input: PassInput, _ caches: LayerCaches, outputs: Range<Int>, scores: ScoreRequest?,
     beside: MatmulProduct? = nil, _ compute: Compute
   ) -> MatrixView<Float> {
     let rows = normed.rows
@@ -68,7 +68,6 @@ struct SelfAttention: Sendable {
     let k = compute.view(.key, rows: rows, columns: self.cache.kvHeads * width)
     let v = compute.view(.value, rows: rows, columns: self.cache.kvHeads * width)
     let mixed = compute.view(.mixed, rows: rows, columns: heads * width)
-    let firstEntry = cache.count
     timed("text.qkv", products(rows, query.weight, key.weight, value.weight)) {
       compute.matmul.load(normed)
       if let beside {
@@ -83,13 +82,23 @@ struct SelfAttention: Sendable {
       guard let positions = input.positions.baseAddress else { return }
       compute.tensors.rope(q, heads: heads, headDimension: width, positions: positions, table: rotary)
       compute.tensors.rope(k, heads: self.cache.kvHeads, headDimension: width, positions: positions, table: rotary)
-      cache.append(keys: k, values: v, positions: positions, ops: compute.tensors)
     }
-    let visibility = input.visibility(in: cache, firstEntry: firstEntry, compute).rows(from: outputs.lowerBound)
-    timed("text.attention", self.cache.work(outputs, firstEntry: firstEntry, heads: heads)) {
-      compute.tensors.attend(
-        q.slice(rows: outputs), cache: cache, visibility: visibility, heads: heads, scale: scale,
-        into: mixed.slice(rows: outputs), scratch: compute.attention, scores: scores)
+    caches.forEach(rows) { cache, part in
+      let own = input.rows(part)
+      let wanted = outputs.clamped(to: part)
+      let firstEntry = cache.count
+      timed("text.store") {
+        cache.append(
+          keys: k.slice(rows: part), values: v.slice(rows: part), positions: own.positions.baseAddress,
+          ops: compute.tensors)
+      }
+      let visibility = own.visibility(in: cache, firstEntry: firstEntry, compute)
+        .rows(from: wanted.lowerBound - part.lowerBound)
+      timed("text.attention", self.cache.work(wanted, firstEntry: firstEntry, heads: heads)) {
+        compute.tensors.attend(
+          q.slice(rows: wanted), cache: cache, visibility: visibility, heads: heads, scale: scale,
+          into: mixed.slice(rows: wanted), scratch: compute.attention, scores: scores)
+      }
     }
     return mixed.slice(rows: outputs)
   }

@@ -1,0 +1,134 @@
+import OccamCore
+
+/// A grammar made ready for one vocabulary. Replies that are held to it share what it remembers.
+package final class CompiledGrammar: Sendable {
+  /// States and masks; replaced when it has grown too large, while replies that began with it go on with it.
+  fileprivate final class Memory: @unchecked Sendable {
+    let automaton: GrammarAutomaton
+    var masks: [Int32: TokenMask] = [:]
+
+    init(_ graph: GrammarGraph, _ limits: GrammarLimits) { automaton = GrammarAutomaton(graph, limits: limits) }
+  }
+
+  package let vocabulary: GrammarVocabulary
+  private let graph: GrammarGraph
+  private let limits: GrammarLimits
+  // One lock for all memories: a walk takes milliseconds once for each state, and microseconds later.
+  private let current: Guarded<Memory>
+
+  package init(_ grammar: Grammar, _ vocabulary: GrammarVocabulary) throws(GrammarError) {
+    self.vocabulary = vocabulary
+    limits = grammar.limits
+    graph = try GrammarGraph(grammar)
+    current = Guarded(Memory(graph, limits))
+  }
+
+  /// Remembered states and masks.
+  package var counts: (states: Int, masks: Int) {
+    current.withLock { ($0.automaton.stateCount, $0.masks.count) }
+  }
+
+  fileprivate func begin() -> (Memory, state: Int32) {
+    current.withLock { memory in
+      if memory.automaton.stateCount > limits.states { memory = Memory(graph, limits) }
+      return (memory, memory.automaton.start)
+    }
+  }
+
+  /// Runs `body` alone.
+  fileprivate func alone<R: Sendable>(_ body: () -> R) -> R { current.withLock { _ in body() } }
+
+  fileprivate func mask(_ memory: Memory, _ state: Int32) -> TokenMask {
+    if let known = memory.masks[state] { return known }
+    let mask = walk(memory.automaton, from: state)
+    if (memory.masks.count + 1) * mask.words.count * 8 > limits.maskBytes { memory.masks.removeAll() }
+    memory.masks[state] = mask
+    return mask
+  }
+
+  /// All tokens whose bytes the automaton takes: the tree of pieces from its beginning, a subtree left out as soon as it
+  /// is dead.
+  private func walk(_ automaton: GrammarAutomaton, from state: Int32) -> TokenMask {
+    var words = [UInt64](repeating: 0, count: (vocabulary.count + 63) / 64)
+    var states = [Int32](repeating: state, count: vocabulary.deepest + 1)
+    let count = vocabulary.bytes.count
+    vocabulary.bytes.withUnsafeBufferPointer { bytes in
+      vocabulary.depths.withUnsafeBufferPointer { depths in
+        vocabulary.firstTokens.withUnsafeBufferPointer { first in
+          var node = 0
+          while node < count {
+            let depth = Int(depths[node])
+            let next = automaton.step(states[depth], bytes[node])
+            guard next != GrammarAutomaton.dead else {
+              node = Int(vocabulary.skips[node])
+              continue
+            }
+            states[depth + 1] = next
+            for index in Int(first[node])..<Int(first[node + 1]) {
+              let id = Int(vocabulary.tokens[index])
+              words[id >> 6] |= 1 << UInt64(id & 63)
+            }
+            node += 1
+          }
+        }
+      }
+    }
+    if automaton.canEnd(state) {
+      for id in vocabulary.ends { words[Int(id) >> 6] |= 1 << UInt64(id & 63) }
+    }
+    return TokenMask(words: words)
+  }
+}
+
+/// Where one reply is in its grammar.
+package struct GrammarMatcher: Sendable {
+  private let compiled: CompiledGrammar
+  private let memory: CompiledGrammar.Memory
+  private var state: Int32
+  /// A token that ends the text was taken.
+  package private(set) var hasEnded = false
+
+  package init(_ compiled: CompiledGrammar) {
+    self.compiled = compiled
+    (memory, state) = compiled.begin()
+  }
+
+  /// Tokens that may come next.
+  package func mask() -> TokenMask {
+    compiled.alone { hasEnded ? TokenMask(words: []) : compiled.mask(memory, state) }
+  }
+
+  /// Whether the text may end here.
+  package var canEnd: Bool { compiled.alone { hasEnded || memory.automaton.canEnd(state) } }
+
+  /// Whether nothing may follow.
+  package var mustEnd: Bool { compiled.alone { hasEnded || !memory.automaton.canGoOn(state) } }
+
+  /// Goes on by a token. - Returns: false, with nothing changed, if the grammar does not allow it.
+  package mutating func accept(_ token: Int32) -> Bool {
+    guard !hasEnded, token >= 0, Int(token) < compiled.vocabulary.count else { return false }
+    if compiled.vocabulary.ends.contains(token) {
+      guard canEnd else { return false }
+      hasEnded = true
+      return true
+    }
+    let piece = compiled.vocabulary.pieces[Int(token)]
+    return piece.isEmpty ? false : accept(bytes: piece)
+  }
+
+  /// The same by bytes.
+  package mutating func accept(bytes: some Sequence<UInt8> & Sendable) -> Bool {
+    let (start, memory) = (state, memory)
+    let next = compiled.alone { () -> Int32 in
+      var next = start
+      for byte in bytes {
+        next = memory.automaton.step(next, byte)
+        if next == GrammarAutomaton.dead { break }
+      }
+      return next
+    }
+    guard next != GrammarAutomaton.dead else { return false }
+    state = next
+    return true
+  }
+}

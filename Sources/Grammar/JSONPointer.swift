@@ -1,0 +1,16 @@
+/// RFC 6901.
+enum JSONPointer {
+  static func unescaped(_ part: Substring) -> String {
+    var result = ""
+    var rest = part
+    while let tilde = rest.firstIndex(of: "~") {
+      result += rest[..<tilde]
+      let code = rest.index(after: tilde)
+      let isSlash = code < rest.endIndex && rest[code] == "1"
+      let isTilde = code < rest.endIndex && rest[code] == "0"
+      result += isSlash ? "/" : "~"
+      rest = isSlash || isTilde ? rest[rest.index(after: code)...] : rest[code...]
+    }
+    return result + rest
+  }
+}

@@ -1,0 +1,34 @@
+// fuzz-module: OccamCore Sources/Core
+// fuzz-module: OccamGrammar Sources/Grammar
+// fuzz-corpus: Tests/Fuzz/Grammar/seeds/gbnf/*
+// fuzz-words: Tests/Fuzz/Grammar/gbnf.dict
+import OccamGrammar
+
+/// Bytes as tokens, and one that ends.
+let vocabulary = GrammarVocabulary(pieces: (0..<256).map { [UInt8($0)] } + [[]], end: [256])
+
+/// Any text is a grammar or an error. The first byte says which bytes are wished for; the automaton goes where the mask
+/// lets it, 200 bytes far, and what the mask allows it takes.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzzGBNF(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
+  let bytes = UnsafeBufferPointer(start: data, count: size)
+  guard let first = bytes.first else { return 0 }
+  guard let grammar = try? Grammar(gbnf: String(decoding: bytes.dropFirst(), as: UTF8.self)) else { return 0 }
+  guard let compiled = try? CompiledGrammar(grammar, vocabulary) else { return 0 }
+  var matcher = GrammarMatcher(compiled)
+  var wish = Int32(first)
+  for _ in 0..<200 {
+    let mask = matcher.mask()
+    precondition(mask.allows(256) == matcher.canEnd)
+    guard let token = (0..<256).lazy.map({ (wish + $0) & 255 }).first(where: { mask.allows($0) }) else {
+      precondition(matcher.mustEnd || !matcher.canEnd)
+      break
+    }
+    precondition(matcher.accept(token))
+    wish = (wish &* 5 + 71) & 255
+  }
+  // Printed and read again, it is a grammar still.
+  let printed = grammar.gbnf
+  if printed.utf8.count < 1 << 18 { precondition((try? Grammar(gbnf: printed)) != nil, "printed, it cannot be read") }
+  return 0
+}
