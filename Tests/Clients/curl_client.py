@@ -52,7 +52,8 @@ def a_body_in_chunks():
 
 def one_connection_for_two_requests():
     health = SERVICE.url + "/health"
-    text = curl("--write-out", "%{num_connects}", health, "--next", "--silent", "--write-out", "%{num_connects}", health)
+    counted = ("--write-out", "%{num_connects}", health)
+    text = curl(*counted, "--next", "--silent", *counted)
     check(text == '{"status":"ok"}1{"status":"ok"}0', text)
 
 

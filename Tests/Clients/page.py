@@ -3,7 +3,8 @@
 
     Tests/Clients/page.py [--pictures FOLDER]        screenshots are kept there
 
-Only what needs a model that sees: right answers in the page, and the map of kept patches. Tests/Page/drive.py has the rest.
+Only what needs a model that sees: right answers in the page, and the map of kept patches. Tests/Page/drive.py has the
+rest.
 Needs selenium, and Chromium with its driver (Debian: chromium, chromium-driver).
 """
 

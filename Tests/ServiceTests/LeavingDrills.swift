@@ -159,7 +159,7 @@ extension ServiceDrills {
     }
 
     @Test func whatLeavesSaysSoAndStillAnswers() throws {
-      let service = try Drill.service()
+      let service = try ServiceUnderTest(try Drill.model())
       let body = try Drill.question().chat()
       let expected = try service.answer("/v1/chat/completions", body)
       service.service.leave()
