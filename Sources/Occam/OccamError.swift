@@ -75,7 +75,7 @@ func translating<R>(_ subject: String, _ body: () throws -> R) throws(OccamError
   } catch let error as TokenizerError {
     throw OccamError(.invalidModel, "", error.description)
   } catch let error as TemplateError {
-    throw OccamError(.template, subject, error.description)
+    throw OccamError(.template, error.line > 0 ? "\(subject), line \(error.line)" : subject, error.reason)
   } catch let error as PruningError {
     throw OccamError(.invalidOption, "", error.description)
   } catch let error as MatmulError {

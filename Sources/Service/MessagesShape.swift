@@ -24,7 +24,7 @@ final class MessagesShape: ReplyShape {
   // MARK: A stream
 
   func start() -> [ReplyEvent] {
-    let message = object([], stop: nil, stopText: nil, input: promptTokens, output: 0)
+    let message = object([], stop: nil, stopText: nil, usage: MessagesShape.usage(input: promptTokens))
     return [event("message_start", ["message": message])]
   }
 
@@ -38,7 +38,7 @@ final class MessagesShape: ReplyShape {
       "stop_reason": .string(reason(outcome, hasCalls)),
       "stop_sequence": outcome.metrics.stopText.map { .string($0) } ?? .null,
     ]
-    let usage: JSONValue = ["output_tokens": .integer(outcome.metrics.generatedTokens)]
+    let usage = MessagesShape.usage(outcome)
     return events + [event("message_delta", ["delta": delta, "usage": usage]), event("message_stop", [:])]
   }
 
@@ -68,7 +68,10 @@ final class MessagesShape: ReplyShape {
 
   private func close() -> [ReplyEvent] {
     defer { open = nil }
-    return open == nil ? [] : [stop()]
+    guard open == .thinking else { return open == nil ? [] : [stop()] }
+    // Clients wait for a thought's signature before its end.
+    let delta: JSONValue = ["type": "signature_delta", "signature": ""]
+    return [event("content_block_delta", ["index": .integer(count - 1), "delta": delta]), stop()]
   }
 
   private func start(_ block: JSONValue) -> ReplyEvent {
@@ -85,7 +88,20 @@ final class MessagesShape: ReplyShape {
     return object(
       parts.isEmpty ? [MessagesShape.block(.text(""))] : parts.map(MessagesShape.block),
       stop: reason(outcome, !parts.calls.isEmpty), stopText: outcome.metrics.stopText,
-      input: outcome.metrics.promptTokens, output: outcome.metrics.generatedTokens)
+      usage: MessagesShape.usage(outcome))
+  }
+
+  /// What the KV cache held already is no input: the sum of both is the prompt.
+  private static func usage(input: Int, cached: Int = 0, output: Int = 0) -> JSONValue {
+    [
+      "input_tokens": .integer(input - cached), "cache_creation_input_tokens": 0,
+      "cache_read_input_tokens": .integer(cached), "output_tokens": .integer(output),
+    ]
+  }
+
+  private static func usage(_ outcome: Outcome) -> JSONValue {
+    let metrics = outcome.metrics
+    return usage(input: metrics.promptTokens, cached: metrics.cachedTokens, output: metrics.generatedTokens)
   }
 
   private static func block(_ part: ReplyPart) -> JSONValue {
@@ -115,14 +131,11 @@ final class MessagesShape: ReplyShape {
     return ReplyEvent(.object([JSONMember("type", .string(type))] + members), name: type)
   }
 
-  private func object(
-    _ content: [JSONValue], stop: String?, stopText: String?, input: Int, output: Int
-  ) -> JSONValue {
+  private func object(_ content: [JSONValue], stop: String?, stopText: String?, usage: JSONValue) -> JSONValue {
     [
       "id": .string(identity.id), "type": "message", "role": "assistant", "content": .array(content),
       "model": .string(identity.model), "stop_reason": stop.map { .string($0) } ?? .null,
-      "stop_sequence": stopText.map { .string($0) } ?? .null,
-      "usage": ["input_tokens": .integer(input), "output_tokens": .integer(output)],
+      "stop_sequence": stopText.map { .string($0) } ?? .null, "usage": usage,
     ]
   }
 }

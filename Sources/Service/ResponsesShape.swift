@@ -36,7 +36,8 @@ final class ResponsesShape: ReplyShape {
     events += close()
     let isCut = outcome.metrics.stop == .length
     let response = object(isCut ? "incomplete" : "completed", items, outcome)
-    return events + [event(isCut ? "response.incomplete" : "response.completed", [JSONMember("response", response)])]
+    let members = [JSONMember("response", response), JSONMember("timings", outcome.timings)]
+    return events + [event(isCut ? "response.incomplete" : "response.completed", members)]
   }
 
   private func events(_ part: ReplyPart) -> [ReplyEvent] {

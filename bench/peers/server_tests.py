@@ -21,7 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
-from server_tests_lists import DIFFERS, NOT_APPLICABLE, PENDING  # noqa: E402
+from server_tests_lists import DIFFERS, NOT_APPLICABLE  # noqa: E402
 
 
 def listed(entries, test: str):
@@ -54,9 +54,9 @@ def classified(row) -> tuple[str, str]:
     """Of a test: one of the headings, and why."""
     test, outcome, reason = row["test"], row["outcome"], row["reason"]
     if outcome == "skipped":
-        entry = listed(NOT_APPLICABLE + PENDING, test)
+        entry = listed(NOT_APPLICABLE, test)
         if entry:
-            return "pending" if entry in PENDING else "not applicable", entry[1]
+            return "not applicable", entry[1]
         return "skipped by the test itself", reason
     entry = listed(DIFFERS, test)
     if outcome == "passed":
@@ -82,7 +82,7 @@ def main() -> int:
         groups[heading].append((row["test"], reason))
     if not groups:
         sys.exit("server_tests: no test was run; see --log")
-    for heading in ("differs", "not applicable", "pending", "skipped by the test itself", "failed", "passed"):
+    for heading in ("differs", "not applicable", "skipped by the test itself", "failed", "passed"):
         rows = [row for row in groups[heading] if row[1]]
         reasons = collections.Counter(reason for _, reason in rows)
         if rows:

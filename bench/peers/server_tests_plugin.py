@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from server_tests_lists import COUNTS, ENDLESS, NOT_APPLICABLE, PENDING, PICTURES, WORDS
+from server_tests_lists import COUNTS, ENDLESS, NOT_APPLICABLE, PICTURES, WORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,7 +59,7 @@ state = {"words": False}
 def pytest_collection_modifyitems(items):
     for item in items:
         test = name(item)
-        for pattern, reason in NOT_APPLICABLE + PENDING:
+        for pattern, reason in NOT_APPLICABLE:
             if fnmatch.fnmatchcase(test, pattern):
                 item.add_marker(pytest.mark.skip(reason=reason))
         if matches(COUNTS, test) and hasattr(item, "callspec"):
