@@ -131,7 +131,7 @@ let package = Package(
 
     .target(
       name: "OccamTestSupport",
-      dependencies: ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamFixtures"],
+      dependencies: ["OccamCore", "OccamGGUF", "OccamHTTP", "OccamQuantFormats", "OccamFixtures"],
       path: "Tests/TestSupport"),
     tests("Core", ["OccamCore"]),
     tests("GGUF", ["OccamCore", "OccamGGUF"]),

@@ -1,6 +1,7 @@
 import Glibc
 import OccamCore
 import OccamHTTP
+import OccamTestSupport
 import Testing
 
 /// How clients and servers come and go.
@@ -163,7 +164,7 @@ import Testing
     let path = "/tmp/occam-http-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock"
     defer { unlink(path) }
     let server = try TestServer(.unix(path: path))
-    #expect(try TestClient(path: path).get("/u").text == "GET /u 0 ")
+    #expect(try HTTPTestClient(path: path).get("/u").text == "GET /u 0 ")
     #expect(server.server.ports.isEmpty)
     // A live one stays.
     #expect(throws: HTTPError("unix:\(path)", "another server listens there")) { try TestServer(.unix(path: path)) }
@@ -178,7 +179,7 @@ import Testing
     stale.run()
     #expect(rename(path + ".moved", path) == 0)
     let next = try TestServer(.unix(path: path))
-    #expect(try TestClient(path: path).get("/v").text == "GET /v 0 ")
+    #expect(try HTTPTestClient(path: path).get("/v").text == "GET /v 0 ")
     next.server.stop()
     #expect(next.hasEnded() && !Files.exists(path))
     // What is no socket stays as well.
@@ -199,7 +200,7 @@ import Testing
       handler: { exchange in
         exchange.respond(HTTPResponse(200, contentType: "", body: Array(exchange.request.head.peer.utf8)))
       })
-    #expect(try TestClient(ipv6: server.port).get("/").text == "::1")
+    #expect(try HTTPTestClient(ipv6: server.port).get("/").text == "::1")
   }
 
   @Test func servesSeveralAddresses() throws {
@@ -210,7 +211,7 @@ import Testing
     #expect(server.ports.count == 3 && !server.ports.contains(0))
     onThread { server.run() }
     defer { server.stop() }
-    for port in server.ports { #expect(try TestClient(port: port).get("/").status == 200) }
+    for port in server.ports { #expect(try HTTPTestClient(port: port).get("/").status == 200) }
   }
 
   @Test func saysWhyItCannotListen() throws {

@@ -1,5 +1,6 @@
 import OccamCore
 import OccamHTTP
+import OccamTestSupport
 import Testing
 
 /// What clients cannot do to the server.
@@ -146,7 +147,7 @@ import Testing
     let server = try TestServer(limits: ServerLimitTests.limits { $0.connections = 1 })
     let first = try server.client()
     #expect(try first.get("/").status == 200)
-    var staying: [TestClient] = []
+    var staying: [HTTPTestClient] = []
     for _ in 0..<300 {
       let client = try server.client()
       #expect(try client.response().status == 503)
@@ -169,7 +170,7 @@ import Testing
           outcome.withLock { $0.isGone = isGone }
         }
       })
-    let client = try TestClient(port: server.port, receiveBuffer: 4096)
+    let client = try HTTPTestClient(port: server.port, receiveBuffer: 4096)
     try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(eventually { outcome.withLock { $0.isGone } })
     #expect(outcome.withLock { $0.calls } == 1)
@@ -189,7 +190,7 @@ import Testing
           written.withLock { $0 = total }
         }
       })
-    let client = try TestClient(port: server.port, receiveBuffer: 4096)
+    let client = try HTTPTestClient(port: server.port, receiveBuffer: 4096)
     try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(eventually { written.withLock { $0 != nil } })
     let count = written.withLock { $0 } ?? -1
@@ -204,7 +205,7 @@ import Testing
       handler: { exchange in
         exchange.respond(HTTPResponse(200, contentType: "", body: [UInt8](repeating: 7, count: 30 << 20)))
       })
-    let client = try TestClient(port: server.port, receiveBuffer: 65536)
+    let client = try HTTPTestClient(port: server.port, receiveBuffer: 65536)
     #expect(try client.get("/").body.count == 30 << 20)
     #expect(try client.get("/").body.allSatisfy { $0 == 7 })
   }

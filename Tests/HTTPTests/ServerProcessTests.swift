@@ -2,6 +2,7 @@ import Dispatch
 import Glibc
 import OccamCore
 import OccamHTTP
+import OccamTestSupport
 import Testing
 
 /// In processes of their own: the descriptors, their limit and the signals belong to the whole process.
@@ -17,12 +18,12 @@ import Testing
           if exchange.request.head.path == "/block" { gate.wait() }
           TestServer.echo(exchange)
         })
-      let client = try TestClient(path: path)
+      let client = try HTTPTestClient(path: path)
       try client.send("GET /block HTTP/1.1\r\nHost: a\r\n\r\n")
       // The answer is sent to a socket that is closed already.
       client.disconnect()
       gate.signal()
-      guard try TestClient(path: path).get("/").status == 200 else { exit(2) }
+      guard try HTTPTestClient(path: path).get("/").status == 200 else { exit(2) }
       server.server.stop()
       exit(server.hasEnded() ? 0 : 3)
     }
@@ -64,7 +65,7 @@ import Testing
       func serve() throws -> Bool {
         let path = "/tmp/occam-http-\(getpid()).sock"
         let server = try TestServer(.unix(path: path), limits: ServerLimitTests.limits { $0.connections = 20 })
-        let clients = try (0..<30).map { _ in try TestClient(path: path) }
+        let clients = try (0..<30).map { _ in try HTTPTestClient(path: path) }
         for (index, client) in clients.enumerated() {
           try client.send(
             index % 3 == 0 ? "GET / HTTP/1.1\r\nHost: a\r\n\r\n" : index % 3 == 1 ? "nonsense\r\n" : "GET")

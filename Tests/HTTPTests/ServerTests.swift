@@ -1,5 +1,6 @@
 import OccamCore
 import OccamHTTP
+import OccamTestSupport
 import Testing
 
 /// What a client sees of well-meant requests.

@@ -2,6 +2,7 @@ import Dispatch
 import Glibc
 import OccamCore
 import OccamHTTP
+import OccamTestSupport
 
 /// A server on a thread of its own, on a free port of this machine.
 final class TestServer: Sendable {
@@ -25,11 +26,11 @@ final class TestServer: Sendable {
 
   deinit { server.stop() }
 
-  func client() throws -> TestClient { try TestClient(port: port) }
+  func client() throws -> HTTPTestClient { try HTTPTestClient(port: port) }
 
   /// Whether `run` has returned; waits for it.
   func hasEnded() -> Bool {
-    guard ended.wait(timeout: .now() + .seconds(TestClient.seconds)) == .success else { return false }
+    guard ended.wait(timeout: .now() + .seconds(HTTPTestClient.seconds)) == .success else { return false }
     ended.signal()
     return true
   }
@@ -44,28 +45,3 @@ final class TestServer: Sendable {
 
 /// A moment between two steps of a slow client.
 func usleepShort() { usleep(10_000) }
-
-func onThread(_ body: @escaping @Sendable () -> Void) {
-  let box = Unmanaged.passRetained(Guarded(body) as AnyObject)
-  var thread = pthread_t()
-  let status = pthread_create(
-    &thread, nil,
-    { argument in
-      let held = argument.map { Unmanaged<AnyObject>.fromOpaque($0).takeRetainedValue() }
-      let body = (held as? Guarded<@Sendable () -> Void>)?.withLock { $0 }
-      body?()
-      return nil
-    }, box.toOpaque())
-  precondition(status == 0)
-  pthread_detach(thread)
-}
-
-/// Waits until a condition holds; false when it never does.
-func eventually(_ condition: () -> Bool) -> Bool {
-  let start = Clock.nanoseconds()
-  while !condition() {
-    if Clock.milliseconds(since: start) > Double(TestClient.seconds) * 1000 { return false }
-    usleep(2000)
-  }
-  return true
-}

@@ -100,7 +100,7 @@ extension ServiceDrills {
           if stays {
             let reply = try client.reply()
             let text = try reply.json.text("choices.0.message.content")
-            guard text == expected[index] else { throw DrillFailure(description: "\(index): \(reply.text)") }
+            guard text == expected[index] else { throw TestFailure(description: "\(index): \(reply.text)") }
           } else {
             _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .milliseconds(Int(generator.next() % 30)))
             client.disconnect()
@@ -179,7 +179,7 @@ extension ServiceDrills {
       #expect(!service.service.drain(seconds: 0.05))
       service.server.drain(seconds: 0)
       #expect(service.hasEnded())
-      #expect(throws: DrillFailure.self) { while try client.event() != nil {} }
+      #expect(throws: TestFailure.self) { while try client.event() != nil {} }
       // Cut off, the reply ends, too.
       #expect(service.service.drain(seconds: Double(ServiceClient.seconds)))
     }
@@ -195,7 +195,7 @@ extension ServiceDrills {
       service.server.stop()
       #expect(service.hasEnded())
       for client in clients {
-        #expect(throws: DrillFailure.self) { while try client.reply().status > 0 {} }
+        #expect(throws: TestFailure.self) { while try client.reply().status > 0 {} }
       }
       #expect(service.service.drain(seconds: Double(ServiceClient.seconds)))
     }

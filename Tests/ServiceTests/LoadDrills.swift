@@ -134,7 +134,7 @@ extension ServiceDrills {
       #expect(try eventually { try get("/slots").contains("\"is_processing\":false") })
       // What it finds later is no whole stream.
       _ = try slow.head()
-      #expect(throws: DrillFailure.self) { while try slow.event() != nil {} }
+      #expect(throws: TestFailure.self) { while try slow.event() != nil {} }
       let client = try ServiceClient(path: path)
       try client.post("/v1/chat/completions", try Drill.question().chat())
       let reply = try client.reply()

@@ -44,7 +44,7 @@ extension ServiceDrills {
         for index in stride(from: start + thread, to: start + count, by: 4) {
           if Clock.milliseconds(since: begun) > seconds * 1000 { break }
           do { try kinds[index % kinds.count].ask(port, index) } catch {
-            throw DrillFailure(description: "request \(index): \(error); occam-serve says: \(process.said)")
+            throw TestFailure(description: "request \(index): \(error); occam-serve says: \(process.said)")
           }
           made += 1
         }
@@ -61,7 +61,7 @@ extension ServiceDrills {
         let text = try client.reply().text
         return text.contains("occam:requests_processing 0\n") && text.contains("occam:requests_deferred 0\n")
       }
-      guard isIdle else { throw DrillFailure(description: "the service never becomes idle") }
+      guard isIdle else { throw TestFailure(description: "the service never becomes idle") }
       // What nobody uses any more goes back to the system within a second or two.
       usleep(2_500_000)
     }
@@ -82,7 +82,7 @@ struct SoakKind: Sendable {
       try client.request(method, target, body: try body(index))
       let reply = try client.reply()
       guard reply.status == status else {
-        throw DrillFailure(description: "\(method) \(target): \(reply.status) \(reply.text.prefix(300))")
+        throw TestFailure(description: "\(method) \(target): \(reply.status) \(reply.text.prefix(300))")
       }
     }
   }

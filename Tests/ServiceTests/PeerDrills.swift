@@ -58,7 +58,7 @@ extension ServiceDrills {
 
     @Test func fieldsOfAReplyAreChosenByPath() throws {
       let reply = try completion([("response_fields", ["content", "generation_settings/n_predict", "no/where"])])
-      guard case .object(let members) = reply else { throw DrillFailure(description: "no object: \(reply.text())") }
+      guard case .object(let members) = reply else { throw TestFailure(description: "no object: \(reply.text())") }
       #expect(members.map(\.name) == ["content", "generation_settings/n_predict"])
       #expect(reply["generation_settings/n_predict"] == 6)
       #expect(try completion([("response_fields", [])])["timings"] != nil)

@@ -31,7 +31,7 @@ final class ServeProcess: Sendable {
       let port = UInt16(said[address.upperBound...].prefix { $0.isNumber })
     else {
       kill(identifier, SIGKILL)
-      throw DrillFailure(description: "occam-serve is not ready: \(said)")
+      throw TestFailure(description: "occam-serve is not ready: \(said)")
     }
     self.port = port
   }
@@ -67,7 +67,7 @@ final class ServeProcess: Sendable {
     arguments.append(nil)
     var identifier: pid_t = 0
     let result = posix_spawn(&identifier, path, &actions, &attributes, arguments, environ)
-    guard result == 0 else { throw DrillFailure(description: "\(path): \(String(cString: strerror(result)))") }
+    guard result == 0 else { throw TestFailure(description: "\(path): \(String(cString: strerror(result)))") }
     return identifier
   }
 
@@ -77,7 +77,7 @@ final class ServeProcess: Sendable {
       let words = String(decoding: line, as: UTF8.self).split { $0 == " " || $0 == "\t" }
       if words.first == "VmRSS:", words.count > 1, let kibibytes = Int(words[1]) { return kibibytes << 10 }
     }
-    throw DrillFailure(description: "occam-serve is gone: \(said)")
+    throw TestFailure(description: "occam-serve is gone: \(said)")
   }
 
   func openDescriptors() -> Int { Files.list("/proc/\(identifier)/fd").count }

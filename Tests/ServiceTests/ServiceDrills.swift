@@ -80,7 +80,7 @@ enum Drill {
     return try lines.map { line in
       let value = try JSONValue(parsing: Array(line))
       guard let text = value.text("question"), let image = value.text("image") else {
-        throw DrillFailure(description: "questions.jsonl has another form")
+        throw TestFailure(description: "questions.jsonl has another form")
       }
       return Question(text: text, picture: "\(scenes)/\(image)")
     }

@@ -45,7 +45,7 @@ final class ServiceUnderTest: Sendable {
 
   func client() throws -> ServiceClient { try ServiceClient(port: port) }
 
-  func get(_ target: String, _ headers: [(String, String)] = [], method: String = "GET") throws -> ServiceClient.Reply {
+  func get(_ target: String, _ headers: [(String, String)] = [], method: String = "GET") throws -> Reply {
     let client = try client()
     try client.request(method, target, headers)
     return try client.reply(toHead: method == "HEAD")
@@ -53,11 +53,11 @@ final class ServiceUnderTest: Sendable {
 
   func post(
     _ target: String, _ body: JSONValue, _ headers: [(String, String)] = []
-  ) throws -> ServiceClient.Reply { try post(target, Array(body.text().utf8), headers) }
+  ) throws -> Reply { try post(target, Array(body.text().utf8), headers) }
 
   func post(
     _ target: String, _ body: [UInt8], _ headers: [(String, String)] = []
-  ) throws -> ServiceClient.Reply {
+  ) throws -> Reply {
     let client = try client()
     try client.request("POST", target, headers, body: body)
     return try client.reply()
@@ -66,7 +66,7 @@ final class ServiceUnderTest: Sendable {
   /// The JSON of an answer that is expected to be one.
   func answer(_ target: String, _ body: JSONValue) throws -> JSONValue {
     let reply = try post(target, body)
-    guard reply.status == 200 else { throw DrillFailure(description: "\(target): \(reply.status) \(reply.text)") }
+    guard reply.status == 200 else { throw TestFailure(description: "\(target): \(reply.status) \(reply.text)") }
     return try reply.json
   }
 
@@ -76,7 +76,7 @@ final class ServiceUnderTest: Sendable {
     try client.post(target, body.with("stream", true))
     let head = try client.head()
     guard head.status == 200, head.headers["content-type"] == "text/event-stream" else {
-      throw DrillFailure(description: "\(target): no stream, but \(head)")
+      throw TestFailure(description: "\(target): no stream, but \(head)")
     }
     var events: [ServiceClient.Event] = []
     while let event = try client.event() { events.append(event) }
@@ -90,7 +90,7 @@ final class ServiceUnderTest: Sendable {
     let lines = try get("/metrics").text.split(separator: "\n")
     guard let line = lines.first(where: { $0.hasPrefix("\(name) ") }),
       let value = Double(line.dropFirst(name.utf8.count + 1))
-    else { throw DrillFailure(description: "no metric \(name)") }
+    else { throw TestFailure(description: "no metric \(name)") }
     return value
   }
 
@@ -127,31 +127,6 @@ extension JSONValue {
   func int(_ path: String) -> Int? { self[path: path]?.intValue }
 }
 
-/// Waits until a condition holds; false when it never does.
-func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
-  let start = Clock.nanoseconds()
-  while try !condition() {
-    if Clock.milliseconds(since: start) > Double(ServiceClient.seconds) * 1000 { return false }
-    usleep(2000)
-  }
-  return true
-}
-
-func onThread(_ body: @escaping @Sendable () -> Void) {
-  let box = Unmanaged.passRetained(Guarded(body) as AnyObject)
-  var thread = pthread_t()
-  let status = pthread_create(
-    &thread, nil,
-    { argument in
-      let held = argument.map { Unmanaged<AnyObject>.fromOpaque($0).takeRetainedValue() }
-      let body = (held as? Guarded<@Sendable () -> Void>)?.withLock { $0 }
-      body?()
-      return nil
-    }, box.toOpaque())
-  precondition(status == 0)
-  pthread_detach(thread)
-}
-
 /// Runs bodies at the same time, each on a thread of its own, and gives their results in order.
 /// - Parameter seconds: what they may take.
 func together<R: Sendable>(
@@ -168,10 +143,10 @@ func together<R: Sendable>(
     }
   }
   guard group.wait(timeout: .now() + .seconds(seconds)) == .success else {
-    throw DrillFailure(description: "some of \(count) threads never end")
+    throw TestFailure(description: "some of \(count) threads never end")
   }
   return try results.withLock { $0 }.map { result in
-    guard let result else { throw DrillFailure(description: "a thread left nothing") }
+    guard let result else { throw TestFailure(description: "a thread left nothing") }
     return try result.get()
   }
 }

@@ -1,24 +1,29 @@
 import Glibc
 import OccamHTTP
 
-struct TestFailure: Error, CustomStringConvertible { let description: String }
+package struct TestFailure: Error, CustomStringConvertible {
+  package let description: String
+  package init(description: String) { self.description = description }
+}
 
-/// A blocking client that gives up after a while. One thread may send while another receives.
-final class TestClient: @unchecked Sendable {
-  struct Response {
-    var status = 0
-    var headers = HTTPHeaders()
-    var body: [UInt8] = []
-    var text: String { String(decoding: body, as: UTF8.self) }
+/// A blocking HTTP client over one connection, which gives up after a while and knows nothing of the server's own
+/// parser. One thread may send while another receives.
+package final class HTTPTestClient: @unchecked Sendable {
+  package struct Response {
+    package var status = 0
+    package var headers = HTTPHeaders()
+    package var body: [UInt8] = []
+
+    package var text: String { String(decoding: body, as: UTF8.self) }
   }
 
   /// Of any one wait; long, for a loaded machine.
-  static let seconds = 60
+  package static let seconds = 120
   private let descriptor: Int32
   private var unread: [UInt8] = []
   private var isOpen = true
 
-  init(port: UInt16, receiveBuffer: Int32? = nil) throws {
+  package init(port: UInt16, receiveBuffer: Int32? = nil) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     if var size = receiveBuffer { setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, 4) }
     var address = sockaddr_in()
@@ -28,7 +33,7 @@ final class TestClient: @unchecked Sendable {
     try finishInit(&address)
   }
 
-  init(ipv6 port: UInt16) throws {
+  package init(ipv6 port: UInt16) throws {
     descriptor = socket(AF_INET6, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_in6()
     address.sin6_family = sa_family_t(AF_INET6)
@@ -37,7 +42,7 @@ final class TestClient: @unchecked Sendable {
     try finishInit(&address)
   }
 
-  init(path: String) throws {
+  package init(path: String) throws {
     descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
@@ -46,7 +51,7 @@ final class TestClient: @unchecked Sendable {
   }
 
   private func finishInit<Address>(_ address: inout Address) throws {
-    var time = timeval(tv_sec: TestClient.seconds, tv_usec: 0)
+    var time = timeval(tv_sec: HTTPTestClient.seconds, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, socklen_t(MemoryLayout<timeval>.size))
     let status = withUnsafeBytes(of: &address) {
@@ -57,23 +62,23 @@ final class TestClient: @unchecked Sendable {
 
   deinit { disconnect() }
 
-  func disconnect() {
+  package func disconnect() {
     if isOpen { close(descriptor) }
     isOpen = false
   }
 
   /// Closes so that the server sees a reset.
-  func reset() {
+  package func reset() {
     var option = linger(l_onoff: 1, l_linger: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
     disconnect()
   }
 
-  func closeSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+  package func closeSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-  func send(_ text: String) throws { try send(Array(text.utf8)) }
+  package func send(_ text: String) throws { try send(Array(text.utf8)) }
 
-  func send(_ bytes: [UInt8]) throws {
+  package func send(_ bytes: [UInt8]) throws {
     var sent = 0
     while sent < bytes.count {
       let count = bytes[sent...].withUnsafeBytes {
@@ -84,8 +89,14 @@ final class TestClient: @unchecked Sendable {
     }
   }
 
+  /// Whether nothing has come yet.
+  package var isUnanswered: Bool {
+    var byte: UInt8 = 0
+    return unread.isEmpty && recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) < 0
+  }
+
   /// A part of what came; empty at the end. A reset counts as an end, a time-out is a failure.
-  func receive() throws -> [UInt8] {
+  package func receive() throws -> [UInt8] {
     if !unread.isEmpty {
       defer { unread = [] }
       return unread
@@ -96,7 +107,7 @@ final class TestClient: @unchecked Sendable {
     return Array(buffer[..<max(0, count)])
   }
 
-  func receiveAll() throws -> String {
+  package func receiveAll() throws -> String {
     var result: [UInt8] = []
     while true {
       let part = try receive()
@@ -105,33 +116,36 @@ final class TestClient: @unchecked Sendable {
     }
   }
 
-  func line() throws -> String {
+  /// Adds to what is unread.
+  private func receiveMore(_ place: String) throws {
+    let held = unread
+    unread = []
+    let part = try receive()
+    if part.isEmpty { throw TestFailure(description: "the connection ended in \(place)") }
+    unread = held + part
+  }
+
+  package func line() throws -> String {
+    var searched = 0
     while true {
-      if let end = unread.firstIndex(of: 10) {
+      if let end = unread[searched...].firstIndex(of: 10) {
         defer { unread.removeFirst(end + 1) }
         return String(decoding: unread[..<end].filter { $0 != 13 }, as: UTF8.self)
       }
-      let held = unread
-      unread = []
-      let part = try receive()
-      if part.isEmpty { throw TestFailure(description: "the connection ended in a line") }
-      unread = held + part
+      searched = unread.count
+      try receiveMore("a line")
     }
   }
 
-  func bytes(_ count: Int) throws -> [UInt8] {
+  package func bytes(_ count: Int) throws -> [UInt8] {
     while unread.count < count {
-      let held = unread
-      unread = []
-      let part = try receive()
-      if part.isEmpty { throw TestFailure(description: "the connection ended in a body") }
-      unread = held + part
+      try receiveMore("a body")
     }
     defer { unread.removeFirst(count) }
     return Array(unread[..<count])
   }
 
-  func head() throws -> Response {
+  package func head() throws -> Response {
     let parts = try line().split(separator: " ", maxSplits: 2)
     guard parts.count == 3, parts[0] == "HTTP/1.1", let status = Int(parts[1]) else {
       throw TestFailure(description: "no status line: \(parts)")
@@ -146,7 +160,7 @@ final class TestClient: @unchecked Sendable {
   }
 
   /// One chunk; empty for the last one.
-  func chunk() throws -> [UInt8] {
+  package func chunk() throws -> [UInt8] {
     let size = try line()
     guard let count = Int(size, radix: 16) else { throw TestFailure(description: "no chunk size: \(size)") }
     let content = try bytes(count)
@@ -155,7 +169,7 @@ final class TestClient: @unchecked Sendable {
     return content
   }
 
-  func response(toHead: Bool = false) throws -> Response {
+  package func response(toHead: Bool = false) throws -> Response {
     var response = try head()
     if toHead { return response }
     if response.headers["Transfer-Encoding"] == "chunked" {
@@ -169,7 +183,7 @@ final class TestClient: @unchecked Sendable {
     return response
   }
 
-  func get(_ target: String, _ fields: String = "") throws -> Response {
+  package func get(_ target: String, _ fields: String = "") throws -> Response {
     try send("GET \(target) HTTP/1.1\r\nHost: test\r\n\(fields)\r\n")
     return try response()
   }
