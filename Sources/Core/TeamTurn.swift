@@ -14,15 +14,14 @@ final class TeamTurn: @unchecked Sendable {
 
   private struct State {
     var isHeld = false
-    var shortWaiting = 0
     var resumedWaiting = 0
     /// Long passes are numbered when they ask; `serving` may begin next.
     var asked = 0
     var serving = 0
-    var isAwaited: Bool { shortWaiting + resumedWaiting > 0 || asked != serving }
   }
 
   private let owner = Atomic<UInt>(0)
+  /// Changed with the state's lock held; holders of long passes look without it.
   private let shortWaiting = Atomic<Int>(0)
   private let patience = Atomic<UInt64>(0)
   private let state = Monitor(State())
@@ -46,19 +45,19 @@ final class TeamTurn: @unchecked Sendable {
     return false
   }
 
+  private var isShortWaiting: Bool { shortWaiting.load(ordering: .relaxed) > 0 }
+
   private func enterShort() {
-    var mustWait = false
-    state.withLock { state in
-      mustWait = state.isHeld
-      if !mustWait { state.isHeld = true } else { state.shortWaiting += 1 }
+    let mustWait = state.withLock { state in
+      defer { state.isHeld = true }
+      if state.isHeld { shortWaiting.add(1, ordering: .relaxed) }
+      return state.isHeld
     }
     guard mustWait else { return }
-    shortWaiting.add(1, ordering: .relaxed)
     state.wait(until: { !$0.isHeld }) { state in
-      state.shortWaiting -= 1
+      shortWaiting.subtract(1, ordering: .relaxed)
       state.isHeld = true
     }
-    shortWaiting.subtract(1, ordering: .relaxed)
   }
 
   private func enterLong() {
@@ -66,7 +65,7 @@ final class TeamTurn: @unchecked Sendable {
       state.asked += 1
       return state.asked - 1
     }
-    state.wait(until: { !$0.isHeld && $0.serving == number && $0.shortWaiting + $0.resumedWaiting == 0 }) { state in
+    state.wait(until: { !$0.isHeld && $0.serving == number && $0.resumedWaiting == 0 && !isShortWaiting }) { state in
       state.serving += 1
       state.isHeld = true
     }
@@ -74,7 +73,7 @@ final class TeamTurn: @unchecked Sendable {
 
   private func enterResumed() {
     state.withLock { $0.resumedWaiting += 1 }
-    state.wait(until: { !$0.isHeld && $0.shortWaiting == 0 }) { state in
+    state.wait(until: { !$0.isHeld && !isShortWaiting }) { state in
       state.resumedWaiting -= 1
       state.isHeld = true
     }
@@ -85,7 +84,7 @@ final class TeamTurn: @unchecked Sendable {
     owner.store(0, ordering: .relaxed)
     let isAwaited = state.withLock { state in
       state.isHeld = false
-      return state.isAwaited
+      return isShortWaiting || state.resumedWaiting > 0 || state.asked != state.serving
     }
     if isAwaited { state.broadcast() }
   }
@@ -95,7 +94,7 @@ final class TeamTurn: @unchecked Sendable {
 
   /// Between two steps of a long pass: lets short ones through that have waited long enough.
   func giveWay() {
-    guard shortWaiting.load(ordering: .relaxed) > 0, owner.load(ordering: .relaxed) == UInt(pthread_self()), isLong,
+    guard isShortWaiting, owner.load(ordering: .relaxed) == UInt(pthread_self()), isLong,
       Clock.nanoseconds() - heldSince >= patience.load(ordering: .relaxed)
     else { return }
     leave(false)

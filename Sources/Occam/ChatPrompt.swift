@@ -6,9 +6,7 @@ import OccamTokenizer
 struct ChatPrompt {
   let model: VisionLanguageModel
   /// What the template is told besides the messages: tools, and variables as `enable_thinking`.
-  var variables: [JSONMember] = []
-
-  init(_ model: VisionLanguageModel) { self.model = model }
+  private var variables: [JSONMember] = []
 
   init(_ model: VisionLanguageModel, _ options: GenerationOptions) throws(OccamError) {
     self.model = model
@@ -17,8 +15,7 @@ struct ChatPrompt {
       variables = members
     }
     guard !options.tools.isEmpty else { return }
-    var tools: [JSONValue] = []
-    for tool in options.tools { tools.append(try tool.json()) }
+    let tools = try options.tools.map { tool throws(OccamError) in try tool.json() }
     variables.append(JSONMember("tools", .array(tools)))
   }
 

@@ -72,11 +72,10 @@ extension Message {
   }
 
   /// As the chat template sees it.
-  func forTemplate() throws(OccamError) -> ChatMessage {
+  fileprivate func forTemplate() throws(OccamError) -> ChatMessage {
     var members: [JSONMember] = []
     if !toolCalls.isEmpty {
-      var calls: [JSONValue] = []
-      for call in toolCalls { calls.append(try call.json()) }
+      let calls = try toolCalls.map { call throws(OccamError) in try call.json() }
       members.append(JSONMember("tool_calls", .array(calls)))
     }
     if let reasoning { members.append(JSONMember("reasoning_content", .string(reasoning))) }
@@ -89,6 +88,12 @@ extension Message {
       }
     }
     return ChatMessage(role: role, content: parts, members: members)
+  }
+}
+
+extension [Message] {
+  func forTemplate() throws(OccamError) -> [ChatMessage] {
+    try map { message throws(OccamError) in try message.forTemplate() }
   }
 }
 

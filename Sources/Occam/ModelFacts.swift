@@ -27,9 +27,6 @@ public struct ModelFacts: Sendable {
   public let endTokens: [Int32]
 
   init(_ file: GGUFFile, hasVision: Bool, _ tokenizer: Tokenizer, _ shape: TextShape, chatTemplate given: String?) {
-    func piece(_ id: Int32?) -> String {
-      id.map { String(decoding: tokenizer.bytes(of: $0, special: true), as: UTF8.self) } ?? ""
-    }
     name = (try? file.string("general.name")) ?? nil
     architecture = ((try? file.string("general.architecture")) ?? nil) ?? ""
     seesImages = hasVision
@@ -39,9 +36,16 @@ public struct ModelFacts: Sendable {
     parameterCount = file.tensors.reduce(0) { $0 + $1.elementCount }
     fileBytes = file.tensors.reduce(0) { $0 + $1.byteRange.count }
     chatTemplate = given ?? (try? file.string("tokenizer.chat_template")) ?? nil
-    bosText = piece(tokenizer.bos)
-    eosText = piece(tokenizer.eos)
+    bosText = tokenizer.text(of: tokenizer.bos)
+    eosText = tokenizer.text(of: tokenizer.eos)
     endTokens = (0..<Int32(clamping: tokenizer.vocabularySize)).filter { tokenizer.isEndOfGeneration($0) }
+  }
+}
+
+extension Tokenizer {
+  /// A token's text, control tokens' included; empty for nil.
+  func text(of id: Int32?) -> String {
+    id.map { String(decoding: bytes(of: $0, special: true), as: UTF8.self) } ?? ""
   }
 }
 
@@ -66,9 +70,7 @@ extension VisionLanguageModel {
   public func promptText(
     _ messages: [Message], options: GenerationOptions = GenerationOptions(), asksForReply: Bool = true
   ) throws(OccamError) -> String {
-    var turns: [ChatMessage] = []
-    for message in messages { turns.append(try message.forTemplate()) }
-    return try ChatPrompt(self, options).text(turns, asksForReply: asksForReply)
+    try ChatPrompt(self, options).text(try messages.forTemplate(), asksForReply: asksForReply)
   }
 
   /// Tokens of a conversation's prompt, nothing pruned, from the pictures' headers: what a context must hold before a
@@ -76,11 +78,8 @@ extension VisionLanguageModel {
   public func promptTokens(
     _ messages: [Message], options: GenerationOptions = GenerationOptions()
   ) throws(OccamError) -> Int {
-    var turns: [ChatMessage] = []
-    for message in messages { turns.append(try message.forTemplate()) }
-    let prompt = try ChatPrompt(self, options).prompt(turns)
-    var pictures: [Int] = []
-    for source in messages.flatMap(\.images) { pictures.append(try promptTokens(of: source)) }
+    let prompt = try ChatPrompt(self, options).prompt(try messages.forTemplate())
+    let pictures = try messages.flatMap(\.images).map { image throws(OccamError) in try promptTokens(of: image) }
     return prompt.items.reduce(0) { sum, item in
       if case .image(let index) = item { sum + pictures[index] } else { sum + 1 }
     }

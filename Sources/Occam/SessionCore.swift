@@ -112,10 +112,8 @@ final class SessionCore {
   func reply(_ conversation: [Message], _ request: Request) throws(OccamError) -> GenerationMetrics {
     if lastWasRaw { forgetTurns() }
     lastWasRaw = false
-    var turns: [ChatMessage] = []
-    for message in conversation { turns.append(try message.forTemplate()) }
-    var shown: [Shown] = []
-    for source in conversation.flatMap(\.images) { shown.append(try readable(.source(source))) }
+    let turns = try conversation.forTemplate()
+    var shown = try conversation.flatMap(\.images).map { image throws(OccamError) in try readable(.source(image)) }
     shown.removeFirst(keepImages(alike: shown))
     do throws(OccamError) {
       let metrics = try generate(showing: shown, request) { () throws(OccamError) in
@@ -139,8 +137,7 @@ final class SessionCore {
     defer { compute.isCancelled = { false } }
     do throws(OccamError) {
       // The whole prompt is known to fit before an image costs anything.
-      var readable: [Shown] = []
-      for image in shown { readable.append(try self.readable(image)) }
+      let readable = try shown.map { image throws(OccamError) in try self.readable(image) }
       let prompt = try prompt()
       try checkLength(prompt, readable)
       try addImages(readable, request.selector, request.onEvent, &metrics)

@@ -147,27 +147,25 @@ public final class VisionLanguageModel: Sendable {
     return tokenizer
   }
 
-  /// The template given, else the file's own; without one, what the vision model's family was trained with, and bare text for text-only
-  /// models.
+  /// The template given, else the file's own; without one, what the vision model's family was trained with, and bare
+  /// text for text-only models.
   static func chatFormat(
     _ file: GGUFFile, _ defaults: ChatDefaults?, _ tokenizer: Tokenizer, given: String? = nil
   ) throws(OccamError) -> ChatFormat {
-    func piece(_ id: Int32?) -> String {
-      id.map { String(decoding: tokenizer.bytes(of: $0, special: true), as: UTF8.self) } ?? ""
-    }
+    let (bos, eos) = (tokenizer.text(of: tokenizer.bos), tokenizer.text(of: tokenizer.eos))
     if let given {
       guard ChatFormat.mayBeTemplate(given) else {
         throw OccamError(.invalidOption, "chat template", "'\(given)' is no template and no format built in")
       }
       return try translating("chat template") {
-        try ChatFormat(nameOrTemplate: given, bosToken: piece(tokenizer.bos), eosToken: piece(tokenizer.eos))
+        try ChatFormat(nameOrTemplate: given, bosToken: bos, eosToken: eos)
       }
     }
     return try translating(file.subject) {
       guard let template = try file.string("tokenizer.chat_template") else {
         return try ChatFormat(builtin: defaults.flatMap { ChatFormat.Builtin(rawValue: $0.format) } ?? .plain)
       }
-      return try ChatFormat(template: template, bosToken: piece(tokenizer.bos), eosToken: piece(tokenizer.eos))
+      return try ChatFormat(template: template, bosToken: bos, eosToken: eos)
     }
   }
 }

@@ -4,7 +4,7 @@ import OccamTestSupport
 import Testing
 
 /// occam-eval as a user meets it.
-@Suite(.enabled(if: BuiltTool.areBuilt && Files.exists(BuiltTool.path("occam-eval")), BuiltTool.reason))
+@Suite(.enabled(if: BuiltTool.areBuilt && BuiltTools.areThere("occam-eval"), BuiltTool.reason))
 struct EvalToolTests {
   private static func questions(_ lines: String...) throws -> String {
     try DemoModel.file("questions.jsonl", Array(lines.map { $0 + "\n" }.joined().utf8))

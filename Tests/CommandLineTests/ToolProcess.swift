@@ -3,20 +3,9 @@ import OccamCore
 import OccamTestSupport
 import Testing
 
-/// The tools of this build, which lie beside the tests' own program.
+/// The tools of this build, run as a user does.
 enum BuiltTool {
-  static let folder: String = {
-    var path = [CChar](repeating: 0, count: 4096)
-    let count = readlink("/proc/self/exe", &path, path.count - 1)
-    let text = String(decoding: path.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return text.lastIndex(of: "/").map { String(text[..<$0]) } ?? "."
-  }()
-
-  static func path(_ name: String) -> String { "\(folder)/\(name)" }
-
-  static let areBuilt = ["occam-run", "occam-bench", "occam-calibrate", "occam-fixture"].allSatisfy {
-    access(path($0), X_OK) == 0
-  }
+  static let areBuilt = BuiltTools.areThere("occam-run", "occam-bench", "occam-calibrate", "occam-fixture")
   static let reason: Comment = "the tools are not built: swift build"
 
   /// Runs a tool to its end.
@@ -215,7 +204,7 @@ private func spawn(
   variables.append(nil)
   var identifier: pid_t = 0
   let result = starting.withLock { _ in
-    posix_spawn(&identifier, BuiltTool.path(name), &actions, &attributes, words, variables)
+    posix_spawn(&identifier, BuiltTools.path(name), &actions, &attributes, words, variables)
   }
   guard result == 0 else { throw TestFailure(description: "\(name): \(String(cString: strerror(result)))") }
   return identifier

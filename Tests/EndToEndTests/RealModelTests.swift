@@ -14,9 +14,8 @@ import Testing
   private static func goldens() throws -> (goldens: RealModelGoldens, file: String)? {
     let goldens = try RealModelGoldens.load(name)
     if let file = goldens.file { return (goldens, file) }
-    let isRequired = getenv("CI") != nil
     let comment: Comment = "\(name) is not there: run python3 Tests/RealModels/fetch.py"
-    if isRequired { Issue.record(comment) } else { withKnownIssue(comment) { Issue.record(comment) } }
+    if Locations.isCI { Issue.record(comment) } else { withKnownIssue(comment) { Issue.record(comment) } }
     return nil
   }
 

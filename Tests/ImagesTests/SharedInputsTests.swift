@@ -1,6 +1,7 @@
 import Glibc
 import OccamCore
 import OccamImages
+import OccamTestSupport
 import Testing
 
 /// Small pictures made after public bug reports, kept beside the checkout and not in it. OCCAM_INPUTS names their
@@ -8,11 +9,10 @@ import Testing
 /// "none", which CI may not say.
 enum SharedInputs {
   static let folder: String? = {
-    let isCI = getenv("CI") != nil
     if let named = getenv("OCCAM_INPUTS").map({ String(cString: $0) }) {
-      return named == "none" && !isCI ? nil : named
+      return named == "none" && !Locations.isCI ? nil : named
     }
-    return "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/../shared/inputs"
+    return "\(Locations.root)/../shared/inputs"
   }()
 
   static func bytes(_ name: String) throws -> [UInt8]? {

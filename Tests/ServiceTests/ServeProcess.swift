@@ -4,14 +4,7 @@ import OccamTestSupport
 
 /// occam-serve of this build, which lies beside the tests' own program, in a process of its own.
 final class ServeProcess: Sendable {
-  private static let path: String = {
-    var path = [CChar](repeating: 0, count: 4096)
-    let count = readlink("/proc/self/exe", &path, path.count - 1)
-    let text = String(decoding: path.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return "\(text.lastIndex(of: "/").map { String(text[..<$0]) } ?? ".")/occam-serve"
-  }()
-
-  static let isBuilt = access(path, X_OK) == 0
+  static let isBuilt = BuiltTools.areThere("occam-serve")
   /// Sanitizers keep what was freed (Tests/sanitize.sh sets this): memory tells nothing there.
   static let isSanitized = getenv("ASAN_OPTIONS") != nil
 
@@ -66,6 +59,7 @@ final class ServeProcess: Sendable {
     defer { for argument in arguments { free(argument) } }
     arguments.append(nil)
     var identifier: pid_t = 0
+    let path = BuiltTools.path("occam-serve")
     let result = posix_spawn(&identifier, path, &actions, &attributes, arguments, environ)
     guard result == 0 else { throw TestFailure(description: "\(path): \(String(cString: strerror(result)))") }
     return identifier

@@ -1,11 +1,12 @@
 import OccamCore
 import OccamGGUF
+import OccamTestSupport
 import OccamTokenizer
 import Testing
 
 /// Against llama.cpp for every pre-tokeniser (Tests/Goldens/tokenizer/make_bpe.py).
 @Suite struct BytePairTests {
-  static let folder = packageFile("Tests/Goldens/tokenizer")
+  static let folder = "\(Locations.goldens)/tokenizer"
   static let golden = try? JSONValue(parsing: Files.read("\(folder)/bpe.json"))
 
   static func path(_ name: String) -> String { "\(folder)/bpe-\(name).gguf" }

@@ -1,12 +1,12 @@
 import Foundation
 import OccamGGUF
-import Testing
-
+import OccamTestSupport
 import OccamTokenizer
+import Testing
 
 /// Against llama.cpp on seeded random texts (Tests/Goldens/tokenizer/make.py), for the published vocabulary and for
 /// copies of it with more special tokens and other settings.
-@Suite(.enabled(if: SharedVocabularies.areWanted, "published vocabularies not found (OCCAM_VOCABS)"))
+@Suite(.enabled(if: Locations.vocabularies != nil, "published vocabularies not found (OCCAM_VOCABS)"))
 struct DifferentialTests {
   struct Golden: Decodable {
     struct Flags: Decodable {
@@ -65,7 +65,7 @@ struct DifferentialTests {
   let golden: Golden
 
   init() throws {
-    let data = try Data(contentsOf: URL(fileURLWithPath: packageFile("Tests/Goldens/tokenizer/llama-spm.json")))
+    let data = try Data(contentsOf: URL(fileURLWithPath: "\(Locations.goldens)/tokenizer/llama-spm.json"))
     golden = try JSONDecoder().decode(Golden.self, from: data)
   }
 

@@ -1,11 +1,11 @@
 import OccamCore
 import OccamGGUF
+import OccamTestSupport
+import OccamTokenizer
 import Testing
 
-import OccamTokenizer
-
 /// Against the vocabulary and the cases that llama.cpp publishes with it.
-@Suite(.enabled(if: SharedVocabularies.areWanted, "published vocabularies not found (OCCAM_VOCABS)"))
+@Suite(.enabled(if: Locations.vocabularies != nil, "published vocabularies not found (OCCAM_VOCABS)"))
 struct LlamaVocabularyTests {
   let tokenizer: Tokenizer
 

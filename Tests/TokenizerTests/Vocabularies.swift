@@ -1,26 +1,15 @@
 import Glibc
 import OccamCore
 import OccamGGUF
-
+import OccamTestSupport
 import OccamTokenizer
 
-/// A file of the package, found from this source file.
-func packageFile(_ path: String, from source: String = #filePath) -> String {
-  source.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/") + "/" + path
-}
-
-/// Where the published vocabularies lie. Their tests are left out where `OCCAM_VOCABS` is `none`, and elsewhere than in
-/// CI where the folder is missing; in CI a missing folder fails them.
+/// The published vocabularies of `Locations.vocabularies`.
 enum SharedVocabularies {
-  static let folder = variable("OCCAM_VOCABS") ?? packageFile("../shared/vocabs")
   static let llama = path("llama-spm")
   static let names = ["llama-spm", "llama-bpe", "qwen2", "gpt-2"]
 
-  static func path(_ name: String) -> String { "\(folder)/ggml-vocab-\(name).gguf" }
-
-  static var areWanted: Bool { folder != "none" && (Files.exists(llama) || variable("CI") != nil) }
-
-  private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+  static func path(_ name: String) -> String { Locations.vocabulary(name, in: Locations.vocabularies ?? "") }
 }
 
 /// A file of another package's vocabulary with its pre-tokeniser named anew.

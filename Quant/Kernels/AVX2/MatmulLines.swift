@@ -53,18 +53,7 @@ struct Lanes<let n: Int> {
   }
 }
 
-/// Adds `count` quads of unpacked lines times as many quads of activations of each token, in 16-bit lanes. Two at a time in
-/// a loop that the compiler keeps: straight code it reorders until registers no longer suffice.
-@inline(__always)
-func addQuads(_ lanes: inout Lanes<4>, _ lines: UnsafeRawPointer, _ x: UnsafeRawPointer, count: Int, record: Int) {
-  for two in 0..<count / 2 {
-    let line = lines + two &* (2 &* PanelLayout.line)
-    lanes.add(Quad(line: line), times: x + 8 &* two, record: record)
-    lanes.add(Quad(line: line + PanelLayout.line), times: x + (8 &* two &+ 4), record: record)
-  }
-}
-
-/// The same for a block of eight, written out.
+/// `addQuads` for a block of eight, written out.
 @inline(__always)
 func eightQuads(_ lines: UnsafeRawPointer, _ x: UnsafeRawPointer, record: Int) -> Lanes<4> {
   var lanes = Lanes<4>(Quad(line: lines), times: x, record: record)

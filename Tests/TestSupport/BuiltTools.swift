@@ -1,0 +1,19 @@
+import Glibc
+import OccamCore
+
+/// The tools of this build, which lie beside the tests' own program.
+package enum BuiltTools {
+  private static let folder: String = {
+    var path = [CChar](repeating: 0, count: 4096)
+    let count = readlink("/proc/self/exe", &path, path.count - 1)
+    let text = String(decoding: path.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return text.lastIndex(of: "/").map { String(text[..<$0]) } ?? "."
+  }()
+
+  package static func path(_ name: String) -> String { "\(folder)/\(name)" }
+
+  /// Whether they are there; in CI true, so that one that is missing fails its tests.
+  package static func areThere(_ names: String...) -> Bool {
+    Locations.isCI || names.allSatisfy { access(path($0), X_OK) == 0 }
+  }
+}
