@@ -4,6 +4,8 @@ public struct GeneratedToken: Sendable {
   public struct Alternative: Sendable {
     public let id: Int32
     public let text: String
+    /// The token's own bytes; a character may be spread over several tokens.
+    public let bytes: [UInt8]
     public let logprob: Float
   }
 
@@ -11,6 +13,8 @@ public struct GeneratedToken: Sendable {
   public let id: Int32
   /// Text that became complete with this token; often empty while a character's bytes are still coming.
   public let text: String
+  /// The token's own bytes, control tokens' included; empty unless probabilities were asked for.
+  public internal(set) var bytes: [UInt8] = []
   /// Natural logarithm of the probability before temperature and truncation, or behind them
   /// (`GenerationOptions.logprobsBehindSampling`); nil unless asked for.
   public internal(set) var logprob: Float?

@@ -114,11 +114,12 @@ struct Generator {
     metrics.text += text
     var token = GeneratedToken(id: id, text: text, logprob: nil, top: [])
     if let probabilities {
+      token.bytes = core.model.tokenizer.bytes(of: id, special: true)
       token.logprob = probabilities.chosen
       token.top = probabilities.top.map { entry in
         let bytes = core.model.tokenizer.bytes(of: entry.id, special: true)
         return GeneratedToken.Alternative(
-          id: entry.id, text: String(decoding: bytes, as: UTF8.self), logprob: entry.logProbability)
+          id: entry.id, text: String(decoding: bytes, as: UTF8.self), bytes: bytes, logprob: entry.logProbability)
       }
     }
     onEvent(.token(token))

@@ -127,7 +127,7 @@ public final class SessionPool: Sendable {
   @discardableResult
   public func close(within seconds: Double) -> Bool {
     state.withLock { $0.isClosed = true }
-    let deadline = Clock.nanoseconds() + UInt64(max(seconds, 0) * 1e9)
+    let deadline = Clock.after(Clock.nanoseconds(), seconds: seconds)
     return state.wait(until: { !$0.slots.contains { $0.isBusy } && $0.waiting.isEmpty }, deadline: deadline) { state in
       !state.slots.contains { $0.isBusy } && state.waiting.isEmpty
     }

@@ -2,7 +2,6 @@
 enum Base64 {
   private static let values: [UInt8] = {
     var table = [UInt8](repeating: 255, count: 256)
-    let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     for (value, byte) in alphabet.enumerated() { table[Int(byte)] = UInt8(value) }
     table[Int(UInt8(ascii: "-"))] = 62
     table[Int(UInt8(ascii: "_"))] = 63

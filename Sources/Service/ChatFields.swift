@@ -11,6 +11,7 @@ struct ChatFields {
     guard !list.isEmpty else { throw .invalid("'messages' is empty") }
     var messages: [Message] = []
     for entry in list { messages.append(try message(entry)) }
+    messages.nameTools()
     let ends = messages.suffix(2)
     guard ends.count < 2 || ends.contains(where: { $0.role != "assistant" }) else {
       throw .invalid("'messages' ends with two messages of the assistant: only one can be gone on with")
@@ -19,12 +20,7 @@ struct ChatFields {
   }
 
   private func message(_ entry: Fields) throws(ServiceError) -> Message {
-    var role = try entry.require("role", try entry.string("role"))
-    // What OpenAI's newer models call it.
-    if role == "developer" { role = "system" }
-    guard ["system", "user", "assistant", "tool"].contains(role) else {
-      throw .invalid("'\(entry.path)role' is \"\(role)\", not \"system\", \"user\", \"assistant\" or \"tool\"")
-    }
+    let role = try entry.role(among: ["system", "user", "assistant", "tool"])
     var message = Message(role: role, content: try content(entry))
     message.toolCallID = try entry.string("tool_call_id")
     message.name = try entry.string("name")
@@ -33,7 +29,7 @@ struct ChatFields {
       let function = try call.require("function", try call.object("function"))
       message.toolCalls.append(
         ToolCall(
-          id: try call.string("id") ?? "", name: try function.require("name", try function.string("name")),
+          id: try call.string("id") ?? "", name: try function.requiredString("name"),
           arguments: try function.string("arguments") ?? "{}"))
     }
     if message.content.isEmpty, message.toolCalls.isEmpty, role != "assistant" {
@@ -49,7 +45,7 @@ struct ChatFields {
     var parts: [Message.Part] = []
     for part in try entry.objects("content") ?? [] {
       switch try part.string("type") {
-      case "text": parts.append(.text(try part.require("text", try part.string("text"))))
+      case "text": parts.append(.text(try part.requiredString("text")))
       case "image_url":
         let name = "image_url"
         let url = part[name]?.stringValue ?? part[name]?["url"]?.stringValue
@@ -62,21 +58,27 @@ struct ChatFields {
     return parts
   }
 
-  /// `tools` and what `tool_choice` leaves of them.
   func tools() throws(ServiceError) -> [Tool] {
-    guard let list = try fields.objects("tools") else { return [] }
     var tools: [Tool] = []
-    for entry in list {
+    for entry in try fields.objects("tools") ?? [] {
       guard let type = try entry.string("type"), type == "function" else {
         throw .invalid("'\(entry.path)type' is not \"function\"")
       }
-      let function = try entry.require("function", try entry.object("function"))
-      tools.append(
-        Tool(
-          name: try function.require("name", try function.string("name")),
-          description: try function.string("description") ?? "",
-          parameters: function["parameters"]?.text() ?? Tool.noParameters))
+      tools.append(try entry.require("function", try entry.object("function")).tool(parameters: "parameters"))
     }
     return tools
+  }
+}
+
+extension [Message] {
+  /// Results of tools get the name of the tool whose call they answer, where the request does not say it.
+  mutating func nameTools() {
+    var names: [String: String] = [:]
+    for index in indices {
+      for call in self[index].toolCalls { names[call.id] = call.name }
+      if self[index].role == "tool", self[index].name == nil {
+        self[index].name = self[index].toolCallID.flatMap { names[$0] }
+      }
+    }
   }
 }

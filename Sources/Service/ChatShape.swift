@@ -1,4 +1,3 @@
-import Glibc
 import Occam
 import OccamCore
 
@@ -16,8 +15,8 @@ final class ChatShape: ReplyShape {
   private var calls = 0
 
   init(
-    _ identity: ReplyIdentity, _ reader: ReplyReader, index: Int = 0, wantsUsage: Bool, wantsLogprobs: Bool,
-    verbose: LlamaCompletionShape? = nil
+    _ identity: ReplyIdentity, _ reader: ReplyReader, index: Int, wantsUsage: Bool, wantsLogprobs: Bool,
+    verbose: LlamaCompletionShape?
   ) {
     self.index = index
     self.verbose = verbose
@@ -37,14 +36,16 @@ final class ChatShape: ReplyShape {
   }
 
   func end(_ outcome: Outcome) -> [ReplyEvent] {
-    let extras = ChatShape.extras(outcome)
-    var events = reader.finish().map { chunk(delta($0)) }
-    let told = verbose.map { [JSONMember("__verbose", $0.whole(outcome))] } ?? []
+    let rest = reader.finish().map { chunk(delta($0)) }
     let reason = calls > 0 ? "tool_calls" : outcome.finishReason
-    events.append(chunk([:], finish: reason, (wantsUsage ? [] : extras) + told))
-    guard wantsUsage else { return events + [.done] }
-    let usage = object("chat.completion.chunk", [], [JSONMember("usage", outcome.usage)] + extras)
-    return events + [ReplyEvent(usage, isClosing: true), .done]
+    return rest
+      + identity.end("chat.completion.chunk", outcome, wantsUsage: wantsUsage) { members in
+        chunk([:], finish: reason, members + told(outcome))
+      }
+  }
+
+  private func told(_ outcome: Outcome) -> [JSONMember] {
+    verbose.map { [JSONMember("__verbose", $0.whole(outcome))] } ?? []
   }
 
   func whole(_ outcome: Outcome) -> JSONValue {
@@ -58,10 +59,10 @@ final class ChatShape: ReplyShape {
       JSONMember("finish_reason", .string(calls.isEmpty ? outcome.finishReason : "tool_calls")),
       JSONMember("index", .integer(index)), JSONMember("message", .object(message)),
     ]
-    if wantsLogprobs { choice.append(JSONMember("logprobs", ChatShape.logprobs(outcome.tokens))) }
-    let told = verbose.map { [JSONMember("__verbose", $0.whole(outcome))] } ?? []
-    return object(
-      "chat.completion", [.object(choice)], [JSONMember("usage", outcome.usage)] + ChatShape.extras(outcome) + told)
+    if wantsLogprobs { choice.append(JSONMember("logprobs", outcome.tokens.logprobs)) }
+    return identity.object(
+      "chat.completion", [.object(choice)],
+      [JSONMember("usage", outcome.usage)] + outcome.extras + told(outcome))
   }
 
   private func delta(_ part: ReplyPart) -> JSONValue {
@@ -83,11 +84,6 @@ final class ChatShape: ReplyShape {
     return .object((index.map { [JSONMember("index", .integer($0))] } ?? []) + members)
   }
 
-  /// llama-server's timings, and what pruning did.
-  static func extras(_ outcome: Outcome) -> [JSONMember] {
-    [JSONMember("timings", outcome.timings)] + (outcome.pruning.map { [JSONMember("occam", $0)] } ?? [])
-  }
-
   private func chunk(
     _ delta: JSONValue, finish: String? = nil, _ members: [JSONMember] = [], logprobs: [GeneratedToken]? = nil
   ) -> ReplyEvent {
@@ -95,37 +91,7 @@ final class ChatShape: ReplyShape {
       JSONMember("finish_reason", finish.map { .string($0) } ?? .null), JSONMember("index", .integer(index)),
       JSONMember("delta", delta),
     ]
-    if let logprobs { choice.append(JSONMember("logprobs", ChatShape.logprobs(logprobs))) }
-    return ReplyEvent(object("chat.completion.chunk", [.object(choice)], members))
-  }
-
-  private func object(_ kind: String, _ choices: [JSONValue], _ members: [JSONMember]) -> JSONValue {
-    .object(
-      [
-        JSONMember("choices", .array(choices)), JSONMember("created", .integer(identity.created)),
-        JSONMember("id", .string(identity.id)), JSONMember("model", .string(identity.model)),
-        JSONMember("system_fingerprint", .string(buildName)), JSONMember("object", .string(kind)),
-      ] + members)
-  }
-
-  static func logprobs(_ tokens: [GeneratedToken]) -> JSONValue {
-    ["content": .array(tokens.filter { $0.id >= 0 }.map { logprob($0) })]
-  }
-
-  /// - Parameter asProbability: itself instead of its logarithm, as llama-server says what it drew by.
-  static func logprob(_ token: GeneratedToken, asProbability: Bool = false) -> JSONValue {
-    func entry(_ id: Int32, _ text: String, _ logprob: Float?) -> [JSONMember] {
-      let logprob = max(logprob ?? 0, -9999)
-      return [
-        JSONMember("id", .integer(Int(id))), JSONMember("token", .string(text)),
-        asProbability ? JSONMember("prob", .number(exp(Double(logprob)))) : JSONMember("logprob", .float(logprob)),
-        JSONMember("bytes", .array(text.utf8.map { .integer(Int($0)) })),
-      ]
-    }
-    let top = token.top.map { JSONValue.object(entry($0.id, $0.text, $0.logprob)) }
-    return .object(
-      entry(token.id, token.text, token.logprob) + [
-        JSONMember(asProbability ? "top_probs" : "top_logprobs", .array(top))
-      ])
+    if let logprobs { choice.append(JSONMember("logprobs", logprobs.logprobs)) }
+    return ReplyEvent(identity.object("chat.completion.chunk", [.object(choice)], members))
   }
 }

@@ -5,41 +5,45 @@ import OccamCore
 final class CompletionShape: ReplyShape {
   private let identity: ReplyIdentity
   private let wantsUsage: Bool
+  private let wantsLogprobs: Bool
   private let index: Int
 
-  init(_ identity: ReplyIdentity, index: Int = 0, wantsUsage: Bool) {
+  /// - Parameter index: among the replies to one request.
+  init(_ identity: ReplyIdentity, index: Int, wantsUsage: Bool, wantsLogprobs: Bool) {
     self.identity = identity
     self.index = index
     self.wantsUsage = wantsUsage
+    self.wantsLogprobs = wantsLogprobs
   }
 
   func start() -> [ReplyEvent] { [] }
 
   func token(_ token: GeneratedToken) -> [ReplyEvent] {
-    token.text.isEmpty ? [] : [ReplyEvent(object(token.text, finish: nil, []))]
+    token.text.isEmpty && !wantsLogprobs ? [] : [chunk(token.text, [token])]
   }
 
   func end(_ outcome: Outcome) -> [ReplyEvent] {
-    let usage = wantsUsage ? [JSONMember("usage", outcome.usage)] : []
-    return [ReplyEvent(object("", finish: outcome.finishReason, usage + ChatShape.extras(outcome))), .done]
+    identity.end("text_completion", outcome, wantsUsage: wantsUsage) { members in
+      chunk("", finish: outcome.finishReason, members)
+    }
   }
 
   func whole(_ outcome: Outcome) -> JSONValue {
-    object(
-      outcome.text, finish: outcome.finishReason, [JSONMember("usage", outcome.usage)] + ChatShape.extras(outcome))
+    identity.object(
+      "text_completion", [choice(outcome.text, outcome.tokens, finish: outcome.finishReason)],
+      [JSONMember("usage", outcome.usage)] + outcome.extras)
   }
 
-  private func object(_ text: String, finish: String?, _ members: [JSONMember]) -> JSONValue {
-    let choice: JSONValue = [
-      "text": .string(text), "index": .integer(index), "logprobs": nil,
+  private func chunk(
+    _ text: String, _ tokens: [GeneratedToken] = [], finish: String? = nil, _ members: [JSONMember] = []
+  ) -> ReplyEvent {
+    ReplyEvent(identity.object("text_completion", [choice(text, tokens, finish: finish)], members))
+  }
+
+  private func choice(_ text: String, _ tokens: [GeneratedToken], finish: String?) -> JSONValue {
+    [
+      "text": .string(text), "index": .integer(index), "logprobs": wantsLogprobs ? tokens.logprobs : nil,
       "finish_reason": finish.map { .string($0) } ?? .null,
     ]
-    return .object(
-      [
-        JSONMember("choices", [choice]), JSONMember("created", .integer(identity.created)),
-        JSONMember("id", .string(identity.id)), JSONMember("model", .string(identity.model)),
-        JSONMember("system_fingerprint", .string(buildName)),
-        JSONMember("object", "text_completion"),
-      ] + members)
   }
 }

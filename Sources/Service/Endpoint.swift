@@ -1,8 +1,8 @@
-/// What the service offers, with or without `/v1` in front where OpenAI's API has it.
+/// What the service offers. `/v1/completions` is OpenAI's older API, `/completions` llama-server's own.
 enum Endpoint: CaseIterable {
   case page, health, models, props, slots, metrics
   case chatCompletions, completions, completion, responses, messages
-  case tokenize, detokenize, applyTemplate, countTokens
+  case tokenize, detokenize, applyTemplate, countChatTokens, countMessageTokens
 
   var paths: [String] {
     switch self {
@@ -20,8 +20,8 @@ enum Endpoint: CaseIterable {
     case .tokenize: ["/tokenize"]
     case .detokenize: ["/detokenize"]
     case .applyTemplate: ["/apply-template"]
-    case .countTokens:
-      ["/v1/messages/count_tokens", "/v1/chat/completions/input_tokens", "/chat/completions/input_tokens"]
+    case .countChatTokens: ["/v1/chat/completions/input_tokens", "/chat/completions/input_tokens"]
+    case .countMessageTokens: ["/v1/messages/count_tokens"]
     }
   }
 
@@ -30,6 +30,11 @@ enum Endpoint: CaseIterable {
 
   /// What is read; everything else is a POST.
   var isRead: Bool { [.page, .health, .models, .props, .slots, .metrics].contains(self) }
+
+  /// Answered from the request's text alone: nothing is computed.
+  var isText: Bool {
+    [.tokenize, .detokenize, .applyTemplate, .countChatTokens, .countMessageTokens].contains(self)
+  }
 
   /// Answered while the model is loading.
   var needsNoModel: Bool { [.page, .health].contains(self) }

@@ -1,3 +1,4 @@
+import Occam
 import OccamCore
 
 /// A request's JSON object, read with errors that name the field. A field that is null counts as missing.
@@ -88,6 +89,13 @@ package struct Fields: Sendable {
     return result
   }
 
+  /// One string or several, of few bytes each.
+  func strings(_ name: String, atMost count: Int, bytes: Int) throws(ServiceError) -> [String]? {
+    let found = try strings(name)
+    guard let found, found.count > count || found.contains(where: { $0.utf8.count > bytes }) else { return found }
+    throw .invalid("'\(path)\(name)' has more than \(count) strings, or one of more than \(bytes) bytes")
+  }
+
   /// One string or several.
   func strings(_ name: String) throws(ServiceError) -> [String]? {
     guard let found = self[name] else { return nil }
@@ -99,6 +107,28 @@ package struct Fields: Sendable {
       result.append(text)
     }
     return result
+  }
+
+  func requiredString(_ name: String) throws(ServiceError) -> String { try require(name, try string(name)) }
+
+  /// A message's role; what OpenAI's newer models call `developer` is `system`.
+  func role(among roles: [String]) throws(ServiceError) -> String {
+    let given = try requiredString("role")
+    let role = given == "developer" ? "system" : given
+    guard roles.contains(role) else {
+      let listed = roles.map { "\"\($0)\"" }
+      throw .invalid(
+        "'\(path)role' is \"\(given)\", not \(listed.dropLast().joined(separator: ", ")) or \(listed.last ?? "")")
+    }
+    return role
+  }
+
+  /// A function that the model may call.
+  /// - Parameter parameters: the member that holds their schema.
+  func tool(parameters: String) throws(ServiceError) -> Tool {
+    Tool(
+      name: try requiredString("name"), description: try string("description") ?? "",
+      parameters: self[parameters]?.text() ?? #"{"type":"object","properties":{}}"#)
   }
 
   func require<Value>(_ name: String, _ value: Value?) throws(ServiceError) -> Value {

@@ -16,8 +16,8 @@ final class GenerationRun: @unchecked Sendable {
     let respond: Respond
   }
 
-  /// What the request wants besides the text.
-  struct Wishes: Sendable {
+  /// What the request asks for besides the text.
+  struct Form: Sendable {
     var isStreamed = false
     var tokens = false
     var keepMap = false
@@ -33,12 +33,12 @@ final class GenerationRun: @unchecked Sendable {
   private let service: Service
   private let exchange: HTTPExchange
   private let replies: [Reply]
-  private let wishes: Wishes
+  private let form: Form
   private var shape: any ReplyShape
   private var tokens: [GeneratedToken] = []
   private var speed = ReplySpeed()
   /// Of the replies before.
-  private var earlier = (prompt: 0, generated: 0)
+  private var earlier = Outcome.Tokens()
   private var whole: [JSONValue] = []
   /// Headers are sent; and the first events of the reply at work.
   private var hasBegun = false
@@ -51,14 +51,15 @@ final class GenerationRun: @unchecked Sendable {
   /// Pixels that a keep map is wide and high at most.
   private static let mapSide = 1024
 
+  /// - Parameter replies: one or more.
   init(
-    service: Service, exchange: HTTPExchange, first: Reply, others: [Reply], _ wishes: Wishes
+    service: Service, exchange: HTTPExchange, _ replies: [Reply], _ form: Form
   ) {
     self.service = service
     self.exchange = exchange
-    replies = [first] + others
-    shape = first.shape
-    self.wishes = wishes
+    self.replies = replies
+    shape = replies[0].shape
+    self.form = form
   }
 
   func start(_ session: Session) {
@@ -70,14 +71,15 @@ final class GenerationRun: @unchecked Sendable {
         (tokens, speed, replyHasBegun) = ([], ReplySpeed(), false)
         let metrics = try reply.respond(session, cancellation, { self.take($0) })
         service.metrics.count(metrics)
-        let maps = wishes.keepMap && metrics.stop != .cancelled ? try keepMaps(session) : []
-        if index > 0, reply.repeatsPrompt { earlier.prompt -= metrics.promptTokens }
-        end(
-          Outcome(metrics: metrics, tokens: tokens, keepMaps: maps, earlier: earlier),
-          isLast: index == replies.count - 1 || metrics.stop == .cancelled)
+        let isLast = index == replies.count - 1 || metrics.stop == .cancelled
+        // Choices share their pictures: the last one shows what was kept of them.
+        let drawsMaps = form.keepMap && metrics.stop != .cancelled && (isLast || !replies[index + 1].repeatsPrompt)
+        let outcome = Outcome(
+          metrics: metrics, tokens: tokens, keepMaps: drawsMaps ? try keepMaps(session) : [], earlier: earlier,
+          repeatsPrompt: reply.repeatsPrompt)
+        end(outcome, isLast: isLast)
         guard metrics.stop != .cancelled else { return }
-        earlier.prompt += metrics.promptTokens
-        earlier.generated += metrics.generatedTokens
+        earlier = outcome.tokensSoFar
       }
     } catch {
       fail(ServiceError(error))
@@ -97,15 +99,19 @@ final class GenerationRun: @unchecked Sendable {
   private func take(_ event: GenerationEvent) {
     switch event {
     case .token(let token):
-      if wishes.tokens { tokens.append(token) }
-      guard wishes.isStreamed else { return }
+      guard form.isStreamed else {
+        if form.tokens { tokens.append(token) }
+        return
+      }
       begin()
       if token.id >= 0 { speed.generatedToken() }
       send(timed(shape.token(token)))
+      // Calls and the like are held back until they are whole.
+      keepAlive()
     case .encoding(_, _, let fraction): progress("encode", fraction)
     case .prefill(let tokens, let cached, let fraction):
       progress("prefill", fraction)
-      guard wishes.isStreamed, speed.computed(fraction, of: tokens, cached: cached), wishes.promptProgress else {
+      guard form.isStreamed, speed.computed(fraction, of: tokens, cached: cached), form.promptProgress else {
         return
       }
       begin()
@@ -114,22 +120,26 @@ final class GenerationRun: @unchecked Sendable {
   }
 
   private func timed(_ events: [ReplyEvent]) -> [ReplyEvent] {
-    wishes.timings ? events.map { $0.adding(speed.member) } : events
+    form.timings ? events.map { $0.adding(speed.member) } : events
   }
 
   private func progress(_ phase: String, _ fraction: Double) {
-    guard wishes.isStreamed else { return }
+    guard form.isStreamed else { return }
     let percent = Int(fraction * 100)
-    if wishes.progress, lastProgress != (phase, percent) {
+    if form.progress, lastProgress != (phase, percent) {
       lastProgress = (phase, percent)
       begin()
       let progress: JSONValue = ["phase": .string(phase), "fraction": .number(Double(percent) / 100)]
-      let event: JSONValue = ["choices": [], "occam": ["progress": progress]]
-      write(ServerSentEvents.frame(event.text()))
-    } else if Clock.milliseconds(since: lastWrite) > GenerationRun.keepAliveSeconds * 1000 {
-      begin()
-      write(ServerSentEvents.keepAlive)
+      send([shape.progress([JSONMember("occam", ["progress": progress])])])
+    } else {
+      keepAlive()
     }
+  }
+
+  private func keepAlive() {
+    guard Clock.milliseconds(since: lastWrite) > GenerationRun.keepAliveSeconds * 1000 else { return }
+    begin()
+    write(ServerSentEvents.keepAlive)
   }
 
   /// Headers go out with the first event only: until then an error can have a status of its own.
@@ -163,7 +173,7 @@ final class GenerationRun: @unchecked Sendable {
   // MARK: End
 
   private func end(_ outcome: Outcome, isLast: Bool) {
-    guard wishes.isStreamed else {
+    guard form.isStreamed else {
       whole.append(shape.whole(outcome))
       if isLast { service.send(whole.count > 1 ? shape.joined(whole) : whole[0], exchange) }
       return
@@ -176,7 +186,7 @@ final class GenerationRun: @unchecked Sendable {
   private func fail(_ error: ServiceError) {
     guard hasBegun else { return service.fail(exchange, error) }
     service.metrics.count(error)
-    write(ServerSentEvents.frame(error.json.text(), event: nil))
+    send([shape.failure(error)])
     exchange.finish()
   }
 }

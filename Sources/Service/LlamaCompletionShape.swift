@@ -4,7 +4,7 @@ import OccamCore
 /// POST /completion: llama-server's own.
 final class LlamaCompletionShape: ReplyShape {
   /// What the request says of the reply's form.
-  struct Wishes: Sendable {
+  struct Form: Sendable {
     var probabilities = false
     /// The probabilities are those that tokens were drawn by.
     var areBehindSampling = false
@@ -18,7 +18,7 @@ final class LlamaCompletionShape: ReplyShape {
   private let settings: JSONValue
   private let prompt: String
   private let index: Int
-  private let wishes: Wishes
+  private let form: Form
   private var count = 0
 
   /// - Parameters:
@@ -26,23 +26,23 @@ final class LlamaCompletionShape: ReplyShape {
   ///   - index: among the replies to one request.
   init(
     model: String, _ options: GenerationOptions, settings: JSONValue, prompt: String, index: Int = 0,
-    _ wishes: Wishes = Wishes()
+    _ form: Form = Form()
   ) {
     self.model = model
     self.options = options
     self.settings = settings
     self.prompt = prompt
     self.index = index
-    self.wishes = wishes
+    self.form = form
   }
 
   func start() -> [ReplyEvent] { [] }
 
   func token(_ token: GeneratedToken) -> [ReplyEvent] {
     count += 1
-    guard !token.text.isEmpty || wishes.probabilities else { return [] }
+    guard !token.text.isEmpty || form.probabilities else { return [] }
     var members = partial(token.text, token.id < 0 ? [] : [.integer(Int(token.id))])
-    if wishes.probabilities { members.append(probabilities([token])) }
+    if form.probabilities { members.append(probabilities([token])) }
     return [ReplyEvent(.object(members))]
   }
 
@@ -58,7 +58,7 @@ final class LlamaCompletionShape: ReplyShape {
   func end(_ outcome: Outcome) -> [ReplyEvent] { [ReplyEvent(object(outcome, content: "", tokens: []))] }
 
   func whole(_ outcome: Outcome) -> JSONValue {
-    object(outcome, content: outcome.text, tokens: wishes.tokens ? outcome.tokens : [], isWhole: true)
+    object(outcome, content: outcome.text, tokens: form.tokens ? outcome.tokens : [], isWhole: true)
   }
 
   func joined(_ replies: [JSONValue]) -> JSONValue { .array(replies) }
@@ -85,22 +85,22 @@ final class LlamaCompletionShape: ReplyShape {
       JSONMember("stop_type", .string(stop)), JSONMember("stopping_word", .string(metrics.stopText ?? "")),
       JSONMember("tokens_cached", .integer(metrics.promptTokens + metrics.generatedTokens - 1)),
     ]
-    if isWhole, wishes.probabilities { members.append(probabilities(outcome.tokens)) }
-    return selected(.object(members + ChatShape.extras(outcome)))
+    if isWhole, form.probabilities { members.append(probabilities(outcome.tokens)) }
+    return selected(.object(members + outcome.extras))
   }
 
   /// Paths that lead nowhere are left out.
   private func selected(_ reply: JSONValue) -> JSONValue {
-    guard !wishes.fields.isEmpty else { return reply }
+    guard !form.fields.isEmpty else { return reply }
     return .object(
-      wishes.fields.compactMap { path in
+      form.fields.compactMap { path in
         path.split(separator: "/").reduce(Optional(reply)) { $0?[String($1)] }.map { JSONMember(path, $0) }
       })
   }
 
   private func probabilities(_ tokens: [GeneratedToken]) -> JSONMember {
     let list = tokens.filter { $0.id >= 0 }
-      .map { ChatShape.logprob($0, asProbability: wishes.areBehindSampling) }
+      .map { $0.probability(asProbability: form.areBehindSampling) }
     return JSONMember("completion_probabilities", .array(list))
   }
 }

@@ -14,12 +14,10 @@ struct MessagesFields {
     let list = try fields.require("messages", try fields.objects("messages"))
     guard !list.isEmpty else { throw .invalid("'messages' is empty") }
     for entry in list {
-      let role = try entry.require("role", try entry.string("role"))
-      guard ["user", "assistant"].contains(role) else {
-        throw .invalid("'\(entry.path)role' is \"\(role)\", not \"user\" or \"assistant\"")
-      }
-      messages += try turns(entry, role, before: messages)
+      let role = try entry.role(among: ["user", "assistant"])
+      messages += try turns(entry, role)
     }
+    messages.nameTools()
     return messages
   }
 
@@ -35,7 +33,7 @@ struct MessagesFields {
   }
 
   /// A message of this API; results of tools in it are messages of their own for the model.
-  private func turns(_ entry: Fields, _ role: String, before: [Message]) throws(ServiceError) -> [Message] {
+  private func turns(_ entry: Fields, _ role: String) throws(ServiceError) -> [Message] {
     guard let content = entry["content"] else { throw .invalid("'\(entry.path)content' is missing") }
     if let text = content.stringValue { return [Message(role: role, content: [.text(text)])] }
     var results: [Message] = []
@@ -48,11 +46,11 @@ struct MessagesFields {
       case ("tool_use", "assistant"):
         message.toolCalls.append(
           ToolCall(
-            id: try block.require("id", try block.string("id")),
-            name: try block.require("name", try block.string("name")),
+            id: try block.requiredString("id"),
+            name: try block.requiredString("name"),
             arguments: try block.object("input")?.value.text() ?? "{}"))
       case ("tool_result", "user"):
-        let id = try block.require("tool_use_id", try block.string("tool_use_id"))
+        let id = try block.requiredString("tool_use_id")
         var result = Message(role: "tool", content: [])
         if let text = block["content"]?.stringValue {
           result.content = [.text(text)]
@@ -60,7 +58,6 @@ struct MessagesFields {
           for part in try block.objects("content") ?? [] { result.content.append(try self.part(part)) }
         }
         result.toolCallID = id
-        result.name = before.flatMap(\.toolCalls).last { $0.id == id }?.name
         results.append(result)
       default: message.content.append(try part(block))
       }
@@ -71,7 +68,7 @@ struct MessagesFields {
 
   private func part(_ block: Fields) throws(ServiceError) -> Message.Part {
     switch try block.string("type") {
-    case "text": return .text(try block.require("text", try block.string("text")))
+    case "text": return .text(try block.requiredString("text"))
     case "image":
       let source = try block.require("source", try block.object("source"))
       var given = try source.string("data")
@@ -93,11 +90,7 @@ struct MessagesFields {
       if let type = try entry.string("type"), type != "custom" {
         throw .invalid("'\(entry.path)type' is \"\(type)\": this service has no tools of its own")
       }
-      tools.append(
-        Tool(
-          name: try entry.require("name", try entry.string("name")),
-          description: try entry.string("description") ?? "",
-          parameters: entry["input_schema"]?.text() ?? Tool.noParameters))
+      tools.append(try entry.tool(parameters: "input_schema"))
     }
     let asked = try fields.object("tool_choice")
     let choice: ToolUse.Choice

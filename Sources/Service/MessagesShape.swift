@@ -8,14 +8,18 @@ final class MessagesShape: ReplyShape {
   private let identity: ReplyIdentity
   private var reader: ReplyReader
   private let promptTokens: Int
+  private let stops: [String]
   /// Blocks of the stream that were begun.
   private var count = 0
   /// The last of them, while it grows.
   private var open: Kind?
   private var hasCalls = false
 
-  /// - Parameter promptTokens: a stream begins with them.
-  init(_ identity: ReplyIdentity, _ reader: ReplyReader, promptTokens: Int) {
+  /// - Parameters:
+  ///   - promptTokens: a stream begins with them.
+  ///   - stops: that the request names; a reply may end at others, of the model's own.
+  init(_ identity: ReplyIdentity, _ reader: ReplyReader, promptTokens: Int, stops: [String]) {
+    self.stops = stops
     self.identity = identity
     self.reader = reader
     self.promptTokens = promptTokens
@@ -36,11 +40,16 @@ final class MessagesShape: ReplyShape {
     events += close()
     let delta: JSONValue = [
       "stop_reason": .string(reason(outcome, hasCalls)),
-      "stop_sequence": outcome.metrics.stopText.map { .string($0) } ?? .null,
+      "stop_sequence": stopText(outcome).map { .string($0) } ?? .null,
     ]
-    let usage = MessagesShape.usage(outcome)
-    return events + [event("message_delta", ["delta": delta, "usage": usage]), event("message_stop", [:])]
+    let members = [JSONMember("delta", delta), JSONMember("usage", MessagesShape.usage(outcome))]
+    return events + [event("message_delta", .object(members + outcome.extras)), event("message_stop", [:])]
   }
+
+  func progress(_ members: [JSONMember]) -> ReplyEvent { event("ping", .object(members)) }
+
+  /// Anthropic's clients skip events without a name.
+  func failure(_ error: ServiceError) -> ReplyEvent { ReplyEvent(error.json, name: "error") }
 
   private func events(_ part: ReplyPart) -> [ReplyEvent] {
     switch part {
@@ -87,8 +96,8 @@ final class MessagesShape: ReplyShape {
     let parts = reader.parts(of: outcome.text)
     return object(
       parts.isEmpty ? [MessagesShape.block(.text(""))] : parts.map(MessagesShape.block),
-      stop: reason(outcome, !parts.calls.isEmpty), stopText: outcome.metrics.stopText,
-      usage: MessagesShape.usage(outcome))
+      stop: reason(outcome, !parts.calls.isEmpty), stopText: stopText(outcome), usage: MessagesShape.usage(outcome),
+      outcome.extras)
   }
 
   /// What the KV cache held already is no input: the sum of both is the prompt.
@@ -121,9 +130,13 @@ final class MessagesShape: ReplyShape {
     if hasCalls { return "tool_use" }
     return switch outcome.metrics.stop {
     case .length: "max_tokens"
-    case .stop: "stop_sequence"
-    case .eos, .cancelled: "end_turn"
+    case .stop where stopText(outcome) != nil: "stop_sequence"
+    case .stop, .eos, .cancelled: "end_turn"
     }
+  }
+
+  private func stopText(_ outcome: Outcome) -> String? {
+    outcome.metrics.stopText.flatMap { stops.contains($0) ? $0 : nil }
   }
 
   private func event(_ type: String, _ members: JSONValue) -> ReplyEvent {
@@ -131,11 +144,15 @@ final class MessagesShape: ReplyShape {
     return ReplyEvent(.object([JSONMember("type", .string(type))] + members), name: type)
   }
 
-  private func object(_ content: [JSONValue], stop: String?, stopText: String?, usage: JSONValue) -> JSONValue {
-    [
-      "id": .string(identity.id), "type": "message", "role": "assistant", "content": .array(content),
-      "model": .string(identity.model), "stop_reason": stop.map { .string($0) } ?? .null,
-      "stop_sequence": stopText.map { .string($0) } ?? .null, "usage": usage,
-    ]
+  private func object(
+    _ content: [JSONValue], stop: String?, stopText: String?, usage: JSONValue, _ members: [JSONMember] = []
+  ) -> JSONValue {
+    .object(
+      [
+        JSONMember("id", .string(identity.id)), JSONMember("type", "message"), JSONMember("role", "assistant"),
+        JSONMember("content", .array(content)), JSONMember("model", .string(identity.model)),
+        JSONMember("stop_reason", stop.map { .string($0) } ?? .null),
+        JSONMember("stop_sequence", stopText.map { .string($0) } ?? .null), JSONMember("usage", usage),
+      ] + members)
   }
 }

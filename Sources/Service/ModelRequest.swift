@@ -8,8 +8,18 @@ struct ModelRequest: Sendable {
   let ready: Service.Ready
   let exchange: HTTPExchange
   let fields: Fields
+  let pictures: PictureReference
 
-  var pictures: PictureReference { PictureReference(mediaPath: service.options.mediaPath) }
+  init(service: Service, ready: Service.Ready, exchange: HTTPExchange, fields: Fields) {
+    self.service = service
+    self.ready = ready
+    self.exchange = exchange
+    self.fields = fields
+    // Each picture needs a token at least.
+    pictures = PictureReference(
+      mediaPath: service.options.mediaPath, countLimit: service.contextLength(ready), fileLimit: 80 << 20)
+  }
+
   var chat: ChatFields { ChatFields(fields: fields, pictures: pictures) }
 
   /// UTF-8 bytes of the name that a client may give the model: every event of a stream repeats it.
@@ -55,12 +65,12 @@ struct ModelRequest: Sendable {
       ChatShape(
         identity, plan.reader, index: index, wantsUsage: wantsUsage, wantsLogprobs: wantsLogprobs, verbose: verbose)
     }
-    try converse(plan, shapes)
+    try converse(plan) { _ in shapes }
   }
 
   func chatPlan(_ options: GenerationOptions) throws(ServiceError) -> ReplyPlan {
-    try ReplyPlan(
-      ready.model, try chat.messages(), options,
+    try plan(
+      try chat.messages(), options,
       tools: try ToolUse(fields, try chat.tools(), template: ready.model.facts.chatTemplate),
       thinks: try fields.string("reasoning_effort") == "none" ? false : nil,
       showsThoughts: try fields.string("reasoning_format") == "none")
@@ -88,25 +98,38 @@ struct ModelRequest: Sendable {
       options.format = try GenerationFields.format(format) ?? .text
     }
     let tools = try asked.tools()
-    let plan = try ReplyPlan(
-      ready.model, try asked.messages(), options,
-      tools: try ToolUse(fields, tools, template: ready.model.facts.chatTemplate), thinks: try asked.thinks())
-    try converse(plan, [ResponsesShape(try identity("resp_"), plan.reader, tools: fields["tools"])])
+    let plan = try plan(
+      try asked.messages(), options, tools: try ToolUse(fields, tools, template: ready.model.facts.chatTemplate),
+      thinks: try asked.thinks())
+    let identity = try identity("resp_")
+    try converse(plan) { _ in [ResponsesShape(identity, plan.reader, request: fields)] }
   }
 
   func message() throws(ServiceError) {
     let asked = MessagesFields(fields: fields, pictures: pictures)
     var options = try chatOptions(limits: ["max_tokens"])
-    options.stop = try fields.strings("stop_sequences") ?? options.stop
+    options.stop = try GenerationFields(fields: fields).stops("stop_sequences") ?? options.stop
     let plan = try messagePlan(asked, options)
-    let cost = try cost(plan.messages, plan.options)
-    try converse(plan, [MessagesShape(try identity("msg_"), plan.reader, promptTokens: cost.promptTokens)])
+    let identity = try identity("msg_")
+    try converse(plan) { cost in
+      [MessagesShape(identity, plan.reader, promptTokens: cost.promptTokens, stops: plan.options.stop)]
+    }
   }
 
   func messagePlan(_ asked: MessagesFields, _ options: GenerationOptions) throws(ServiceError) -> ReplyPlan {
-    try ReplyPlan(
-      ready.model, try asked.messages(), options,
-      tools: try asked.toolUse(template: ready.model.facts.chatTemplate), thinks: try asked.thinks())
+    try plan(
+      try asked.messages(), options, tools: try asked.toolUse(template: ready.model.facts.chatTemplate),
+      thinks: try asked.thinks())
+  }
+
+  /// Refuses what no context can hold before templates and tokenizers see it.
+  private func plan(
+    _ messages: [Message], _ options: GenerationOptions, tools: ToolUse?, thinks: Bool?, showsThoughts: Bool = false
+  ) throws(ServiceError) -> ReplyPlan {
+    let bytes = messages.reduce(0) { $0 + $1.textBytes } + (tools?.textBytes ?? 0)
+    try checkLength(bytes + (options.templateVariables?.utf8.count ?? 0))
+    return try ReplyPlan(
+      ready.model, messages, options, tools: tools, thinks: thinks, showsThoughts: showsThoughts)
   }
 
   func chatOptions(
@@ -117,10 +140,16 @@ struct ModelRequest: Sendable {
     return options
   }
 
-  private func converse(_ plan: ReplyPlan, _ shapes: [any ReplyShape]) throws(ServiceError) {
-    let cost = try cost(plan.messages, plan.options)
+  /// - Parameter shapes: one a choice.
+  private func converse(
+    _ plan: ReplyPlan, _ shapes: (ConversationCost) -> [any ReplyShape]
+  ) throws(ServiceError) {
+    // Refuses what cannot be answered before it waits for a slot, as pictures that are none.
+    let cost = try occam { () throws(OccamError) in
+      try ready.model.cost(of: plan.messages, options: plan.options, session: service.options.session)
+    }
     let (messages, limited) = (plan.messages, try limited(plan.options, cost))
-    let replies = shapes.enumerated().map { index, shape in
+    let replies = shapes(cost).enumerated().map { index, shape in
       let options = limited.seeded(index)
       return GenerationRun.Reply(shape: shape, repeatsPrompt: index > 0) {
         session, cancellation, onEvent throws(OccamError) in
@@ -128,14 +157,6 @@ struct ModelRequest: Sendable {
       }
     }
     try run(messages, replies, limited, bytes: cost.bytes(replyTokens: limited.maxTokens))
-  }
-
-  /// What a conversation may take; refuses what is none before it waits for a slot, as pictures that are none.
-  private func cost(_ messages: [Message], _ options: GenerationOptions) throws(ServiceError) -> ConversationCost {
-    try checkLength(messages.reduce(0) { $0 + $1.content.reduce(0) { $0 + $1.textBytes } })
-    return try occam { () throws(OccamError) in
-      try ready.model.cost(of: messages, options: options, session: service.options.session)
-    }
   }
 
   /// Tokens of a text take about a second a megabyte: what is longer than any that fits is refused before.
@@ -183,16 +204,14 @@ struct ModelRequest: Sendable {
   ) throws(ServiceError) {
     try self.occam { () throws(OccamError) in try ready.model.prepare(options.format) }
     let occam = try fields.object("occam")
-    var wishes = GenerationRun.Wishes()
-    wishes.isStreamed = try fields.bool("stream") ?? false
-    wishes.tokens = try fields.bool("return_tokens") ?? false || options.logprobs != nil
-    wishes.keepMap = try occam?.bool("keep_map") ?? false
-    wishes.progress = try occam?.bool("progress") ?? false
-    wishes.promptProgress = try fields.bool("return_progress") ?? false
-    wishes.timings = try fields.bool("timings_per_token") ?? false
-    guard let first = replies.first else { throw .invalid("there is no prompt") }
-    let run = GenerationRun(
-      service: service, exchange: exchange, first: first, others: Array(replies.dropFirst()), wishes)
+    var form = GenerationRun.Form()
+    form.isStreamed = try fields.bool("stream") ?? false
+    form.tokens = try fields.bool("return_tokens") ?? false || options.logprobs != nil
+    form.keepMap = try occam?.bool("keep_map") ?? false
+    form.progress = try occam?.bool("progress") ?? false
+    form.promptProgress = try fields.bool("return_progress") ?? false
+    form.timings = try fields.bool("timings_per_token") ?? false
+    let run = GenerationRun(service: service, exchange: exchange, replies, form)
     let pool = ready.pool
     switch pool.submit(messages, bytes: bytes, run: { run.start($0) }) {
     case .accepted(let job):
@@ -215,6 +234,16 @@ extension GenerationOptions {
   }
 }
 
-extension Message.Part {
-  fileprivate var textBytes: Int { if case .text(let text) = self { text.utf8.count } else { 0 } }
+extension Message {
+  /// Of all that a template may write.
+  fileprivate var textBytes: Int {
+    let texts = content.map { if case .text(let text) = $0 { text } else { "" } } + [reasoning, name, toolCallID]
+    return (texts + toolCalls.flatMap { [$0.id, $0.name, $0.arguments] }).reduce(0) { $0 + ($1?.utf8.count ?? 0) }
+  }
+}
+
+extension ToolUse {
+  fileprivate var textBytes: Int {
+    tools.reduce(0) { $0 + $1.name.utf8.count + $1.description.utf8.count + $1.parameters.utf8.count }
+  }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Occam
 import OccamCore
 
@@ -7,8 +8,17 @@ struct Outcome: Sendable {
   let tokens: [GeneratedToken]
   /// PNG files, one a picture of the conversation; empty unless asked for.
   let keepMaps: [[UInt8]]
-  /// Tokens of the choices before this one: of their prompts, where these are others, and of their replies.
-  var earlier = (prompt: 0, generated: 0)
+  /// Tokens of the choices before this one: of their prompts, and of their replies.
+  var earlier = Tokens()
+  /// The choice before this one answers the same prompt.
+  var repeatsPrompt = false
+
+  /// What a request with several choices is billed for.
+  struct Tokens: Sendable {
+    var prompt = 0
+    var cached = 0
+    var generated = 0
+  }
 
   var text: String { metrics.text }
 
@@ -18,13 +28,29 @@ struct Outcome: Sendable {
   /// OpenAI's word for why the reply ended.
   var finishReason: String { metrics.stop == .length ? "length" : "stop" }
 
+  /// Of this choice and those before; a prompt counts once.
+  var tokensSoFar: Tokens {
+    var sum = earlier
+    if !repeatsPrompt {
+      sum.prompt += metrics.promptTokens
+      sum.cached += metrics.cachedTokens
+    }
+    sum.generated += metrics.generatedTokens
+    return sum
+  }
+
   var usage: JSONValue {
-    let (prompt, generated) = (earlier.prompt + metrics.promptTokens, earlier.generated + metrics.generatedTokens)
+    let sum = tokensSoFar
     return [
-      "completion_tokens": .integer(generated), "prompt_tokens": .integer(prompt),
-      "total_tokens": .integer(prompt + generated),
-      "prompt_tokens_details": ["cached_tokens": .integer(metrics.cachedTokens)],
+      "completion_tokens": .integer(sum.generated), "prompt_tokens": .integer(sum.prompt),
+      "total_tokens": .integer(sum.prompt + sum.generated),
+      "prompt_tokens_details": ["cached_tokens": .integer(sum.cached)],
     ]
+  }
+
+  /// llama-server's timings, and what pruning did.
+  var extras: [JSONMember] {
+    [JSONMember("timings", timings)] + (pruning.map { [JSONMember("occam", $0)] } ?? [])
   }
 
   private var imageTokens: (full: Int, kept: Int) {
@@ -80,4 +106,27 @@ struct Outcome: Sendable {
   }
 
   private func rounded(_ value: Double) -> JSONValue { .number((value * 1000).rounded() / 1000) }
+}
+
+extension GeneratedToken {
+  /// Probabilities as OpenAI's chat completions and llama-server say them.
+  /// - Parameter asProbability: itself instead of its logarithm, as llama-server says what it drew by.
+  func probability(asProbability: Bool = false) -> JSONValue {
+    func entry(_ id: Int32, _ bytes: [UInt8], _ logprob: Float?) -> [JSONMember] {
+      let logprob = max(logprob ?? 0, -9999)
+      return [
+        JSONMember("id", .integer(Int(id))), JSONMember("token", .string(String(decoding: bytes, as: UTF8.self))),
+        asProbability ? JSONMember("prob", .number(exp(Double(logprob)))) : JSONMember("logprob", .float(logprob)),
+        JSONMember("bytes", .array(bytes.map { .integer(Int($0)) })),
+      ]
+    }
+    let top = self.top.map { JSONValue.object(entry($0.id, $0.bytes, $0.logprob)) }
+    return .object(
+      entry(id, bytes, logprob) + [JSONMember(asProbability ? "top_probs" : "top_logprobs", .array(top))])
+  }
+}
+
+extension [GeneratedToken] {
+  /// OpenAI's `logprobs`.
+  var logprobs: JSONValue { ["content": .array(filter { $0.id >= 0 }.map { $0.probability() })] }
 }

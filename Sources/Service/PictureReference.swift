@@ -7,6 +7,16 @@ import OccamCore
 struct PictureReference: Sendable {
   /// Folder of `file://` pictures; nil: none.
   let mediaPath: String?
+  /// Pictures of one request, and bytes of the files among them: a name is short, and may stand there many times.
+  let countLimit: Int
+  let fileLimit: Int
+  private let taken = Guarded((count: 0, fileBytes: 0))
+
+  init(mediaPath: String?, countLimit: Int, fileLimit: Int) {
+    self.mediaPath = mediaPath
+    self.countLimit = countLimit
+    self.fileLimit = fileLimit
+  }
 
   /// - Parameters:
   ///   - reference: a data URL, a `file://` URL, or bare base64 where `allowsBare`.
@@ -15,6 +25,13 @@ struct PictureReference: Sendable {
     _ reference: String, field: String, allowsBare: Bool = false
   ) throws(ServiceError) -> ImageSource {
     let name = "'\(field)'"
+    let count = taken.withLock { taken in
+      taken.count += 1
+      return taken.count
+    }
+    guard count <= countLimit else {
+      throw .invalid("more than \(countLimit) pictures are more than the context holds")
+    }
     if reference.hasPrefix("data:") { return try data(reference.utf8, name) }
     if reference.hasPrefix("file://") { return try file(reference.utf8.dropFirst(7), name) }
     if reference.hasPrefix("http://") || reference.hasPrefix("https://") {
@@ -51,9 +68,16 @@ struct PictureReference: Sendable {
     let wanted = (path.hasPrefix("/") ? [path] : []) + ["\(mediaPath)/\(path)"]
     guard let root = PictureReference.resolve(mediaPath),
       let file = wanted.lazy.compactMap(PictureReference.resolve).first(where: {
-        $0.hasPrefix(root.hasSuffix("/") ? root : root + "/") && PictureReference.isRegular($0)
+        $0.hasPrefix(root.hasSuffix("/") ? root : root + "/") && PictureReference.size($0) != nil
       })
     else { throw .invalid("\(name) names no file below the media path") }
+    let bytes = taken.withLock { taken in
+      taken.fileBytes += PictureReference.size(file) ?? 0
+      return taken.fileBytes
+    }
+    guard bytes <= fileLimit else {
+      throw .invalid("\(name): files of more than \(fileLimit >> 20) MiB in one request")
+    }
     do { return .bytes(try OccamProcess.readFile(file), name: String(path.split(separator: "/").last ?? "")) } catch {
       throw .invalid("\(name): \(error)")
     }
@@ -81,10 +105,10 @@ struct PictureReference: Sendable {
     Character(Unicode.Scalar(byte)).hexDigitValue.map { UInt8($0) }
   }
 
-  /// Opening a pipe would wait for whoever writes it, for ever.
-  private static func isRegular(_ path: String) -> Bool {
+  /// Bytes of a regular file, nil for all else: opening a pipe would wait for whoever writes it, for ever.
+  private static func size(_ path: String) -> Int? {
     var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
   }
 
   private static func resolve(_ path: String) -> String? {

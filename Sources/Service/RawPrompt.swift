@@ -27,7 +27,7 @@ struct RawPrompt: Sendable {
       (parts, images) = (try RawPrompt.parts(entries, name), [])
     } else if case .object = value {
       let fields = try Fields(value, path: "\(name).")
-      parts = [.text(try fields.require("prompt_string", try fields.string("prompt_string")))]
+      parts = [.text(try fields.requiredString("prompt_string"))]
       var images: [ImageSource] = []
       for (index, data) in (try fields.strings("multimodal_data") ?? []).enumerated() {
         images.append(try pictures.source(data, field: "\(name).multimodal_data[\(index)]", allowsBare: true))
@@ -74,10 +74,15 @@ struct RawPrompt: Sendable {
 extension ModelRequest {
   func completion() throws(ServiceError) {
     let (prompts, choices) = try rawPrompts()
-    let options = try generationOptions(limits: ["max_tokens", "n_predict"])
-    let (identity, wantsUsage) = (try identity("cmpl-"), try wantsUsage())
+    var options = try generationOptions(limits: ["max_tokens", "n_predict"])
+    for name in ["n_probs", "logprobs"] {
+      if let count = try fields.int(name, in: 0...100) { options.logprobs = count > 0 ? count : nil }
+    }
+    let (identity, wantsUsage, wantsLogprobs) = (try identity("cmpl-"), try wantsUsage(), options.logprobs != nil)
     try complete(prompts, choices, options) { _ in
-      { index, _ in CompletionShape(identity, index: index, wantsUsage: wantsUsage) }
+      { index, _ in
+        CompletionShape(identity, index: index, wantsUsage: wantsUsage, wantsLogprobs: wantsLogprobs)
+      }
     }
   }
 
@@ -86,12 +91,16 @@ extension ModelRequest {
     var options = try generationOptions(limits: ["n_predict", "max_tokens"])
     if let count = try fields.int("n_probs", in: 0...100), count > 0 { options.logprobs = count }
     options.logprobsBehindSampling = try fields.bool("post_sampling_probs") ?? false
-    var wishes = LlamaCompletionShape.Wishes()
-    wishes.probabilities = options.logprobs != nil
-    wishes.areBehindSampling = options.logprobsBehindSampling
-    wishes.tokens = try fields.bool("return_tokens") ?? false
-    wishes.fields = try fields.strings("response_fields") ?? []
-    let (given, asked) = (options, wishes)
+    var form = LlamaCompletionShape.Form()
+    form.probabilities = options.logprobs != nil
+    form.areBehindSampling = options.logprobsBehindSampling
+    form.tokens = try fields.bool("return_tokens") ?? false
+    form.fields = try fields.strings("response_fields", atMost: 64, bytes: 256) ?? []
+    // The same member twice would be no JSON object; each may hold the whole prompt.
+    guard Set(form.fields).count == form.fields.count, !form.fields.contains("") else {
+      throw .invalid("'response_fields' names a field twice, or none")
+    }
+    let (given, asked) = (options, form)
     try complete(prompts, choices, options) { prompt in
       let shown = prompt.shown(ready.model)
       return { index, choice in

@@ -12,23 +12,24 @@ struct ReplyPlan: Sendable {
   ///   - showsThoughts: they stay in the text, marks and all.
   init(
     _ model: VisionLanguageModel, _ messages: [Message], _ options: GenerationOptions, tools: ToolUse?,
-    thinks: Bool? = nil, showsThoughts: Bool = false
+    thinks: Bool?, showsThoughts: Bool = false
   ) throws(ServiceError) {
     let template = model.facts.chatTemplate
     var (messages, options) = (messages, options)
     if let tools { messages = try tools.prepare(messages, &options) }
-    let thoughts = showsThoughts ? nil : ThoughtMarks.of(template: template)
+    let marks = ThoughtMarks.of(template: template)
     // A grammar holds the reply from its first token on: there is no place for thoughts.
     let isHeld = options.format != .text
-    if let wanted = isHeld && thoughts != nil ? thinks ?? false : thinks {
+    if let wanted = isHeld && marks != nil ? thinks ?? false : thinks {
       options.templateVariables = try ReplyPlan.adding("enable_thinking", wanted, to: options.templateVariables)
     }
+    options.shownTokens += marks?.tokens ?? []
+    let thoughts = showsThoughts ? nil : marks
     var beginsInThought = false
-    if let thoughts {
-      options.shownTokens += thoughts.tokens
+    if let thoughts, !isHeld {
       let (asked, settled) = (messages, options)
       do throws(OccamError) {
-        beginsInThought = thoughts.isOpen(behind: try model.promptText(asked, options: settled)) && !isHeld
+        beginsInThought = thoughts.isOpen(behind: try model.promptText(asked, options: settled))
       } catch { throw ServiceError(error) }
     }
     self.messages = messages

@@ -1,6 +1,5 @@
 import Occam
 import OccamCore
-import OccamHTTP
 
 /// One event of a streamed reply.
 struct ReplyEvent: Sendable {
@@ -29,7 +28,7 @@ struct ReplyEvent: Sendable {
   }
 }
 
-/// How an API writes a reply: whole, or as a stream of events. One a request.
+/// How an API writes a reply: whole, or as a stream of events. One a reply.
 protocol ReplyShape: AnyObject {
   /// Before the first token.
   func start() -> [ReplyEvent]
@@ -39,6 +38,8 @@ protocol ReplyShape: AnyObject {
   func whole(_ outcome: Outcome) -> JSONValue
   /// How far the prompt is computed, as members of an event.
   func progress(_ members: [JSONMember]) -> ReplyEvent
+  /// An error behind the first event.
+  func failure(_ error: ServiceError) -> ReplyEvent
   /// Several whole replies to one request as one.
   func joined(_ replies: [JSONValue]) -> JSONValue
 }
@@ -47,6 +48,8 @@ extension ReplyShape {
   func progress(_ members: [JSONMember]) -> ReplyEvent {
     ReplyEvent(.object([JSONMember("choices", [])] + members))
   }
+
+  func failure(_ error: ServiceError) -> ReplyEvent { ReplyEvent(error.json) }
 
   /// The last one, whose usage counts those before it, with the choices of all.
   func joined(_ replies: [JSONValue]) -> JSONValue {
@@ -70,6 +73,26 @@ struct ReplyIdentity: Sendable {
     id = ReplyIdentity.random(prefix)
     self.model = model
     self.created = created
+  }
+
+  /// What OpenAI's objects of a reply have in common.
+  func object(_ kind: String, _ choices: [JSONValue], _ members: [JSONMember]) -> JSONValue {
+    .object(
+      [
+        JSONMember("choices", .array(choices)), JSONMember("created", .integer(created)),
+        JSONMember("id", .string(id)), JSONMember("model", .string(model)),
+        JSONMember("system_fingerprint", .string(buildName)), JSONMember("object", .string(kind)),
+      ] + members)
+  }
+
+  /// How a stream of such objects ends.
+  /// - Parameters: kind: of the objects; last: the last chunk, given what else it is to say.
+  func end(
+    _ kind: String, _ outcome: Outcome, wantsUsage: Bool, last: ([JSONMember]) -> ReplyEvent
+  ) -> [ReplyEvent] {
+    guard wantsUsage else { return [last(outcome.extras), .done] }
+    let usage = object(kind, [], [JSONMember("usage", outcome.usage)] + outcome.extras)
+    return [last([]), ReplyEvent(usage, isClosing: true), .done]
   }
 
   static func random(_ prefix: String) -> String {

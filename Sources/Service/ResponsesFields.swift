@@ -33,12 +33,11 @@ struct ResponsesFields {
         }
         messages[messages.count - 1].toolCalls.append(
           ToolCall(
-            id: try item.require("call_id", try item.string("call_id")),
-            name: try item.require("name", try item.string("name")), arguments: try item.string("arguments") ?? "{}"))
+            id: try item.requiredString("call_id"),
+            name: try item.requiredString("name"), arguments: try item.string("arguments") ?? "{}"))
       case "function_call_output":
         var turn = Message(role: "tool", content: try content(item, "output"))
-        turn.toolCallID = try item.require("call_id", try item.string("call_id"))
-        turn.name = messages.flatMap(\.toolCalls).last { $0.id == turn.toolCallID }?.name
+        turn.toolCallID = try item.requiredString("call_id")
         messages.append(turn)
       case let type:
         throw .invalid(
@@ -46,6 +45,7 @@ struct ResponsesFields {
             + "\"function_call_output\"")
       }
     }
+    messages.nameTools()
     guard messages.contains(where: { $0.role != "system" }) else { throw .invalid("'input' holds no message") }
     return messages
   }
@@ -56,12 +56,7 @@ struct ResponsesFields {
   }
 
   private func message(_ item: Fields) throws(ServiceError) -> Message {
-    var role = try item.require("role", try item.string("role"))
-    if role == "developer" { role = "system" }
-    guard ["system", "user", "assistant"].contains(role) else {
-      throw .invalid("'\(item.path)role' is \"\(role)\", not \"system\", \"user\" or \"assistant\"")
-    }
-    return Message(role: role, content: try content(item, "content"))
+    Message(role: try item.role(among: ["system", "user", "assistant"]), content: try content(item, "content"))
   }
 
   private func content(_ item: Fields, _ name: String) throws(ServiceError) -> [Message.Part] {
@@ -70,9 +65,9 @@ struct ResponsesFields {
     var parts: [Message.Part] = []
     for part in try item.objects(name) ?? [] {
       switch try part.string("type") {
-      case "input_text", "output_text", "text": parts.append(.text(try part.require("text", try part.string("text"))))
+      case "input_text", "output_text", "text": parts.append(.text(try part.requiredString("text")))
       case "input_image":
-        let reference = try part.require("image_url", try part.string("image_url"))
+        let reference = try part.requiredString("image_url")
         parts.append(.image(try pictures.source(reference, field: "\(part.path)image_url")))
       case let type: throw .invalid("'\(part.path)type' is \"\(type ?? "")\": this endpoint takes text and pictures")
       }
@@ -93,11 +88,7 @@ struct ResponsesFields {
       guard let type = try entry.string("type"), type == "function" else {
         throw .invalid("'\(entry.path)type' is not \"function\": this service has no tools of its own")
       }
-      tools.append(
-        Tool(
-          name: try entry.require("name", try entry.string("name")),
-          description: try entry.string("description") ?? "",
-          parameters: entry["parameters"]?.text() ?? Tool.noParameters))
+      tools.append(try entry.tool(parameters: "parameters"))
     }
     return tools
   }
@@ -106,8 +97,4 @@ struct ResponsesFields {
   func thinks() throws(ServiceError) -> Bool? {
     try fields.object("reasoning")?.string("effort") == "none" ? false : nil
   }
-}
-
-extension Tool {
-  static let noParameters = #"{"type":"object","properties":{}}"#
 }

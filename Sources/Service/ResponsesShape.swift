@@ -7,18 +7,22 @@ final class ResponsesShape: ReplyShape {
 
   private let identity: ReplyIdentity
   private var reader: ReplyReader
-  private let tools: JSONValue
+  /// The request's members that an answer repeats.
+  private let request: [JSONMember]
   private var number = 0
   /// Items of the stream that are complete.
   private var items: [JSONValue] = []
   /// The item that is being streamed.
   private var open: (kind: Kind, id: String, text: String)?
 
-  /// - Parameter tools: as the request has them; the answer repeats them.
-  init(_ identity: ReplyIdentity, _ reader: ReplyReader, tools: JSONValue?) {
+  init(_ identity: ReplyIdentity, _ reader: ReplyReader, request: Fields) {
     self.identity = identity
     self.reader = reader
-    self.tools = tools ?? []
+    self.request = [
+      JSONMember("instructions", request["instructions"] ?? .null), JSONMember("tools", request["tools"] ?? []),
+      JSONMember("tool_choice", request["tool_choice"] ?? "auto"),
+      JSONMember("parallel_tool_calls", request["parallel_tool_calls"] ?? false),
+    ]
   }
 
   // MARK: A stream
@@ -33,9 +37,9 @@ final class ResponsesShape: ReplyShape {
   func end(_ outcome: Outcome) -> [ReplyEvent] {
     var events = reader.finish().flatMap(events)
     if items.isEmpty, open == nil { events += begin(.message) }
-    events += close()
     let isCut = outcome.metrics.stop == .length
-    let response = object(isCut ? "incomplete" : "completed", items, outcome)
+    events += close(ResponsesShape.status(outcome))
+    let response = object(ResponsesShape.status(outcome), items, outcome)
     let members = [JSONMember("response", response), JSONMember("timings", outcome.timings)]
     return events + [event(isCut ? "response.incomplete" : "response.completed", members)]
   }
@@ -84,7 +88,7 @@ final class ResponsesShape: ReplyShape {
     return [added, inItem("response.content_part.added", [JSONMember("part", ResponsesShape.part(""))])]
   }
 
-  private func close() -> [ReplyEvent] {
+  private func close(_ status: String = "completed") -> [ReplyEvent] {
     guard let (kind, id, text) = open else { return [] }
     let isMessage = kind == .message
     var events = [
@@ -94,7 +98,7 @@ final class ResponsesShape: ReplyShape {
     if isMessage {
       events.append(inItem("response.content_part.done", [JSONMember("part", ResponsesShape.part(text))]))
     }
-    let item = ResponsesShape.item(isMessage, id, "completed", text)
+    let item = ResponsesShape.item(isMessage, id, status, text)
     events.append(
       event("response.output_item.done", [JSONMember("output_index", .integer(items.count)), JSONMember("item", item)]))
     items.append(item)
@@ -124,17 +128,34 @@ final class ResponsesShape: ReplyShape {
 
   // MARK: Objects
 
+  /// OpenAI's word for how a reply, or its last item, ended.
+  private static func status(_ outcome: Outcome) -> String {
+    outcome.metrics.stop == .length ? "incomplete" : "completed"
+  }
+
+  func failure(_ error: ServiceError) -> ReplyEvent {
+    event(
+      "error",
+      [
+        JSONMember("code", .string(error.type)), JSONMember("message", .string(error.message)),
+        JSONMember("param", nil),
+      ])
+  }
+
   func whole(_ outcome: Outcome) -> JSONValue {
-    var output = reader.parts(of: outcome.text).map { part -> JSONValue in
-      switch part {
-      case .thought(let text): ResponsesShape.item(false, ReplyIdentity.random("rs_"), "completed", text)
-      case .text(let text): ResponsesShape.item(true, ReplyIdentity.random("msg_"), "completed", text)
+    let parts = reader.parts(of: outcome.text)
+    var output = parts.enumerated().map { index, part -> JSONValue in
+      let status = index == parts.count - 1 ? ResponsesShape.status(outcome) : "completed"
+      return switch part {
+      case .thought(let text): ResponsesShape.item(false, ReplyIdentity.random("rs_"), status, text)
+      case .text(let text): ResponsesShape.item(true, ReplyIdentity.random("msg_"), status, text)
       case .call(let call):
         ResponsesShape.item(call, ReplyIdentity.random("fc_"), "completed", arguments: call.arguments)
       }
     }
-    if output.isEmpty { output = [ResponsesShape.item(true, ReplyIdentity.random("msg_"), "completed", "")] }
-    return object(outcome.metrics.stop == .length ? "incomplete" : "completed", output, outcome)
+    let status = ResponsesShape.status(outcome)
+    if output.isEmpty { output = [ResponsesShape.item(true, ReplyIdentity.random("msg_"), status, "")] }
+    return object(status, output, outcome)
   }
 
   private static func part(_ text: String) -> JSONValue {
@@ -179,10 +200,8 @@ final class ResponsesShape: ReplyShape {
       JSONMember("created_at", .integer(identity.created)), JSONMember("status", .string(status)),
       JSONMember("error", nil),
       JSONMember("incomplete_details", status == "incomplete" ? ["reason": "max_output_tokens"] : nil),
-      JSONMember("instructions", nil), JSONMember("model", .string(identity.model)),
-      JSONMember("output", .array(output)), JSONMember("parallel_tool_calls", true), JSONMember("tools", tools),
-      JSONMember("tool_choice", "auto"), JSONMember("usage", usage),
+      JSONMember("model", .string(identity.model)), JSONMember("output", .array(output)), JSONMember("usage", usage),
     ]
-    return .object(members + (outcome.map(ChatShape.extras) ?? []))
+    return .object(members + request + (outcome?.extras ?? []))
   }
 }

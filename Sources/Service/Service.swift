@@ -1,4 +1,3 @@
-import Dispatch
 import Glibc
 import Occam
 import OccamCore
@@ -18,11 +17,19 @@ package final class Service: Sendable {
   }
 
   private enum Stage: Sendable {
-    case loading
+    case loading(isLeaving: Bool)
     case ready(Ready)
-    /// Says at `/health` that it goes; takes requests until then.
+    /// Says at `/health` that it goes; takes requests until it drains.
     case leaving(Ready)
     case draining(Ready?)
+
+    var ready: Ready? {
+      switch self {
+      case .loading: nil
+      case .ready(let ready), .leaving(let ready): ready
+      case .draining(let ready): ready
+      }
+    }
   }
 
   package let options: ServiceOptions
@@ -30,16 +37,20 @@ package final class Service: Sendable {
   /// Seconds since 1970.
   let started = time(nil)
   var now: Int { time(nil) }
-  private let stage = Guarded(Stage.loading)
+  private let stage = Guarded(Stage.loading(isLeaving: false))
   // Bodies of many megabytes are parsed here, two at a time; the loop goes on.
   private let parsers = ShortestQueue("occam.service", count: 2)
+  // What only counts or writes text may take a second a megabyte: it holds up nobody's reply.
+  private let textParser = ShortestQueue("occam.service.text", count: 2)
 
   package init(options: ServiceOptions) { self.options = options }
 
   // MARK: Stages
 
-  /// From now on requests are answered.
-  package func begin(with model: VisionLanguageModel) throws(OccamError) {
+  /// From now on requests are answered, unless the service was told to stop while the model was loading.
+  /// - Returns: whether it is ready and stays so.
+  @discardableResult
+  package func begin(with model: VisionLanguageModel) throws(OccamError) -> Bool {
     let cache = ImageCache(byteLimit: options.imageCacheBytes)
     var session = options.session
     session.imageCache = cache
@@ -47,11 +58,12 @@ package final class Service: Sendable {
       model: model, count: options.parallel, options: session, queueLimit: options.queue,
       memoryLimit: try sessionMemory(model))
     let name = options.aliases.min() ?? String(model.path.split(separator: "/").last ?? "model")
-    stage.withLock { stage in
-      // Told to stop while the model was loading: it stays stopped.
-      guard case .loading = stage else { return }
-      let textLimit = Service.textLimit(model, context: contextLength(model))
-      stage = .ready(Ready(model: model, pool: pool, cache: cache, name: name, textLimit: textLimit))
+    let textLimit = Service.textLimit(model, context: contextLength(model))
+    let ready = Ready(model: model, pool: pool, cache: cache, name: name, textLimit: textLimit)
+    return stage.withLock { stage in
+      guard case .loading(let isLeaving) = stage else { return false }
+      stage = isLeaving ? .leaving(ready) : .ready(ready)
+      return !isLeaving
     }
   }
 
@@ -59,23 +71,24 @@ package final class Service: Sendable {
   private func sessionMemory(_ model: VisionLanguageModel) throws(OccamError) -> Int {
     guard let limit = options.memoryLimit else { return .max }
     let used = max(OccamProcess.residentBytes, model.weightsBytes)
-    let left = limit - used - options.imageCacheBytes - Service.requestBytes
+    let left = limit - used - options.imageCacheBytes - options.requestBytes
     guard left > 0 else {
       throw OccamError(
         .invalidOption, "memory limit",
         "\(limit >> 20) MiB do not hold the model with all that is loaded (\(used >> 20) MiB), the image cache "
-          + "(\(options.imageCacheBytes >> 20) MiB) and requests that are read (\(Service.requestBytes >> 20) MiB)")
+          + "(\(options.imageCacheBytes >> 20) MiB) and requests that are read (\(options.requestBytes >> 20) MiB)")
     }
     return left
   }
 
-  /// For bodies of requests and answers on their way.
-  private static let requestBytes = 64 << 20
-
   /// `/health` says that the service goes, so that a balancer sends nobody any more. Requests are taken until `drain`.
   package func leave() {
     stage.withLock { stage in
-      if case .ready(let ready) = stage { stage = .leaving(ready) }
+      switch stage {
+      case .loading: stage = .loading(isLeaving: true)
+      case .ready(let ready): stage = .leaving(ready)
+      case .leaving, .draining: break
+      }
     }
   }
 
@@ -84,11 +97,7 @@ package final class Service: Sendable {
   @discardableResult
   package func drain(seconds: Double) -> Bool {
     let ready = stage.withLock { stage in
-      let ready: Ready? =
-        switch stage {
-        case .ready(let ready), .leaving(let ready): ready
-        case .loading, .draining: nil
-        }
+      let ready = stage.ready
       stage = .draining(ready)
       return ready
     }
@@ -97,7 +106,7 @@ package final class Service: Sendable {
 
   /// Answers given so far; nil while a session is at work or somebody waits for one.
   package var answersWhenIdle: Int? {
-    if let counts = (try? ready())?.pool.counts, counts.busy + counts.queued > 0 { return nil }
+    if let counts = stage.withLock({ $0.ready })?.pool.counts, counts.busy + counts.queued > 0 { return nil }
     let totals = metrics.totals
     return totals.requests + totals.failures + totals.cancelled + totals.whole
   }
@@ -155,7 +164,7 @@ package final class Service: Sendable {
       return exchange.respond(finished(ServiceError.notFound(head.path).response, head))
     }
     if endpoint.isRead { return exchange.respond(finished(read(endpoint, head), head)) }
-    parsers.async { [self] in
+    (endpoint.isText ? textParser : parsers).async { [self] in
       guard !exchange.isAbandoned else { return }
       do throws(ServiceError) {
         try answer(endpoint, exchange, try ready())
@@ -206,7 +215,8 @@ package final class Service: Sendable {
     case .tokenize: send(try request.tokenize(), exchange)
     case .detokenize: send(try request.detokenize(), exchange)
     case .applyTemplate: send(try request.applyTemplate(), exchange)
-    case .countTokens: send(try request.countTokens(), exchange)
+    case .countChatTokens: send(try request.countChatTokens(), exchange)
+    case .countMessageTokens: send(try request.countMessageTokens(), exchange)
     case .page, .health, .models, .props, .slots, .metrics: throw .notFound(exchange.request.head.path)
     }
   }

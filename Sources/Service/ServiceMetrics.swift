@@ -82,7 +82,9 @@ struct MetricsText {
     counter("requests_total", "Replies that were begun and ended.", Double(totals.requests))
     counter("requests_cancelled_total", "Replies whose client went away.", Double(totals.cancelled))
     counter("requests_failed_total", "Requests that ended with an error.", Double(totals.failures))
-    counter("requests_refused_total", "Requests refused because the queue was full.", Double(totals.refusals))
+    counter(
+      "requests_refused_total", "Requests told to come again: the queue was full, or the service came or went.",
+      Double(totals.refusals))
     counter("prompt_tokens_total", "Prompt tokens that were computed, as if unpruned.", Double(totals.promptTokens))
     counter(
       "prompt_tokens_cached_total", "Prompt tokens taken over from an earlier reply.", Double(totals.cachedTokens))

@@ -28,6 +28,8 @@ package struct ServiceOptions: Sendable {
   /// Bytes that the process may take in all; nil: no limit. Requests wait while they do not fit by their plans, and one
   /// that never can is refused.
   package var memoryLimit: Int?
+  /// Of these, for bodies of requests that are read or wait, and the pictures in them.
+  package var requestBytes = 64 << 20
   /// Metrics under llama-server's names, too.
   package var metricsCompat = false
   /// The page at `/`; empty: none.

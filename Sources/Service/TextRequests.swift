@@ -41,12 +41,13 @@ extension ModelRequest {
     return ["prompt": .string(text)]
   }
 
-  func countTokens() throws(ServiceError) -> JSONValue {
-    let isChat = exchange.request.head.path.contains("chat")
-    let plan =
-      isChat
-      ? try chatPlan(try chatOptions())
-      : try messagePlan(MessagesFields(fields: fields, pictures: pictures), try chatOptions())
+  func countChatTokens() throws(ServiceError) -> JSONValue { try count(try chatPlan(try chatOptions())) }
+
+  func countMessageTokens() throws(ServiceError) -> JSONValue {
+    try count(try messagePlan(MessagesFields(fields: fields, pictures: pictures), try chatOptions()))
+  }
+
+  private func count(_ plan: ReplyPlan) throws(ServiceError) -> JSONValue {
     let tokens = try occam { () throws(OccamError) in
       try ready.model.promptTokens(plan.messages, options: plan.options)
     }

@@ -1,5 +1,3 @@
-import Occam
-
 /// What stands around a model's thoughts.
 package struct ThoughtMarks: Sendable, Equatable {
   package let open: String

@@ -14,12 +14,19 @@ struct Serve {
   init(_ arguments: Arguments) throws {
     self.arguments = arguments
     _ = try arguments.require(ServeFlags.model)
-    let service = Service(options: try arguments.serviceOptions())
-    self.service = service
+    var options = try arguments.serviceOptions()
     var limits = HTTPLimits()
     limits.connections = arguments[ServeFlags.connections] ?? limits.connections
     limits.bodyBytes = (arguments[ServeFlags.maxBody] ?? 80) << 20
-    limits.totalBodyBytes = max(limits.totalBodyBytes, 2 * limits.bodyBytes)
+    if options.memoryLimit == nil {
+      limits.totalBodyBytes = max(limits.totalBodyBytes, 2 * limits.bodyBytes)
+    } else {
+      limits.totalBodyBytes = max(limits.bodyBytes, 64 << 20)
+      // Four characters of base64 are three bytes of a picture.
+      options.requestBytes = limits.totalBodyBytes / 4 * 7
+    }
+    let service = Service(options: options)
+    self.service = service
     server = HTTPServer(limits: limits, screen: { service.screen($0) }, handler: { service.handle($0) })
   }
 
@@ -40,7 +47,7 @@ struct Serve {
         let model = try VisionLanguageModel(
           path: path, projector: arguments[ServeFlags.projector], options: options)
         for note in model.notes { Terminal.error("occam-serve: \(note)\n") }
-        try service.begin(with: model)
+        guard try service.begin(with: model) else { return }
         Terminal.error("occam-serve: ready, \(model.kernel), \(model.threads) threads; \(addresses)\n")
         try SocketActivation.notify("READY=1")
       } catch {

@@ -28,7 +28,7 @@ extension ServiceDrills {
       ("ignore_eos", [1, "yes"]), ("stop", [5, [5], ["a", nil], [:]]), ("seed", ["x", 0.5, 1e30]),
       ("logit_bias", ["x", 5, [[1]], [[1, 2, 3]], ["a": "x"], ["1": "x"], [[1, true]], ["4294967296": 1], [5]]),
       ("max_tokens", ["x", -3, 1.5, 4_294_967_296]), ("stream", [1, "true", []]), ("return_tokens", [1]),
-      ("occam", [5, "x", []]), ("occam.prune", []),
+      ("occam", [5, "x", []]),
     ]
 
     @Test(arguments: ["/v1/chat/completions", "/v1/completions", "/completion", "/v1/messages"])
@@ -143,10 +143,22 @@ extension ServiceDrills {
         let taken = path.contains("completions") || path == "/tokenize" ? "POST" : "GET"
         #expect(reply.headers["allow"]?.contains(taken) == true)
       }
-      let tools: JSONValue = [["type": "function", "function": ["name": "f"]]]
-      #expect(try service.post("/v1/chat/completions", Drill.chat("a", tokens: 1).with("tools", tools)).status == 200)
-      let none = Drill.chat("a", tokens: 1).with([("tools", tools), ("tool_choice", "none")])
-      #expect(try service.post("/v1/chat/completions", none).status == 200)
+    }
+
+    /// A few bytes of a request that would ask for a long work or a long answer.
+    @Test func listsHaveLimits() throws {
+      func list(_ text: String, _ count: Int) -> JSONValue { .array(Array(repeating: .string(text), count: count)) }
+      let long = String(repeating: "a", count: 257)
+      let base: JSONValue = ["prompt": "a", "n_predict": 1]
+      for value in [list("prompt", 2), list("", 1), list(long, 1), .array((0..<65).map { .string("\($0)") })] {
+        try expectRefusal("/completion", base.with("response_fields", value), naming: "response_fields")
+      }
+      let chat = Drill.chat("a", tokens: 1)
+      for value in [list(long, 1), list("x", 65)] {
+        try expectRefusal("/v1/chat/completions", chat.with("stop", value), naming: "stop")
+        try expectRefusal("/v1/messages", chat.with("stop_sequences", value), naming: "stop_sequences")
+      }
+      #expect(try service.post("/v1/chat/completions", chat.with("stop", list("x", 64))).status == 200)
     }
   }
 }

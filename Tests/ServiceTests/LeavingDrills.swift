@@ -171,12 +171,24 @@ extension ServiceDrills {
       #expect(try service.get("/health").status == 503)
     }
 
+    /// Told to go while the model is loading: whoever asks still gets an answer, no balancer sends anybody.
+    @Test func whatLeavesWhileItLoadsNeverBecomesReady() throws {
+      let service = try ServiceUnderTest(nil)
+      service.service.leave()
+      #expect(try !service.service.begin(with: try Drill.model()))
+      #expect(try service.get("/health").status == 503)
+      #expect(try service.post("/v1/chat/completions", Drill.chat("Hello", tokens: 1)).status == 200)
+      #expect(service.service.drain(seconds: Double(ServiceClient.seconds)))
+      #expect(try !service.service.begin(with: try Drill.model()))
+    }
+
     @Test func aDrainDoesNotWaitForEver() throws {
       let service = try ServiceUnderTest(try Drill.slowModel()) { $0.parallel = 1 }
       let client = try service.client()
       try client.post("/v1/chat/completions", Drill.endless())
       _ = try client.head()
       #expect(!service.service.drain(seconds: 0.05))
+      #expect(!service.service.drain(seconds: 0.05), "asked twice, it says that nobody is at work")
       service.server.drain(seconds: 0)
       #expect(service.hasEnded())
       #expect(throws: TestFailure.self) { while try client.event() != nil {} }

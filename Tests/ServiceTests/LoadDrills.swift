@@ -66,12 +66,34 @@ extension ServiceDrills {
       #expect(wasOvertaken, "the others stood behind it, or it was no long work")
     }
 
+    @Test func countingHoldsUpNoReplies() throws {
+      let service = try Drill.service()
+      let text = String(repeating: "the red cup ", count: 800_000)
+      let wasOvertaken = try (0..<5).contains { _ in
+        let heavy = try (0..<4).map { _ in try service.client() }
+        for client in heavy { try client.post("/tokenize", ["content": .string(text)]) }
+        for _ in 0..<4 { #expect(try service.post("/v1/chat/completions", Drill.chat("a", tokens: 1)).status == 200) }
+        let areOpen = heavy.allSatisfy(\.isUnanswered)
+        for client in heavy { #expect(try client.reply().status == 200) }
+        return areOpen
+      }
+      #expect(wasOvertaken, "replies stood behind it, or it was no long work")
+    }
+
     @Test func textThatCannotFitIsRefusedBeforeItIsRead() throws {
       let service = try Drill.service()
       let text = JSONValue.string(String(repeating: "the red cup ", count: 400_000))
       for (path, body): (String, JSONValue) in [
         ("/v1/chat/completions", ["messages": [["role": "user", "content": text]]]), ("/completion", ["prompt": text]),
         ("/v1/responses", ["input": text]), ("/v1/messages", ["messages": [["role": "user", "content": text]]]),
+        ("/v1/messages/count_tokens", ["messages": [["role": "user", "content": text]]]),
+        ("/v1/chat/completions/input_tokens", ["messages": [["role": "user", "content": text]]]),
+        ("/v1/chat/completions", Drill.chat("a").with("chat_template_kwargs", ["x": text])),
+        (
+          "/v1/chat/completions",
+          Drill.chat("a").with("tools", [["type": "function", "function": ["name": "f", "description": text]]])
+        ),
+        ("/v1/chat/completions", ["messages": [["role": "assistant", "reasoning_content": text]]]),
       ] {
         let reply = try service.post(path, body)
         #expect(reply.status == 400 && reply.text.contains("bytes of text"), "\(path): \(reply.text)")

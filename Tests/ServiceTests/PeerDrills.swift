@@ -30,7 +30,7 @@ extension ServiceDrills {
         #expect(token["logprob"] == nil && token["top_logprobs"] == nil)
       }
       let greedy = try completion([("n_probs", 3), ("post_sampling_probs", true), ("temperature", 0)])
-      for token in greedy["completion_probabilities"]?.arrayValue ?? [] {
+      for token in try #require(greedy["completion_probabilities"]?.arrayValue) {
         #expect(token["prob"]?.doubleValue == 1 && token["top_probs"]?.arrayValue?.count == 1)
       }
     }
@@ -169,6 +169,15 @@ extension ServiceDrills {
       #expect(try service.answer("/apply-template", body).text("prompt") == "[system: x][user: y]sad")
       let other = body.with("chat_template_kwargs", ["mood": "glad"])
       #expect(try service.answer("/apply-template", other).text("prompt") == "[system: x][user: y]glad")
+      // A tool's result is known by its call.
+      let call: JSONValue = ["id": "c1", "function": ["name": "paint", "arguments": "{}"]]
+      let called: JSONValue = [
+        ["role": "user", "content": "y"], ["role": "assistant", "tool_calls": [call]],
+        ["role": "tool", "tool_call_id": "c1", "content": "ok"],
+      ]
+      options.chatTemplate = "{% for m in messages %}[{{ m.name }}]{% endfor %}"
+      let named = try ServiceUnderTest(try VisionLanguageModel(path: path, options: options))
+      #expect(try named.answer("/apply-template", ["messages": called]).text("prompt") == "[][][paint]")
       // Somebody else's name for a template would be a prompt without a question.
       options.chatTemplate = "llama3"
       #expect(throws: OccamError.self) { try VisionLanguageModel(path: path, options: options) }

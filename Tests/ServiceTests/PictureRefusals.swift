@@ -42,6 +42,21 @@ extension ServiceDrills {
       }
     }
 
+    /// A file's name is short, and may stand in a request many times.
+    @Test func manyPicturesAreRefusedBeforeTheyAreRead() throws {
+      let folder = TemporaryFolder.make()
+      try Files.write([UInt8](repeating: 0, count: 1000), to: "\(folder)/a.png")
+      try Files.write([0], to: "\(folder)/sparse.png")
+      #expect(truncate("\(folder)/sparse.png", 81 << 20) == 0)
+      let service = try ServiceUnderTest(try Drill.model()) { $0.mediaPath = folder }
+      let url = JSONValue.string("file://\(folder)/a.png")
+      let part: JSONValue = ["type": "image_url", "image_url": ["url": url]]
+      let many: JSONValue = [["role": "user", "content": .array(Array(repeating: part, count: 2049))]]
+      let reply = try service.post("/v1/chat/completions", ["messages": many])
+      #expect(reply.status == 400 && reply.text.contains("more than 2048 pictures"), "\(reply.text)")
+      #expect(try refusal("file://\(folder)/sparse.png", of: service).contains("more than 80 MiB"))
+    }
+
     @Test func whatIsNoSoundPictureIsRefusedBeforeItTakesASlot() throws {
       let png = try Drill.question().bytes()
       let requests = try service.metric("occam:requests_total")

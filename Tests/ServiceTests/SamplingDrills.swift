@@ -176,6 +176,63 @@ extension ServiceDrills {
       #expect(try small.post("/v1/chat/completions", try Drill.question().chat()).status == 400, "144 visual tokens")
     }
 
+    @Test func probabilitiesAreOfTokensNotOfPieces() throws {
+      let model = try Drill.model()
+      let body = Drill.chat("Hello", tokens: 12).with([
+        ("temperature", 3), ("seed", 9), ("ignore_eos", true), ("logprobs", true), ("top_logprobs", 3),
+      ])
+      func check(_ entries: [JSONValue]) throws {
+        #expect(entries.count == 12)
+        for entry in entries + entries.flatMap({ $0["top_logprobs"]?.arrayValue ?? [] }) {
+          let id = try #require(entry.int("id"))
+          let bytes = try #require(entry["bytes"]?.arrayValue).compactMap { $0.intValue.map { UInt8($0) } }
+          #expect(bytes == model.bytes(ofToken: Int32(id)))
+          #expect(entry.text("token") == String(decoding: bytes, as: UTF8.self))
+        }
+      }
+      let chat = try service.answer("/v1/chat/completions", body)
+      try check(try #require(chat[path: "choices.0.logprobs.content"]?.arrayValue))
+      let raw: JSONValue = ["prompt": "USER: Hello ASSISTANT:", "max_tokens": 12, "ignore_eos": true, "logprobs": 3]
+      let whole = try service.answer("/v1/completions", raw.with("temperature", 0))
+      try check(try #require(whole[path: "choices.0.logprobs.content"]?.arrayValue))
+      let chunks = try service.events("/v1/completions", raw.with("temperature", 0)).dropLast().map { try $0.json }
+      try check(chunks.flatMap { $0[path: "choices.0.logprobs.content"]?.arrayValue ?? [] })
+    }
+
+    @Test func cutRepliesSayWhatTheyAre() throws {
+      let body: JSONValue = [
+        "input": "Hello", "max_output_tokens": 2, "ignore_eos": true, "temperature": 0, "instructions": "Be short.",
+        "parallel_tool_calls": true,
+      ]
+      let whole = try service.answer("/v1/responses", body)
+      let last = try #require(try service.events("/v1/responses", body).last)
+      #expect(last.name == "response.incomplete")
+      for response in [whole, try #require(try last.json["response"])] {
+        #expect(response.text("status") == "incomplete" && response.text("output.0.status") == "incomplete")
+        #expect(response.text("instructions") == "Be short." && response["parallel_tool_calls"] == true)
+      }
+    }
+
+    @Test func anthropicsStreamsNameAllTheirEvents() throws {
+      let fresh = try ServiceUnderTest(try Drill.model()) { $0.imageCacheBytes = 0 }
+      let question = try Drill.question(5)
+      let source: JSONValue = ["type": "base64", "data": .string(Drill.base64(try question.bytes()))]
+      let content: JSONValue = [
+        ["type": "image", "source": source], ["type": "text", "text": .string(question.text)],
+      ]
+      let body: JSONValue = [
+        "messages": [["role": "user", "content": content]], "max_tokens": 4, "temperature": 0,
+        "occam": ["progress": true, "keep_map": true],
+      ]
+      let events = try fresh.events("/v1/messages", body)
+      let values = try events.map { try $0.json }
+      #expect(zip(events, values).allSatisfy { $0.name != nil && $0.name == $1.text("type") })
+      #expect(values.contains { $0.text("type") == "ping" && $0.text("occam.progress.phase") == "encode" })
+      let delta = try #require(values.first { $0.text("type") == "message_delta" })
+      #expect(delta.text("occam.keep_maps.0")?.hasPrefix("data:image/png") == true)
+      #expect(delta.int("timings.image_tokens_full") == 144)
+    }
+
     @Test func mapsAndProgressComeWhenAsked() throws {
       let question = try Drill.question(5)
       let extra: JSONValue = ["keep_map": true, "progress": true]

@@ -41,14 +41,4 @@ extension HTTPTestClient {
       if !event.data.isEmpty { return event }
     }
   }
-
-  /// Reads what is left until the connection ends. - Returns: bytes.
-  func drainToEnd() throws -> Int {
-    var count = 0
-    while true {
-      let part = try receive()
-      if part.isEmpty { return count }
-      count += part.count
-    }
-  }
 }
