@@ -4,7 +4,7 @@ public struct GeneratedToken: Sendable {
   public struct Alternative: Sendable {
     public let id: Int32
     public let text: String
-    /// The token's own bytes; a character may be spread over several tokens.
+    /// The token's own bytes, a control token's name; a character may be spread over several tokens.
     public let bytes: [UInt8]
     public let logprob: Float
   }
@@ -13,7 +13,7 @@ public struct GeneratedToken: Sendable {
   public let id: Int32
   /// Text that became complete with this token; often empty while a character's bytes are still coming.
   public let text: String
-  /// The token's own bytes, control tokens' included; empty unless probabilities were asked for.
+  /// The token's own bytes, none of a control token; empty unless probabilities were asked for.
   public internal(set) var bytes: [UInt8] = []
   /// Natural logarithm of the probability before temperature and truncation, or behind them
   /// (`GenerationOptions.logprobsBehindSampling`); nil unless asked for.

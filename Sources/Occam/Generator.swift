@@ -114,7 +114,7 @@ struct Generator {
     metrics.text += text
     var token = GeneratedToken(id: id, text: text, logprob: nil, top: [])
     if let probabilities {
-      token.bytes = core.model.tokenizer.bytes(of: id, special: true)
+      token.bytes = core.model.tokenizer.bytes(of: id, special: false)
       token.logprob = probabilities.chosen
       token.top = probabilities.top.map { entry in
         let bytes = core.model.tokenizer.bytes(of: entry.id, special: true)

@@ -43,7 +43,7 @@ final class MessagesShape: ReplyShape {
       "stop_sequence": stopText(outcome).map { .string($0) } ?? .null,
     ]
     let members = [JSONMember("delta", delta), JSONMember("usage", MessagesShape.usage(outcome))]
-    return events + [event("message_delta", .object(members + outcome.extras)), event("message_stop", [:])]
+    return events + [event("message_delta", .object(members + outcome.pruningMember)), event("message_stop", [:])]
   }
 
   func progress(_ members: [JSONMember]) -> ReplyEvent { event("ping", .object(members)) }
@@ -97,7 +97,7 @@ final class MessagesShape: ReplyShape {
     return object(
       parts.isEmpty ? [MessagesShape.block(.text(""))] : parts.map(MessagesShape.block),
       stop: reason(outcome, !parts.calls.isEmpty), stopText: stopText(outcome), usage: MessagesShape.usage(outcome),
-      outcome.extras)
+      outcome.pruningMember)
   }
 
   /// What the KV cache held already is no input: the sum of both is the prompt.

@@ -49,9 +49,10 @@ struct Outcome: Sendable {
   }
 
   /// llama-server's timings, and what pruning did.
-  var extras: [JSONMember] {
-    [JSONMember("timings", timings)] + (pruning.map { [JSONMember("occam", $0)] } ?? [])
-  }
+  var extras: [JSONMember] { [JSONMember("timings", timings)] + pruningMember }
+
+  /// Empty where nothing was pruned.
+  var pruningMember: [JSONMember] { pruning.map { [JSONMember("occam", $0)] } ?? [] }
 
   private var imageTokens: (full: Int, kept: Int) {
     guard !metrics.pruning.isEmpty else {
