@@ -82,12 +82,15 @@ final class HTTPConnection {
 
   var isReading: Bool { phase == .idle || phase == .head || phase == .body }
 
+  /// The head of the request that is read or was refused, where it was whole.
+  var knownHead: HTTPRequestHead? { head ?? parser.refusedHead }
+
   /// Events that the kernel shall report now.
   var wantedInterest: Epoll.Interest {
     var wanted: Epoll.Interest = output.isEmpty ? [] : .writable
     if isReading || phase == .lingering { wanted.insert(.readable) }
     // A client that closed its side may still read an answer that is whole; without one it counts as gone.
-    if phase == .answering && outbox != nil { wanted.insert(.peerClosed) }
+    if phase == .answering && outbox != nil && ending == nil { wanted.insert(.peerClosed) }
     return wanted
   }
 
