@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 
 kind=${1:-}
 case $kind in
-  thread) filter='CoreTests|MatmulTests|RequantizeTests|AttentionTests|AttentionScoresTests|LayerCellsTests|RowTests|OccamTests|GoldenTests' ;;
-  address) filter='CoreTests|GGUFTests|ImagesTests|QuantTests|TensorsTests|PruningTests|OccamTests|EndToEndTests' ;;
+  thread) filter='CoreTests|MatmulTests|RequantizeTests|AttentionTests|AttentionScoresTests|LayerKVCacheTests|RowTests|OccamTests|GoldenTests|HTTPTests|ServiceTests' ;;
+  address) filter='CoreTests|GGUFTests|ImagesTests|QuantTests|TensorsTests|PruningTests|OccamTests|EndToEndTests|HTTPTests|ServiceTests|GrammarTests|TokenizerTests|ModelsTests' ;;
   *) echo "usage: Tests/sanitize.sh thread|address [FILTER]" >&2; exit 2 ;;
 esac
 filter=${2:-$filter}

@@ -127,6 +127,12 @@ package struct Arguments: Sendable {
 
   package subscript(_ flag: Flag<Bool>) -> Bool { values[flag.spec.name] != nil }
 
+  /// The last value given, else the flag's default, which it must have.
+  package func value<Value>(_ flag: Flag<Value>) -> Value {
+    guard let value = self[flag] else { preconditionFailure("\(flag.spec.name) has no default") }
+    return value
+  }
+
   /// Every value given, in order.
   package func all<Value>(_ flag: Flag<Value>) -> [Value] { (values[flag.spec.name] ?? []).compactMap(flag.decode) }
 

@@ -4,10 +4,12 @@ import OccamCore
 /// The listening sockets, and what to do when the process has no descriptor left. The loop's thread.
 struct HTTPAcceptor: ~Copyable {
   enum Outcome {
-    case connection(Int32, peer: String, isTCP: Bool)
-    /// Nobody waits any more.
+    case connection(Int32, isTCP: Bool)
+    /// Nobody waits any more, or nobody can be taken for a while.
     case none
-    /// Somebody waited, and could only be turned away.
+    /// Who waited has left again: the next one may wait.
+    case left
+    /// Somebody waited, and could only be told that there is no descriptor.
     case turnedAway
   }
 
@@ -38,9 +40,13 @@ struct HTTPAcceptor: ~Copyable {
     }
   }
 
-  /// Closes the listeners; the kernel refuses further clients.
-  mutating func end() {
-    for listener in listeners.values { listener.end() }
+  /// Closes the listeners; the kernel refuses further clients. A socket that another process holds as well stays open,
+  /// and epoll would go on to report whoever connects to it.
+  mutating func end(_ epoll: Epoll) {
+    for listener in listeners.values {
+      epoll.remove(listener.descriptor)
+      listener.end()
+    }
     listeners = [:]
     resume = nil
   }
@@ -55,9 +61,8 @@ struct HTTPAcceptor: ~Copyable {
   /// - Parameter refusal: what a client is told for whom there is no descriptor.
   mutating func accept(from id: UInt64, now: UInt64, _ epoll: Epoll, refusal: () -> [UInt8]) -> Outcome {
     guard let listener = listeners[id] else { return .none }
-    var address = sockaddr_storage()
-    let descriptor = acceptOne(listener, &address)
-    if descriptor >= 0 { return .connection(descriptor, peer: HTTPPeer.name(address), isTCP: listener.port != nil) }
+    let descriptor = acceptOne(listener)
+    if descriptor >= 0 { return .connection(descriptor, isTCP: listener.port != nil) }
     switch errno {
     case EAGAIN, EWOULDBLOCK: return .none
     case EMFILE, ENFILE: return turnAway(listener, now, epoll, refusal())
@@ -67,27 +72,22 @@ struct HTTPAcceptor: ~Copyable {
     // The client gave up, or its network failed: the next one may be better.
     case EINTR, ECONNABORTED, EPROTO, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
       ENETUNREACH, EPERM:
-      return .turnedAway
+      return .left
     default:
       pause(now, epoll)
       return .none
     }
   }
 
-  private func acceptOne(_ listener: HTTPListener, _ address: inout sockaddr_storage) -> Int32 {
-    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-    return withUnsafeMutableBytes(of: &address) {
-      acceptConnection(
-        listener.descriptor, $0.assumingMemoryBound(to: sockaddr.self).baseAddress, &length, O_NONBLOCK | O_CLOEXEC)
-    }
+  private func acceptOne(_ listener: HTTPListener) -> Int32 {
+    acceptConnection(listener.descriptor, nil, nil, O_NONBLOCK | O_CLOEXEC)
   }
 
   private mutating func turnAway(
     _ listener: HTTPListener, _ now: UInt64, _ epoll: Epoll, _ refusal: [UInt8]
   ) -> Outcome {
     if reserve >= 0 { close(reserve) }
-    var address = sockaddr_storage()
-    let descriptor = acceptOne(listener, &address)
+    let descriptor = acceptOne(listener)
     let code = errno
     if descriptor >= 0 { HTTPAcceptor.say(refusal, to: descriptor) }
     reserve = HTTPAcceptor.openReserve()
@@ -110,7 +110,7 @@ struct HTTPAcceptor: ~Copyable {
   private mutating func pause(_ now: UInt64, _ epoll: Epoll) {
     guard resume == nil else { return }
     Log.warning("http: cannot accept connections: \(String(cString: strerror(errno)))")
-    resume = HTTPTimers.after(now, seconds: HTTPAcceptor.pauseSeconds)
+    resume = Clock.after(now, seconds: HTTPAcceptor.pauseSeconds)
     for listener in listeners.values { epoll.remove(listener.descriptor) }
   }
 }
@@ -121,28 +121,41 @@ extension HTTPEventLoop {
   /// Clients beyond the limit that are seen off properly; further ones are told and closed without waiting for them.
   private static let refusedLimit = 128
 
-  func accept(from id: UInt64) {
-    let response = HTTPResponse.failure(
-      503, "the server has too many connections", headers: HTTPHeaders([("Retry-After", "1")]))
+  /// - Returns: whether it stopped at its limit: more may wait.
+  @discardableResult func accept(from id: UInt64) -> Bool {
     for _ in 0..<HTTPEventLoop.acceptLimit {
-      switch acceptor.accept(from: id, now: now, epoll, refusal: { bytes(response) }) {
-      case .none: return
+      switch acceptor.accept(from: id, now: now, epoll, refusal: { bytes(tooManyConnections()) }) {
+      case .none: return false
+      case .left: break
       case .turnedAway: counts.refused += 1
-      case .connection(let descriptor, let peer, let isTCP):
+      case .connection(let descriptor, let isTCP):
         counts.accepted += 1
         if isTCP { HTTPEventLoop.tune(descriptor) }
         if connections.count - refusedOpen < limits.connections {
-          _ = open(descriptor, peer: peer, isRefused: false)
+          _ = open(descriptor, isRefused: false)
           continue
         }
         counts.refused += 1
         if refusedOpen >= HTTPEventLoop.refusedLimit {
-          HTTPAcceptor.say(bytes(response), to: descriptor)
-        } else if let connection = open(descriptor, peer: peer, isRefused: true) {
-          refuse(connection, response)
+          HTTPAcceptor.say(bytes(tooManyConnections()), to: descriptor)
+        } else if let connection = open(descriptor, isRefused: true) {
+          refuse(connection, tooManyConnections())
         }
       }
     }
+    return true
+  }
+
+  /// Takes who waits already. Bounded by what the kernel's queue can hold: others may come as fast as they are taken.
+  func acceptAllWaiting() {
+    for id in acceptor.ids {
+      var rounds = Int(HTTPListener.backlog) / HTTPEventLoop.acceptLimit
+      while rounds > 0, accept(from: id) { rounds -= 1 }
+    }
+  }
+
+  private func tooManyConnections() -> HTTPResponse {
+    refusal(nil, 503, "the server has too many connections", retryAfter: 1)
   }
 
   /// Parts of a stream go out at once; a peer that vanished without a word is found out in a few minutes.
@@ -158,6 +171,6 @@ extension HTTPEventLoop {
   func bytes(_ response: HTTPResponse, isHead: Bool = false) -> [UInt8] {
     let head = HTTPResponseHead(
       status: response.status, headers: response.headers, body: .length(response.body.count))
-    return head.bytes(keepsAlive: false, date: dateText()) + (isHead ? [] : response.body)
+    return head.bytes(keepsAlive: false, date: dateText()) + (isHead || head.hasNoBody ? [] : response.body)
   }
 }

@@ -49,19 +49,14 @@ final class HTTPBodyCollector {
   /// Bytes that may still come.
   var left: Int { limit - bytes.count }
 
-  /// False when the budget is used up.
+  /// False when the budget does not hold what must be reserved.
   func append(_ piece: UnsafeBufferPointer<UInt8>) -> Bool {
     let needed = bytes.count + piece.count
     if needed > charged {
       // Doubled, that few copies are made, but never beyond what can come.
       let wanted = max(needed, min(limit, max(2 * charged, 4096)))
-      if budget.take(wanted - charged) {
-        charged = wanted
-      } else if budget.take(needed - charged) {
-        charged = needed
-      } else {
-        return false
-      }
+      guard budget.take(wanted - charged) else { return false }
+      charged = wanted
       bytes.reserveCapacity(charged)
     }
     bytes.append(contentsOf: piece)

@@ -1,3 +1,5 @@
+import OccamCore
+
 /// What the loop knows of one client. The loop's thread only.
 final class HTTPConnection {
   enum Phase {
@@ -32,8 +34,8 @@ final class HTTPConnection {
     ///   - idle: seconds that may pass without a byte.
     ///   - rate: bytes a second on average, beyond `idle`; 0: none.
     func deadline(idle: Double, rate: Double) -> UInt64 {
-      let pause = HTTPTimers.after(last, seconds: idle)
-      return rate > 0 ? min(pause, HTTPTimers.after(start, seconds: idle + Double(bytes) / rate)) : pause
+      let pause = Clock.after(last, seconds: idle)
+      return rate > 0 ? min(pause, Clock.after(start, seconds: idle + Double(bytes) / rate)) : pause
     }
   }
 
@@ -82,12 +84,15 @@ final class HTTPConnection {
 
   var isReading: Bool { phase == .idle || phase == .head || phase == .body }
 
+  /// The head of the request that is read or was refused, where it was whole.
+  var knownHead: HTTPRequestHead? { head ?? parser.refusedHead }
+
   /// Events that the kernel shall report now.
   var wantedInterest: Epoll.Interest {
     var wanted: Epoll.Interest = output.isEmpty ? [] : .writable
     if isReading || phase == .lingering { wanted.insert(.readable) }
     // A client that closed its side may still read an answer that is whole; without one it counts as gone.
-    if phase == .answering && outbox != nil { wanted.insert(.peerClosed) }
+    if phase == .answering && outbox != nil && ending == nil { wanted.insert(.peerClosed) }
     return wanted
   }
 
@@ -95,16 +100,16 @@ final class HTTPConnection {
   func deadline(_ limits: HTTPLimits) -> UInt64 {
     switch phase {
     case .idle:
-      HTTPTimers.after(pace.start, seconds: answered == 0 ? limits.headSeconds : limits.keepAliveSeconds)
-    case .head: HTTPTimers.after(pace.start, seconds: limits.headSeconds)
+      Clock.after(pace.start, seconds: answered == 0 ? limits.headSeconds : limits.keepAliveSeconds)
+    case .head: Clock.after(pace.start, seconds: limits.headSeconds)
     case .body: pace.deadline(idle: limits.bodyIdleSeconds, rate: limits.minimumBytesPerSecond)
     case .answering:
       output.isEmpty
         ? .max : pace.deadline(idle: limits.writeStallSeconds, rate: limits.minimumBytesPerSecond)
     case .lingering:
       min(
-        HTTPTimers.after(pace.last, seconds: limits.lingerSeconds),
-        HTTPTimers.after(pace.start, seconds: 6 * limits.lingerSeconds))
+        Clock.after(pace.last, seconds: limits.lingerSeconds),
+        Clock.after(pace.start, seconds: 6 * limits.lingerSeconds))
     case .closed: .max
     }
   }

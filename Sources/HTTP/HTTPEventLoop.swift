@@ -9,6 +9,7 @@ final class HTTPEventLoop {
   let limits: HTTPLimits
   let screen: @Sendable (HTTPRequestHead) -> HTTPResponse?
   let handler: @Sendable (HTTPExchange) -> Void
+  let ownAnswer: HTTPServer.Refusal
   let mailbox: HTTPMailbox
   let budget: HTTPBodyBudget
   private let statistics: Guarded<HTTPStatistics>
@@ -29,12 +30,13 @@ final class HTTPEventLoop {
 
   init(
     limits: HTTPLimits, screen: @escaping @Sendable (HTTPRequestHead) -> HTTPResponse?,
-    handler: @escaping @Sendable (HTTPExchange) -> Void, mailbox: HTTPMailbox, epoll: Epoll,
-    listeners: [HTTPListener], statistics: Guarded<HTTPStatistics>
+    handler: @escaping @Sendable (HTTPExchange) -> Void, refusal: @escaping HTTPServer.Refusal,
+    mailbox: HTTPMailbox, epoll: Epoll, listeners: [HTTPListener], statistics: Guarded<HTTPStatistics>
   ) {
     self.limits = limits
     self.screen = screen
     self.handler = handler
+    ownAnswer = refusal
     self.mailbox = mailbox
     self.statistics = statistics
     counts = statistics.withLock { $0 }
@@ -48,7 +50,7 @@ final class HTTPEventLoop {
   /// Until drained or stopped; every connection and listener is closed then.
   func run() {
     defer {
-      acceptor.end()
+      acceptor.end(epoll)
       for connection in Array(connections.values) { drop(connection) }
       publish()
     }
@@ -104,10 +106,10 @@ final class HTTPEventLoop {
 
   // MARK: Connections
 
-  func open(_ descriptor: Int32, peer: String, isRefused: Bool) -> HTTPConnection? {
+  func open(_ descriptor: Int32, isRefused: Bool) -> HTTPConnection? {
     let connection = HTTPConnection(
       id: nextID, descriptor: descriptor, isRefused: isRefused,
-      parser: HTTPRequestParser(limits: limits, peer: peer), now: now)
+      parser: HTTPRequestParser(limits: limits), now: now)
     connection.interest = connection.wantedInterest
     guard epoll.add(descriptor, id: connection.id, connection.interest) else {
       close(descriptor)
@@ -178,8 +180,8 @@ final class HTTPEventLoop {
     case .idle, .lingering, .closed: drop(connection)
     // No answer to empty lines: the client would take it for that to its next request.
     case .head where connection.parser.isBetweenRequests: drop(connection)
-    case .head: refuse(connection, .failure(408, "the request's head took too long"))
-    case .body: refuse(connection, .failure(408, "the request's body took too long"))
+    case .head: refuse(connection, 408, "the request's head took too long")
+    case .body: refuse(connection, 408, "the request's body took too long")
     case .answering: drop(connection, reset: true)
     }
   }
@@ -187,8 +189,8 @@ final class HTTPEventLoop {
   private func beginDrain() {
     isDraining = true
     // Who came before is still heard.
-    for id in acceptor.ids { accept(from: id) }
-    acceptor.end()
+    acceptAllWaiting()
+    acceptor.end(epoll)
     for connection in Array(connections.values) where connection.phase == .idle {
       touch(connection)
       // A request may be on its way already.

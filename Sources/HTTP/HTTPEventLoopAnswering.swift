@@ -22,10 +22,24 @@ extension HTTPEventLoop {
     flush(connection)
   }
 
-  /// The server's own answer, after which nothing more is read as a request.
+  /// What the server says itself.
+  /// - Parameters:
+  ///   - head: of the request that it is about, when it is known.
+  ///   - retryAfter: seconds.
+  func refusal(_ head: HTTPRequestHead?, _ status: Int, _ message: String, retryAfter: Int? = nil) -> HTTPResponse {
+    var response = ownAnswer(head, status, message)
+    if let retryAfter { response.headers.set("Retry-After", "\(retryAfter)") }
+    return response
+  }
+
+  func refuse(_ connection: HTTPConnection, _ status: Int, _ message: String, retryAfter: Int? = nil) {
+    refuse(connection, refusal(connection.knownHead, status, message, retryAfter: retryAfter))
+  }
+
+  /// An answer after which nothing more is read as a request.
   func refuse(_ connection: HTTPConnection, _ response: HTTPResponse) {
     touch(connection)
-    let isHead = connection.head?.method == "HEAD"
+    let isHead = connection.knownHead?.method == "HEAD"
     connection.head = nil
     connection.body = nil
     connection.phase = .answering
@@ -40,13 +54,13 @@ extension HTTPEventLoop {
     let isBody = connection.phase == .body
     // The pace counts from when the client's side began to hold the answer up.
     if !isBody, !connection.interest.contains(.writable) { connection.pace = .init(now) }
-    let (count, outcome) = connection.output.send(to: connection.descriptor, limit: HTTPEventLoop.turnBytes)
+    let (count, isGone) = connection.output.send(to: connection.descriptor, limit: HTTPEventLoop.turnBytes)
     counts.bytesOut += count
     if count > 0 {
       if !isBody { connection.pace.advance(count, now) }
       connection.outbox?.didSend(count)
     }
-    if outcome == .failed { return drop(connection) }
+    if isGone { return drop(connection) }
     guard connection.output.isEmpty, let ending = connection.ending else { return }
     connection.outbox = nil
     connection.ending = nil

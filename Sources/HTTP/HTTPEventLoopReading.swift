@@ -55,27 +55,24 @@ extension HTTPEventLoop {
         }
         switch try connection.parser.step(bytes, from: &position) {
         case .more: return position
-        case .head(let head, let framing): try begin(head, framing, connection)
+        case .head(let head, let framing): begin(head, framing, connection)
         case .body(let range):
           connection.pace.advance(range.count, now)
           guard connection.body?.append(UnsafeBufferPointer(rebasing: bytes[range])) == true else {
-            let wait = HTTPHeaders([("Retry-After", "1")])
-            refuse(connection, .failure(503, "the server has too many request bodies in memory", headers: wait))
+            refuse(connection, 503, "the server has too many request bodies in memory", retryAfter: 1)
             return position
           }
         case .end: dispatch(connection)
         }
       }
     } catch {
-      refuse(connection, .failure(error.status, error.message))
+      refuse(connection, error.status, error.message)
     }
     return position
   }
 
   /// A head is complete.
-  private func begin(
-    _ head: HTTPRequestHead, _ framing: HTTPFraming, _ connection: HTTPConnection
-  ) throws(HTTPRefusal) {
+  private func begin(_ head: HTTPRequestHead, _ framing: HTTPFraming, _ connection: HTTPConnection) {
     counts.requests += 1
     connection.head = head
     connection.framing = framing
@@ -110,7 +107,8 @@ extension HTTPEventLoop {
     guard let head = connection.head, let framing = connection.framing else { return drop(connection) }
     let outbox = HTTPOutbox(
       connection: connection.id, mailbox: mailbox, isHead: head.method == "HEAD",
-      isChunked: framing.minorVersion == 1, unsentLimit: limits.unsentBytes)
+      isChunked: framing.minorVersion == 1, unsentLimit: limits.unsentBytes,
+      failure: { [ownAnswer] message in ownAnswer(head, 500, message) })
     let body = connection.body?.take()
     connection.body = nil
     connection.head = nil

@@ -27,9 +27,7 @@ package final class HTTPExchange: Sendable {
   @discardableResult package func write(_ bytes: [UInt8]) -> Bool { outbox.write(bytes) }
 
   /// Ends an answer that was begun.
-  package func finish() {
-    if !outbox.finish() { outbox.respond(.failure(500, "the request was finished without an answer")) }
-  }
+  package func finish() { outbox.finish() }
 
   /// Whether the client went away (end of its bytes, reset, time-out, too slow a reader) or the server was stopped
   /// before the answer was finished.

@@ -61,7 +61,14 @@ struct HTTPHeadBuilder {
     return (line[..<colon], ASCII.trimmed(line[(colon + 1)...]))
   }
 
-  func finish(limits: HTTPLimits, peer: String) throws(HTTPRefusal) -> (HTTPRequestHead, HTTPFraming) {
+  /// The head with the fields that were added.
+  var head: HTTPRequestHead {
+    HTTPRequestHead(
+      method: method, target: target, path: decodedTarget.path, query: decodedTarget.query, headers: headers)
+  }
+
+  /// What the fields say of the body and the connection; refused where they cannot be a whole head.
+  func framing(limits: HTTPLimits) throws(HTTPRefusal) -> HTTPFraming {
     let hosts = headers.all("Host")
     guard hosts.count == 1 || hosts.isEmpty && minorVersion == 0 else {
       throw HTTPRefusal(400, hosts.isEmpty ? "the Host header is missing" : "there is more than one Host header")
@@ -72,13 +79,9 @@ struct HTTPHeadBuilder {
     let body = try self.body(limits)
     let options = headers.list("Connection")
     func has(_ option: String) -> Bool { options.contains { ASCII.equal($0, option) } }
-    let framing = HTTPFraming(
+    return HTTPFraming(
       body: body, minorVersion: minorVersion, keepsAlive: !has("close") && (minorVersion == 1 || has("keep-alive")),
       expectsContinue: try expectsContinue() && body != .none)
-    let head = HTTPRequestHead(
-      method: method, target: target, path: decodedTarget.path, query: decodedTarget.query, headers: headers,
-      peer: peer)
-    return (head, framing)
   }
 
   /// Two ways to frame a body, or two lengths, are how requests are smuggled past a proxy: all such are refused.

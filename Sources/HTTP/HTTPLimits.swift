@@ -21,7 +21,7 @@ package struct HTTPLimits: Sendable {
   /// Between two requests of a connection.
   package var keepAliveSeconds = 60.0
   /// What an exchange may have written that the client has not yet taken. More abandons it. An answer that is given
-  /// whole may be larger.
+  /// whole may be larger, and so may a part that is written when nothing waits.
   package var unsentBytes = 8 << 20
   /// How long a client may take nothing of an answer that waits for it.
   package var writeStallSeconds = 60.0

@@ -11,10 +11,16 @@ package enum HTTPAddress: Sendable, CustomStringConvertible {
 
   package var description: String {
     switch self {
-    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    case .tcp(let host, let port):
+      host.contains(":") ? "[\(HTTPAddress.withoutBrackets(host))]:\(port)" : "\(host):\(port)"
     case .unix(let path): "unix:\(path)"
     case .descriptor(let number): "descriptor \(number)"
     }
+  }
+
+  /// An IPv6 address may be written as in URLs.
+  static func withoutBrackets(_ host: String) -> String {
+    host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
   }
 }
 
@@ -28,7 +34,7 @@ struct HTTPListener: Sendable {
   private(set) var device: UInt64 = 0
   private(set) var inode: UInt64 = 0
 
-  private static let backlog: Int32 = 4096
+  static let backlog: Int32 = 4096
 
   private init(_ descriptor: Int32, port: UInt16?) {
     self.descriptor = descriptor
@@ -60,8 +66,7 @@ struct HTTPListener: Sendable {
   }
 
   private static func bindAll(_ host: String, _ port: UInt16, _ subject: String) throws(HTTPError) -> [HTTPListener] {
-    var name = host
-    if name.hasPrefix("[") && name.hasSuffix("]") { name = String(name.dropFirst().dropLast()) }
+    let name = HTTPAddress.withoutBrackets(host)
     var hints = addrinfo()
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
     hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

@@ -11,19 +11,16 @@ package struct HTTPRequestHead: Sendable {
   /// Decoded in the manner of HTML forms: `+` is a space.
   package let query: [(name: String, value: String)]
   package let headers: HTTPHeaders
-  /// The client's numeric address without its port; `unix` for a Unix socket.
-  package let peer: String
 
   package init(
     method: String, target: String, path: String, query: [(name: String, value: String)] = [],
-    headers: HTTPHeaders = HTTPHeaders(), peer: String = ""
+    headers: HTTPHeaders = HTTPHeaders()
   ) {
     self.method = method
     self.target = target
     self.path = path
     self.query = query
     self.headers = headers
-    self.peer = peer
   }
 
   /// The first value of a name in the query; names are case-sensitive.
@@ -58,24 +55,17 @@ package struct HTTPResponse: Sendable {
   }
 
   /// An error in the shape of OpenAI's API.
-  /// - Parameter type: what kind of error; nil for the usual one of this status.
-  package static func failure(
-    _ status: Int, _ message: String, type: String? = nil, headers: HTTPHeaders = HTTPHeaders()
-  ) -> HTTPResponse {
+  package static func failure(_ status: Int, _ message: String) -> HTTPResponse {
     let error = JSONValue.object([
       JSONMember("code", .integer(status)), JSONMember("message", .string(message)),
-      JSONMember("type", .string(type ?? usualType(status))),
+      JSONMember("type", .string(type(status))),
     ])
     let text = JSONValue.object([JSONMember("error", error)]).text()
-    return HTTPResponse(
-      status, contentType: "application/json; charset=utf-8", body: Array(text.utf8), headers: headers)
+    return HTTPResponse(status, contentType: "application/json; charset=utf-8", body: Array(text.utf8))
   }
 
-  private static func usualType(_ status: Int) -> String {
+  private static func type(_ status: Int) -> String {
     switch status {
-    case 401: "authentication_error"
-    case 403: "permission_error"
-    case 404: "not_found_error"
     case 501: "not_supported_error"
     case 503: "unavailable_error"
     case 500...: "server_error"

@@ -24,6 +24,8 @@ final class HTTPOutbox: Sendable {
     var hasNoBody = false
     /// Bytes of the body that were written and not yet sent.
     var unsent = 0
+    /// Bytes of the part that was written when nothing waited: they do not count towards the limit.
+    var lead = 0
     /// Whether the loop was told and did not come yet.
     var isPosted = false
     var watchers: [@Sendable () -> Void] = []
@@ -34,14 +36,20 @@ final class HTTPOutbox: Sendable {
   private let isHead: Bool
   private let isChunked: Bool
   private let unsentLimit: Int
+  private let failure: @Sendable (String) -> HTTPResponse
   private let state = Guarded(State())
 
-  init(connection: UInt64, mailbox: HTTPMailbox, isHead: Bool, isChunked: Bool, unsentLimit: Int) {
+  /// - Parameter failure: the answer of an owner who gives none, from its message.
+  init(
+    connection: UInt64, mailbox: HTTPMailbox, isHead: Bool, isChunked: Bool, unsentLimit: Int,
+    failure: @escaping @Sendable (String) -> HTTPResponse
+  ) {
     self.connection = connection
     self.mailbox = mailbox
     self.isHead = isHead
     self.isChunked = isChunked
     self.unsentLimit = unsentLimit
+    self.failure = failure
   }
 
   // MARK: The owner's threads
@@ -49,11 +57,10 @@ final class HTTPOutbox: Sendable {
   func respond(_ response: HTTPResponse) {
     update { state in
       guard state.phase == .waiting else { return false }
-      let hasNoBody = HTTPResponseHead.hasNoBody(response.status)
-      state.delivery.head = HTTPResponseHead(
-        status: response.status, headers: response.headers,
-        body: hasNoBody ? .none : .length(response.body.count))
-      if !hasNoBody && !isHead { HTTPOutbox.append(response.body, to: &state) }
+      let head = HTTPResponseHead(
+        status: response.status, headers: response.headers, body: .length(response.body.count))
+      state.delivery.head = head
+      if !head.hasNoBody && !isHead { HTTPOutbox.append(response.body, to: &state) }
       HTTPOutbox.end(&state)
       return true
     }
@@ -63,10 +70,9 @@ final class HTTPOutbox: Sendable {
     update { state in
       guard state.phase == .waiting else { return false }
       state.phase = .streaming
-      let hasNoBody = HTTPResponseHead.hasNoBody(status)
-      state.hasNoBody = hasNoBody || isHead
-      state.delivery.head = HTTPResponseHead(
-        status: status, headers: headers, body: hasNoBody ? .none : isChunked ? .chunked : .untilClose)
+      let head = HTTPResponseHead(status: status, headers: headers, body: isChunked ? .chunked : .untilClose)
+      state.delivery.head = head
+      state.hasNoBody = head.hasNoBody || isHead
       return true
     }
   }
@@ -77,7 +83,9 @@ final class HTTPOutbox: Sendable {
       guard state.phase == .streaming else { return (false, false) }
       // An empty chunk would end the answer.
       if bytes.isEmpty || state.hasNoBody { return (true, false) }
-      guard bytes.count <= unsentLimit - state.unsent else {
+      // A client that has taken all is not slow, however large the next part is.
+      if state.unsent == 0 { state.lead = bytes.count }
+      guard state.unsent == 0 || bytes.count <= unsentLimit + state.lead - state.unsent else {
         abandoned = HTTPOutbox.abandon(&state)
         return (false, HTTPOutbox.mustPost(&state))
       }
@@ -95,8 +103,7 @@ final class HTTPOutbox: Sendable {
     return isTaken
   }
 
-  /// False when nothing was begun.
-  func finish() -> Bool {
+  func finish() {
     var wasWaiting = false
     update { state in
       wasWaiting = state.phase == .waiting
@@ -105,13 +112,13 @@ final class HTTPOutbox: Sendable {
       HTTPOutbox.end(&state)
       return true
     }
-    return !wasWaiting
+    if wasWaiting { respond(failure("the request was finished without an answer")) }
   }
 
   /// The owner let the exchange go, finished or not.
   func release() {
     if state.withLock({ $0.phase == .waiting }) {
-      respond(.failure(500, "the request was dropped without an answer"))
+      respond(failure("the request was dropped without an answer"))
     }
     update { state in
       guard state.phase == .streaming else { return false }
@@ -174,11 +181,7 @@ final class HTTPOutbox: Sendable {
 
   private static func append(_ bytes: [UInt8], to state: inout State) {
     state.unsent += bytes.count
-    if let last = state.delivery.segments.indices.last, state.delivery.segments[last].count + bytes.count <= 65536 {
-      state.delivery.segments[last] += bytes
-    } else {
-      state.delivery.segments.append(bytes)
-    }
+    state.delivery.segments.join(bytes)
   }
 
   private static func end(_ state: inout State) {

@@ -25,16 +25,14 @@ package struct HTTPRequestParser: Sendable {
   private static let emptyLineLimit = 4
 
   private let limits: HTTPLimits
-  private let peer: String
   private var state = State.start(0)
   private var reader = HTTPLineReader()
   private var headerBytes = 0
 
-  /// - Parameter peer: the client's address, for the heads.
-  package init(limits: HTTPLimits, peer: String) {
-    self.limits = limits
-    self.peer = peer
-  }
+  /// Of a request that was refused for what its whole head says: for a body that is too large, for instance.
+  private(set) var refusedHead: HTTPRequestHead?
+
+  package init(limits: HTTPLimits) { self.limits = limits }
 
   /// Whether nothing of a request came yet; empty lines do not count.
   package var isBetweenRequests: Bool {
@@ -122,13 +120,13 @@ package struct HTTPRequestParser: Sendable {
       if reader.line.isEmpty {
         // Nothing is kept while a body comes or the connection is idle.
         reader = HTTPLineReader()
-        let (head, framing) = try builder.finish(limits: limits, peer: peer)
+        let framing = try readFraming(builder)
         switch framing.body {
         case .none: state = .length(0)
         case .length(let count): state = .length(count)
         case .chunked: state = .chunked(HTTPChunkedDecoder(limits: limits))
         }
-        return .head(head, framing)
+        return .head(builder.head, framing)
       }
       guard builder.fieldCount < limits.headerCount else { throw tooLarge }
       headerBytes = min(limits.headerBytes, headerBytes + reader.line.count + 2)
@@ -137,5 +135,12 @@ package struct HTTPRequestParser: Sendable {
     }
     state = .fields(builder)
     return .more
+  }
+
+  private mutating func readFraming(_ builder: HTTPHeadBuilder) throws(HTTPRefusal) -> HTTPFraming {
+    do throws(HTTPRefusal) { return try builder.framing(limits: limits) } catch {
+      refusedHead = builder.head
+      throw error
+    }
   }
 }

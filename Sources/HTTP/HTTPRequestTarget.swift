@@ -54,20 +54,8 @@ struct HTTPRequestTarget {
   }
 
   private static func decoded(_ bytes: ArraySlice<UInt8>, plusIsSpace: Bool) throws(HTTPRefusal) -> String {
-    var result: [UInt8] = []
-    result.reserveCapacity(bytes.count)
-    var rest = bytes
-    while let byte = rest.popFirst() {
-      if byte == UInt8(ascii: "%") {
-        guard let high = rest.popFirst().flatMap(ASCII.hexDigit), let low = rest.popFirst().flatMap(ASCII.hexDigit)
-        else { throw HTTPRefusal(400, "the request target has an invalid percent escape") }
-        result.append(high << 4 | low)
-      } else {
-        result.append(plusIsSpace && byte == UInt8(ascii: "+") ? ASCII.space : byte)
-      }
-    }
-    guard !result.contains(0), let text = String(validating: result, as: UTF8.self) else {
-      throw HTTPRefusal(400, "the request target is no UTF-8 text")
+    guard let text = PercentEncoding.decode(bytes, plusIsSpace: plusIsSpace) else {
+      throw HTTPRefusal(400, "the request target is no percent-encoded UTF-8 text")
     }
     return text
   }

@@ -14,8 +14,17 @@ struct HTTPResponseHead: Sendable {
   let headers: HTTPHeaders
   let body: Body
 
-  /// Statuses without a body (RFC 9110, 6.4.1).
-  static func hasNoBody(_ status: Int) -> Bool { status < 200 || status == 204 || status == 304 }
+  /// - Parameters:
+  ///   - status: the owner's; a wrong one would harm the framing, so that it becomes a final one of three digits.
+  ///   - body: how it is framed, where the status has one.
+  init(status: Int, headers: HTTPHeaders, body: Body) {
+    self.status = min(max(status, 200), 999)
+    self.headers = headers
+    // RFC 9110, 6.4.1.
+    self.body = self.status == 204 || self.status == 304 ? .none : body
+  }
+
+  var hasNoBody: Bool { if case .none = body { true } else { false } }
 
   /// Whether the owner or the framing wants the connection closed afterwards.
   var closes: Bool {
@@ -27,8 +36,7 @@ struct HTTPResponseHead: Sendable {
   ///   - keepsAlive: whether the connection stays open afterwards.
   ///   - date: the value of `Date`.
   func bytes(keepsAlive: Bool, date: String) -> [UInt8] {
-    // Final and of three digits in any case: the status is the owner's, but a wrong one would harm the framing.
-    var text = "HTTP/1.1 \(min(max(status, 200), 999)) \(HTTPResponseHead.reason(status))\r\nDate: \(date)\r\n"
+    var text = "HTTP/1.1 \(status) \(HTTPResponseHead.reason(status))\r\nDate: \(date)\r\n"
     switch body {
     case .none, .untilClose: break
     case .length(let count): text += "Content-Length: \(count)\r\n"
@@ -53,38 +61,24 @@ struct HTTPResponseHead: Sendable {
     ["Content-Length", "Transfer-Encoding", "Connection", "Date"].contains { ASCII.equal($0, name) }
   }
 
-  static func reason(_ status: Int) -> String {
+  /// Of the statuses that this server and its owner give; clients read the number.
+  private static func reason(_ status: Int) -> String {
     switch status {
-    case 100: "Continue"
     case 200: "OK"
-    case 201: "Created"
-    case 202: "Accepted"
     case 204: "No Content"
-    case 301: "Moved Permanently"
-    case 302: "Found"
-    case 304: "Not Modified"
-    case 307: "Temporary Redirect"
-    case 308: "Permanent Redirect"
     case 400: "Bad Request"
     case 401: "Unauthorized"
-    case 403: "Forbidden"
     case 404: "Not Found"
     case 405: "Method Not Allowed"
     case 408: "Request Timeout"
-    case 409: "Conflict"
     case 413: "Content Too Large"
     case 414: "URI Too Long"
-    case 415: "Unsupported Media Type"
     case 417: "Expectation Failed"
-    case 422: "Unprocessable Content"
-    case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
     case 499: "Client Closed Request"
     case 500: "Internal Server Error"
     case 501: "Not Implemented"
-    case 502: "Bad Gateway"
     case 503: "Service Unavailable"
-    case 504: "Gateway Timeout"
     case 505: "HTTP Version Not Supported"
     default: "Unknown"
     }

@@ -2,17 +2,6 @@ import Glibc
 
 /// Bytes that wait for the socket. The loop's thread.
 struct HTTPSendQueue {
-  enum Outcome {
-    case sent
-    /// The socket takes no more now.
-    case blocked
-    /// The client is gone.
-    case failed
-  }
-
-  /// Small pieces are joined up to this size.
-  private static let joinedBytes = 64 << 10
-
   private var segments: [[UInt8]] = []
   /// The segment to send next, and how many bytes of it are sent.
   private var first = 0
@@ -21,20 +10,15 @@ struct HTTPSendQueue {
   var isEmpty: Bool { segments.isEmpty }
 
   mutating func append(_ bytes: [UInt8]) {
-    guard !bytes.isEmpty else { return }
-    if let last = segments.indices.last, segments[last].count + bytes.count <= HTTPSendQueue.joinedBytes {
-      segments[last] += bytes
-    } else {
-      segments.append(bytes)
-    }
+    if !bytes.isEmpty { segments.join(bytes) }
   }
 
   /// Sends until all is sent, the socket is full or `limit` bytes went.
-  /// - Returns: the bytes sent; `.sent` also when the limit ended it.
-  mutating func send(to descriptor: Int32, limit: Int) -> (count: Int, outcome: Outcome) {
+  /// - Returns: the bytes sent, and whether the client is gone.
+  mutating func send(to descriptor: Int32, limit: Int) -> (count: Int, isGone: Bool) {
     var sent = 0
     while first < segments.count {
-      guard sent < limit else { return (sent, .sent) }
+      guard sent < limit else { return (sent, false) }
       // More to come: let small head and first part of the body share a packet.
       let flags = Int32(MSG_NOSIGNAL) | (first + 1 < segments.count ? Int32(MSG_MORE) : 0)
       let count = segments[first].withUnsafeBytes { bytes in
@@ -42,7 +26,7 @@ struct HTTPSendQueue {
       }
       if count < 0 {
         if errno == EINTR { continue }
-        return (sent, errno == EAGAIN || errno == EWOULDBLOCK ? .blocked : .failed)
+        return (sent, errno != EAGAIN && errno != EWOULDBLOCK)
       }
       sent += count
       offset += count
@@ -52,6 +36,17 @@ struct HTTPSendQueue {
       }
     }
     (segments, first) = ([], 0)
-    return (sent, .sent)
+    return (sent, false)
+  }
+}
+
+extension [[UInt8]] {
+  /// Adds a piece; joined with the last one as long as both together are small.
+  mutating func join(_ piece: [UInt8]) {
+    if let last = indices.last, self[last].count + piece.count <= 64 << 10 {
+      self[last] += piece
+    } else {
+      append(piece)
+    }
   }
 }

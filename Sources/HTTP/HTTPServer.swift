@@ -4,6 +4,10 @@ import OccamCore
 /// A server for HTTP/1.1 and 1.0 over TCP and Unix sockets: one loop on the thread of `run`, which reads requests and
 /// sends answers; exchanges are answered from any thread. TLS and compression are the duty of a proxy in front of it.
 package final class HTTPServer: Sendable {
+  /// An answer to a request that the server refuses itself, on the loop's thread or on that of an exchange's owner. Must
+  /// not block.
+  package typealias Refusal = @Sendable (_ head: HTTPRequestHead?, _ status: Int, _ message: String) -> HTTPResponse
+
   private enum Phase { case listening, running, ended }
 
   private struct State {
@@ -15,6 +19,7 @@ package final class HTTPServer: Sendable {
   private let limits: HTTPLimits
   private let screen: @Sendable (HTTPRequestHead) -> HTTPResponse?
   private let handler: @Sendable (HTTPExchange) -> Void
+  private let refusal: Refusal
   /// nil when the process had no descriptor left for them; `listen` says so.
   private let waiting: (mailbox: HTTPMailbox, epoll: Epoll)?
   private let state = Guarded(State())
@@ -23,13 +28,17 @@ package final class HTTPServer: Sendable {
   /// - Parameters:
   ///   - screen: asked on the loop's thread as soon as a head is complete, before any body is read. A response refuses
   ///     the request; where a body would follow, the connection closes after it. Must not block.
+  ///   - refusal: what the server says itself: of requests that are none, too large or too slow, of too many clients, and
+  ///     of exchanges that nobody answers. The head is nil where none was read to its end. `Retry-After` is the server's.
   ///   - handler: gets every other request, whole, on the loop's thread. Must not block.
   package init(
     limits: HTTPLimits = HTTPLimits(), screen: @escaping @Sendable (HTTPRequestHead) -> HTTPResponse? = { _ in nil },
+    refusal: @escaping Refusal = { _, status, message in .failure(status, message) },
     handler: @escaping @Sendable (HTTPExchange) -> Void
   ) {
     self.limits = limits
     self.screen = screen
+    self.refusal = refusal
     self.handler = handler
     waiting = HTTPServer.openWaiting()
   }
@@ -74,19 +83,20 @@ package final class HTTPServer: Sendable {
     guard let listeners, let waiting else { return }
     defer { state.withLock { $0.phase = .ended } }
     let loop = HTTPEventLoop(
-      limits: limits, screen: screen, handler: handler, mailbox: waiting.mailbox, epoll: waiting.epoll,
-      listeners: listeners, statistics: counts)
+      limits: limits, screen: screen, handler: handler, refusal: refusal, mailbox: waiting.mailbox,
+      epoll: waiting.epoll, listeners: listeners, statistics: counts)
     loop.run()
   }
 
   /// Ends gently: no new connections, idle ones are closed, running exchanges are finished and their connections
   /// closed; then `run` returns. What is left after `seconds` is cut. Any thread, but no signal handler.
   package func drain(seconds: Double) {
-    waiting?.mailbox.drain(deadline: HTTPTimers.after(Clock.nanoseconds(), seconds: seconds))
+    waiting?.mailbox.drain(deadline: Clock.after(Clock.nanoseconds(), seconds: seconds))
   }
 
   /// Ends at once: exchanges that are not finished are abandoned. Any thread, but no signal handler.
   package func stop() { waiting?.mailbox.stop() }
 
+  /// For tests, which cannot see from outside what the loop took and what it let go.
   package var statistics: HTTPStatistics { counts.withLock { $0 } }
 }

@@ -32,10 +32,4 @@ struct HTTPTimers {
       parent = least
     }
   }
-
-  /// `now` moved by a time; the far future for what is no finite time.
-  static func after(_ now: UInt64, seconds: Double) -> UInt64 {
-    guard seconds < 1e9 else { return .max }
-    return now + UInt64(max(0, seconds) * 1e9)
-  }
 }

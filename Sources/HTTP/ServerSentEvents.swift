@@ -9,7 +9,7 @@ package enum ServerSentEvents {
     frame(Array(data.utf8), event: event)
   }
 
-  package static func frame(_ data: [UInt8], event: String? = nil) -> [UInt8] {
+  private static func frame(_ data: [UInt8], event: String?) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(data.count + 16)
     if let event {

@@ -1,6 +1,7 @@
 import Glibc
 import Occam
 import OccamCore
+import OccamHTTP
 
 /// Where a request's pictures may come from: the request itself, or files below one folder. The service makes no
 /// connections of its own.
@@ -86,23 +87,7 @@ struct PictureReference: Sendable {
   /// The path behind `file://` (RFC 8089), decoded; nil where that is no text.
   private static func path(_ url: Substring.UTF8View) -> String? {
     // The only host whose files these are.
-    let host = "localhost".utf8
-    var rest = url.starts(with: "localhost/".utf8) ? url.dropFirst(host.count) : url
-    var bytes: [UInt8] = []
-    while let byte = rest.popFirst() {
-      guard byte == UInt8(ascii: "%") else {
-        bytes.append(byte)
-        continue
-      }
-      guard let high = rest.popFirst().flatMap(digit), let low = rest.popFirst().flatMap(digit) else { return nil }
-      bytes.append(high << 4 | low)
-    }
-    // A zero would end the name for the system, but not for whoever checks it.
-    return bytes.contains(0) ? nil : String(validating: bytes, as: UTF8.self)
-  }
-
-  private static func digit(_ byte: UInt8) -> UInt8? {
-    Character(Unicode.Scalar(byte)).hexDigitValue.map { UInt8($0) }
+    PercentEncoding.decode(url.starts(with: "localhost/".utf8) ? url.dropFirst("localhost".utf8.count) : url)
   }
 
   /// Bytes of a regular file, nil for all else: opening a pipe would wait for whoever writes it, for ever.

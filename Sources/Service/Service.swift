@@ -121,8 +121,19 @@ package final class Service: Sendable {
 
   // MARK: Requests
 
+  /// A server whose requests this service answers.
+  package func server(limits: HTTPLimits = HTTPLimits()) -> HTTPServer {
+    HTTPServer(
+      limits: limits, screen: { self.screen($0) },
+      refusal: { head, status, message in
+        let type = status == 503 ? "unavailable_error" : status < 500 ? "invalid_request_error" : "server_error"
+        return self.finished(ServiceError(status, type, message).response, head)
+      },
+      handler: { self.handle($0) })
+  }
+
   /// Refuses, before a body is read, what needs none to be refused.
-  package func screen(_ head: HTTPRequestHead) -> HTTPResponse? {
+  private func screen(_ head: HTTPRequestHead) -> HTTPResponse? {
     do throws(ServiceError) {
       if head.method == "OPTIONS" { return nil }
       guard let endpoint = Endpoint.at(head.path) else { throw .notFound(head.path) }
@@ -157,7 +168,7 @@ package final class Service: Sendable {
     return difference == 0
   }
 
-  package func handle(_ exchange: HTTPExchange) {
+  private func handle(_ exchange: HTTPExchange) {
     let head = exchange.request.head
     guard head.method != "OPTIONS" else { return exchange.respond(finished(preflight(), head)) }
     guard let endpoint = Endpoint.at(head.path) else {
@@ -229,10 +240,11 @@ package final class Service: Sendable {
   // MARK: Headers
 
   /// With what every answer carries.
-  func finished(_ response: HTTPResponse, _ head: HTTPRequestHead) -> HTTPResponse {
+  /// - Parameter head: nil where none was read.
+  func finished(_ response: HTTPResponse, _ head: HTTPRequestHead?) -> HTTPResponse {
     var response = response
     response.headers.set("Server", "occam/\(OccamVersion.text)")
-    addOrigin(head, &response.headers)
+    if let head { addOrigin(head, &response.headers) }
     return response
   }
 

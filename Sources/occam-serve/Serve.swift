@@ -4,20 +4,22 @@ import Occam
 import OccamCommandLine
 import OccamHTTP
 import OccamService
+import Synchronization
 
 /// One service, from its flags to its end.
 struct Serve {
   let arguments: Arguments
+  private let path: String
   private let service: Service
   private let server: HTTPServer
 
   init(_ arguments: Arguments) throws {
     self.arguments = arguments
-    _ = try arguments.require(ServeFlags.model)
+    path = try arguments.require(ServeFlags.model)
     var options = try arguments.serviceOptions()
     var limits = HTTPLimits()
-    limits.connections = arguments[ServeFlags.connections] ?? limits.connections
-    limits.bodyBytes = (arguments[ServeFlags.maxBody] ?? 80) << 20
+    limits.connections = arguments.value(ServeFlags.connections)
+    limits.bodyBytes = arguments.value(ServeFlags.maxBody) << 20
     if options.memoryLimit == nil {
       limits.totalBodyBytes = max(limits.totalBodyBytes, 2 * limits.bodyBytes)
     } else {
@@ -25,14 +27,12 @@ struct Serve {
       // Four characters of base64 are three bytes of a picture.
       options.requestBytes = limits.totalBodyBytes / 4 * 7
     }
-    let service = Service(options: options)
-    self.service = service
-    server = HTTPServer(limits: limits, screen: { service.screen($0) }, handler: { service.handle($0) })
+    service = Service(options: options)
+    server = service.server(limits: limits)
   }
 
   /// Listens at once, so that a load balancer hears that the model is loading, and answers when it is loaded.
   func run() throws -> ExitCode {
-    let path = try arguments.require(ServeFlags.model)
     // Files that are no model are said before anything listens.
     let options = try arguments.modelOptions()
     _ = try MemoryPlan(path: path, projector: arguments[ServeFlags.projector], options: options)
@@ -51,12 +51,12 @@ struct Serve {
         Terminal.error("occam-serve: ready, \(model.kernel), \(model.threads) threads; \(addresses)\n")
         try SocketActivation.notify("READY=1")
       } catch {
-        failure.error = error
+        failure.error.withLock { $0 = error }
         server.stop()
       }
     }
     server.run()
-    if let error = failure.error { throw error }
+    if let error = failure.error.withLock({ $0 }) { throw error }
     return .success
   }
 
@@ -72,12 +72,12 @@ struct Serve {
       return "listening on \(path)"
     }
     // Where any port will do, all hosts have the same.
-    var port = UInt16(arguments[ServeFlags.port] ?? 8080)
+    var port = UInt16(arguments.value(ServeFlags.port))
     var addresses: [String] = []
-    for host in Serve.list(arguments[ServeFlags.host] ?? "127.0.0.1") {
+    for host in Serve.list(arguments.value(ServeFlags.host)) {
       try server.listen(.tcp(host: host, port: port))
       port = server.ports.first ?? port
-      addresses.append("http://\(host.contains(":") ? "[\(host)]" : host):\(port)")
+      addresses.append("http://\(HTTPAddress.tcp(host: host, port: port))")
     }
     guard !addresses.isEmpty else { throw UsageError.invalid("--host names none") }
     let text = "listening on \(addresses.joined(separator: ", "))"
@@ -87,7 +87,11 @@ struct Serve {
 
   /// The parts of a flag's value between commas.
   fileprivate static func list(_ text: String) -> [String] {
-    text.split(separator: ",").map { String($0.drop { $0 == " " }) }.filter { !$0.isEmpty }
+    text.split(separator: ",").map { part in
+      var part = part.drop { $0 == " " }
+      while part.last == " " { part.removeLast() }
+      return String(part)
+    }.filter { !$0.isEmpty }
   }
 
   /// Gives free memory back to the system when nobody is at work and something was done since.
@@ -106,8 +110,8 @@ struct Serve {
 
   /// The first SIGTERM or SIGINT lets replies at work end, the second ends the process.
   private func stopSignals() -> [any DispatchSourceSignal] {
-    let seconds = Double(arguments[ServeFlags.drain] ?? 30)
-    let delay = Double(arguments[ServeFlags.drainDelay] ?? 0)
+    let seconds = Double(arguments.value(ServeFlags.drain))
+    let delay = Double(arguments.value(ServeFlags.drainDelay))
     let queue = DispatchQueue(label: "occam.serve.signals")
     let count = Count()
     let numbers = [SIGTERM, SIGINT]
@@ -136,8 +140,8 @@ struct Serve {
   }
 }
 
-/// Written on the loading thread before the server is stopped, read behind its end.
-private final class LoadFailure: @unchecked Sendable { var error: (any Error)? }
+/// Written on the loading thread, read where the server ended, which may have been for another reason.
+private final class LoadFailure: Sendable { let error = Mutex<(any Error)?>(nil) }
 
 /// Touched on one queue only.
 private final class Count: @unchecked Sendable { var value = 0 }
@@ -173,21 +177,22 @@ extension Arguments {
     options.mediaPath = self[ServeFlags.mediaPath]
     options.allowedOrigin = self[ServeFlags.cors]
     options.metricsCompat = self[ServeFlags.metricsCompat]
-    options.parallel = self[ServeFlags.parallel] ?? options.parallel
-    options.queue = self[ServeFlags.queue] ?? options.queue
-    options.imageCacheBytes = (self[ServeFlags.imageCache] ?? 512) << 20
+    options.parallel = value(ServeFlags.parallel)
+    options.queue = value(ServeFlags.queue)
+    options.imageCacheBytes = value(ServeFlags.imageCache) << 20
     options.memoryLimit = self[ServeFlags.memory].map { $0 << 20 } ?? OccamProcess.groupLimitBytes
-    if let tokens = self[ServeFlags.tokens], tokens >= 0 { options.defaults.maxTokens = tokens }
-    options.defaults.temperature = self[ServeFlags.temperature] ?? options.defaults.temperature
-    if let seed = self[ServeFlags.seed], seed >= 0 { options.seed = UInt64(seed) }
+    let (tokens, seed) = (value(ServeFlags.tokens), value(ServeFlags.seed))
+    if tokens >= 0 { options.defaults.maxTokens = tokens }
+    options.defaults.temperature = value(ServeFlags.temperature)
+    if seed >= 0 { options.seed = UInt64(seed) }
     options.defaults.ignoresEndOfText = self[ServeFlags.ignoreEOS]
     options.defaults.templateVariables = self[ServeFlags.templateVariables]
     options.showsSlots = !self[ServeFlags.noSlots]
     options.isVerbose = self[ServeFlags.verbose]
     options.defaults.pruning.enabled = !self[ServeFlags.noPrune]
-    let context = self[ServeFlags.context] ?? 0
+    let context = value(ServeFlags.context)
     options.session = SessionOptions(
-      contextLength: context == 0 ? nil : context, cells: self[ServeFlags.cells] ?? .f16)
+      contextLength: context == 0 ? nil : context, cells: value(ServeFlags.cells))
     if !self[ServeFlags.noPage] { options.page = PackageResources.index_html }
     return options
   }

@@ -1,5 +1,7 @@
 import Occam
 import OccamCommandLine
+import OccamHTTP
+import OccamService
 
 /// The flags of occam-serve, named as llama-server's where the meaning is the same.
 enum ServeFlags {
@@ -37,13 +39,17 @@ enum ServeFlags {
   static let noPage = Flag<Bool>.toggle("--no-webui", help: "no page at /")
   static let metricsCompat = Flag<Bool>.toggle("--metrics-compat", help: "metrics under llama-server's names, too")
 
-  static let parallel = Flag<Int>.integer("-np", "--parallel", in: 1...256, default: 4, help: "replies at a time")
-  static let queue = Flag<Int>.integer("--queue", in: 0...65_536, default: 64, help: "requests that may wait for one")
+  static let parallel = Flag<Int>.integer(
+    "-np", "--parallel", in: 1...256, default: ServiceOptions().parallel, help: "replies at a time")
+  static let queue = Flag<Int>.integer(
+    "--queue", in: 0...65_536, default: ServiceOptions().queue, help: "requests that may wait for one")
   static let connections = Flag<Int>.integer(
-    "--connections", in: 1...100_000, default: 1024, help: "connections at a time")
-  static let maxBody = Flag<Int>.integer("--max-body", value: "MIB", in: 1...4096, default: 80, help: "largest request")
+    "--connections", in: 1...100_000, default: HTTPLimits().connections, help: "connections at a time")
+  static let maxBody = Flag<Int>.integer(
+    "--max-body", value: "MIB", in: 1...4096, default: HTTPLimits().bodyBytes >> 20, help: "largest request")
   static let imageCache = Flag<Int>.integer(
-    "--image-cache", value: "MIB", in: 0...1 << 20, default: 512, help: "encoded pictures that are kept, 0: none")
+    "--image-cache", value: "MIB", in: 0...1 << 20, default: ServiceOptions().imageCacheBytes >> 20,
+    help: "encoded pictures that are kept, 0: none")
   static let memory = Flag<Int>.integer(
     "--mem-limit", value: "MIB", in: 1...1 << 30,
     help: "memory of the process: requests wait until they fit by their plans (default: the control group's limit)")

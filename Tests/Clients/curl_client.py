@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 
-from support import OPTIONS, Service, check, eventually, run, yellow
+from support import Serve, Service, check, run, streamed_text, yellow
 
 SERVICE = Service("--alias", "scenes")
 
@@ -37,10 +37,7 @@ def a_chat():
 
 def server_sent_events():
     text = curl("--fail", "--no-buffer", SERVICE.url + "/v1/chat/completions", body=asked(stream=True))
-    events = [line[6:] for line in text.splitlines() if line.startswith("data: ")]
-    check(events[-1] == "[DONE]", events)
-    deltas = [json.loads(event)["choices"][0]["delta"] for event in events[:-1]]
-    yellow().check("".join(delta.get("content") or "" for delta in deltas))
+    yellow().check(streamed_text(text))
 
 
 def a_body_in_chunks():
@@ -66,21 +63,13 @@ def a_refusal():
 def a_unix_socket():
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/socket"
-        process = subprocess.Popen(
-            [OPTIONS.binary, "-m", OPTIONS.model, "--unix", path], stderr=subprocess.DEVNULL)
-        try:
-            def is_ready():
-                return os.path.exists(path) and "ok" in curl("--unix-socket", path, "http://localhost/health")
-
-            eventually(is_ready, "the service on its Unix socket")
+        with Serve("--unix", path) as service:
+            service.until(lambda: "ready" in service.said(), "the service on its Unix socket")
             reply = json.loads(curl(
                 "--fail", "--unix-socket", path, "http://localhost/v1/chat/completions", body=asked()))
             yellow().check(reply["choices"][0]["message"]["content"])
-            process.terminate()
-            check(process.wait(60) == 0 and not os.path.exists(path), "its end leaves the socket behind")
-        finally:
-            process.kill()
-            process.wait()
+            service.process.terminate()
+            check(service.code() == 0 and not os.path.exists(path), "its end leaves the socket behind")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 
     Tests/Clients/drills.py [--binary .build/release/occam-serve] [--model FILE.gguf] [DRILL...]
 
-Standard library only. Exit code 1 if a drill fails. No drill measures speed; waits are bounded and long.
+Standard library only. Exit code 1 if a drill fails, 2 if none has the name. No drill judges speed; waits are bounded
+and long.
 """
 
-import argparse
 import contextlib
 import http.client
 import json
@@ -16,36 +16,12 @@ import re
 import resource
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PATIENCE = 120
-OPTIONS = None
-
-
-class Failure(Exception):
-    pass
-
-
-def check(condition, text):
-    if not condition:
-        raise Failure(text)
-
-
-def eventually(condition, what, seconds=PATIENCE):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if condition():
-                return
-        except OSError:
-            pass
-        time.sleep(0.01)
-    raise Failure(f"waited in vain for {what}")
+import support
+from support import PATIENCE, check, eventually, free_port, run, streamed_text
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -59,56 +35,27 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-class Serve:
+class Serve(support.Serve):
     """One process; ended with the block."""
 
-    def __init__(self, *arguments, port=0, unix=None, stderr=None, files=None, wait=True):
+    def __init__(self, *arguments, port=0, unix=None, stderr=None, files=None, cores=None, wait=True):
         self.unix = unix
         self.port = port
-        self.log = tempfile.NamedTemporaryFile(prefix="occam-drill-", suffix=".log")
         where = ["--unix", unix] if unix else ["--port", str(port)]
 
         def limit():
             if files:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+            if cores:
+                os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
-        self.process = subprocess.Popen(
-            [OPTIONS.binary, "-m", OPTIONS.model, *where, *arguments],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr or self.log, preexec_fn=limit)
+        super().__init__(*where, *arguments, stderr=stderr, preexec_fn=limit)
         if not wait:
             return
-        try:
-            if port == 0 and not unix:
-                eventually(lambda: self.ended() or "http://" in self.said(), "the port")
-                found = re.search(r"http://127\.0\.0\.1:(\d+)", self.said())
-                check(found, f"it says no port: {self.said()}")
-                self.port = int(found[1])
-            eventually(lambda: self.ended() or self.health() == 200, "the service to be ready")
-            check(not self.ended(), f"it ended with {self.process.returncode}: {self.said()}")
-        except Failure:
-            self.process.kill()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-
-    def said(self):
-        with open(self.log.name, errors="replace") as file:
-            return file.read()
-
-    def ended(self):
-        return self.process.poll() is not None
-
-    def code(self, seconds=PATIENCE):
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise Failure("it does not end") from None
+        if port == 0 and not unix:
+            self.until(self.said_port, "the port")
+            self.port = self.said_port()
+        self.until(lambda: self.health() == 200, "the service to be ready")
 
     def connection(self):
         if self.unix:
@@ -156,8 +103,10 @@ def chat(text, tokens):
 
 
 def is_cut(reply):
-    """Whether a stream ends without its proper end."""
+    """Whether a stream ends without its proper end: a reply, or the connection where it has not begun yet."""
     try:
+        if isinstance(reply, http.client.HTTPConnection):
+            reply = reply.getresponse()
         return b"[DONE]" not in reply.read()
     except (http.client.HTTPException, OSError):
         return True
@@ -207,11 +156,7 @@ def sigterm_under_load_finishes_what_is_at_work():
                 connection = serve.connection()
                 connection.request(
                     "POST", "/v1/chat/completions", json.dumps({**chat("Number 0", 400), "stream": True}))
-                lines = connection.getresponse().read().decode().split("\n")
-                events = [line[6:] for line in lines if line.startswith("data: ")]
-                check(events[-1] == "[DONE]", "a stream without its end")
-                deltas = [json.loads(event)["choices"][0]["delta"] for event in events[:-1]]
-                results[index] = "".join(delta.get("content") or "" for delta in deltas)
+                results[index] = streamed_text(connection.getresponse().read().decode())
             except Exception as error:  # noqa: BLE001
                 results[index] = error
 
@@ -253,15 +198,30 @@ def second_sigterm_ends_at_once():
 
 
 def drain_ends_at_its_time():
-    with Serve("-np", "1", "--drain-seconds", "1") as serve:
-        streams = [serve.begun()]
-        for _ in range(40):
+    with Serve(cores=1) as serve:
+        start = time.monotonic()
+        serve.answer(tokens=None)
+        alone = time.monotonic() - start
+    # Together on one core they take 20 s: they are at work 1 s after the signal, and 5 s later, which answers on their
+    # way have; and would be done in the 30 s that they have without the flag.
+    slots = min(256, max(4, round(20 / alone)))
+    with Serve("-np", str(slots), "--drain-seconds", "1", cores=1) as serve:
+        def ask(isStream):
             connection = serve.connection()
-            connection.request("POST", "/v1/chat/completions", json.dumps(chat("Number", None)))
-            streams.append((connection, None))
-        eventually(lambda: serve.metric("requests_deferred") > 20, "a queue")
+            body = {**chat("What do you see?", None), "stream": isStream}
+            connection.request("POST", "/v1/chat/completions", json.dumps(body))
+            return connection
+
+        streams = [ask(True) for _ in range(slots)]
+        eventually(lambda: serve.metric("requests_processing") == slots, f"{slots} at work")
+        queue = [ask(False) for _ in range(4)]
+        eventually(lambda: serve.metric("requests_deferred") == 4, "a queue")
         serve.process.terminate()
         check(serve.code() == 0, f"exit code {serve.process.returncode}")
+        check(is_cut(streams[0]), "the first stream is whole: it had more time")
+        with contextlib.suppress(http.client.HTTPException, OSError):
+            reply = queue[-1].getresponse()
+            check(reply.status != 200 or not reply.read(), "the last of the queue was answered whole")
 
 
 def sigterm_at_any_moment_of_the_start():
@@ -271,12 +231,6 @@ def sigterm_at_any_moment_of_the_start():
             serve.process.terminate()
             # Until its handler stands, the signal itself ends it.
             check(serve.code() in (0, -signal.SIGTERM), f"exit code {serve.process.returncode}: {serve.said()}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def a_full_disk_for_messages_is_no_reason_to_stop():
@@ -427,38 +381,9 @@ def what_cannot_start_says_so():
         check(serve.answer(), "no answer")
 
 
-DRILLS = [
-    kill_9_and_the_same_port, kill_9_and_the_same_unix_socket, sigterm_under_load_finishes_what_is_at_work,
-    second_sigterm_ends_at_once, drain_ends_at_its_time, sigterm_at_any_moment_of_the_start,
-    a_full_disk_for_messages_is_no_reason_to_stop, nobody_who_reads_messages_is_no_reason_to_stop,
-    descriptors_run_out_and_come_back, thousands_of_idle_connections, slow_clients_hold_nobody_up,
-    a_stopped_process_goes_on, what_cannot_start_says_so,
-]
-
-
-def main():
-    global OPTIONS
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--binary", default=f"{ROOT}/.build/release/occam-serve")
-    parser.add_argument("--model", default=f"{ROOT}/Models/scenes/scenes-Q8_0.gguf")
-    parser.add_argument("drills", nargs="*", metavar="DRILL", help=", ".join(d.__name__ for d in DRILLS))
-    OPTIONS = parser.parse_args()
-    unknown = set(OPTIONS.drills) - {drill.__name__ for drill in DRILLS}
-    if unknown:
-        parser.error(f"no drill is named {', '.join(sorted(unknown))}")
-    failures = 0
-    for drill in DRILLS:
-        if OPTIONS.drills and drill.__name__ not in OPTIONS.drills:
-            continue
-        start = time.monotonic()
-        try:
-            drill()
-            print(f"ok      {drill.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
-        except Exception as error:  # noqa: BLE001
-            failures += 1
-            print(f"FAILED  {drill.__name__}: {type(error).__name__}: {error}", flush=True)
-    return 1 if failures else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    run(kill_9_and_the_same_port, kill_9_and_the_same_unix_socket, sigterm_under_load_finishes_what_is_at_work,
+        second_sigterm_ends_at_once, drain_ends_at_its_time, sigterm_at_any_moment_of_the_start,
+        a_full_disk_for_messages_is_no_reason_to_stop, nobody_who_reads_messages_is_no_reason_to_stop,
+        descriptors_run_out_and_come_back, thousands_of_idle_connections, slow_clients_hold_nobody_up,
+        a_stopped_process_goes_on, what_cannot_start_says_so)

@@ -4,15 +4,15 @@
 HAProxy is found by PATH. Its admin socket, which the shipped file does not open, tells what it thinks of the workers.
 """
 
+import contextlib
 import http.client
 import json
 import os
 import socket
-import subprocess
 import tempfile
 import threading
 
-from support import ROOT, Service, check, eventually, free_port, get, questions, run
+from support import ROOT, Process, Service, check, eventually, free_port, get, questions, run, streamed_text
 
 QUESTIONS = questions()
 TEXT = {"messages": [{"role": "user", "content": "Number 0"}], "temperature": 0, "ignore_eos": True, "max_tokens": 200}
@@ -22,20 +22,25 @@ class Farm:
     """HAProxy and two workers; ended with the block."""
 
     def __init__(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.workers = [self.worker(), self.worker()]
-        self.port = free_port()
-        self.admin = f"{self.folder.name}/admin"
-        with open(f"{self.folder.name}/admin.cfg", "w") as file:
-            file.write(f"global\n    stats socket {self.admin} mode 600 level admin\n")
-        environment = dict(
-            os.environ, OCCAM_BIND=f"127.0.0.1:{self.port}",
-            OCCAM_WORKER_1=f"127.0.0.1:{self.workers[0].port}", OCCAM_WORKER_2=f"127.0.0.1:{self.workers[1].port}")
-        shipped = f"{ROOT}/Sources/occam-serve/Deploy/haproxy.cfg"
-        self.proxy = subprocess.Popen(
-            ["haproxy", "-db", "-f", shipped, "-f", f"{self.folder.name}/admin.cfg"], env=environment,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.until("UP", "UP")
+        self.workers = []
+        # Whatever has begun is ended, also where the rest does not begin.
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            stack.callback(lambda: [worker.end() for worker in self.workers])
+            for _ in range(2):
+                self.workers.append(self.worker())
+            self.port = free_port()
+            self.admin = f"{folder}/admin"
+            with open(f"{folder}/admin.cfg", "w") as file:
+                file.write(f"global\n    stats socket {self.admin} mode 600 level admin\n")
+            environment = dict(
+                os.environ, OCCAM_BIND=f"127.0.0.1:{self.port}",
+                OCCAM_WORKER_1=f"127.0.0.1:{self.workers[0].port}", OCCAM_WORKER_2=f"127.0.0.1:{self.workers[1].port}")
+            shipped = f"{ROOT}/Sources/occam-serve/Deploy/haproxy.cfg"
+            stack.enter_context(
+                Process("haproxy", "-db", "-f", shipped, "-f", f"{folder}/admin.cfg", env=environment))
+            self.until("UP", "UP")
+            self.stack = stack.pop_all()
 
     def worker(self, port=None):
         return Service("--parallel", "4", "--drain-delay", "2", "--threads", "1", port=port)
@@ -59,11 +64,7 @@ class Farm:
         return self
 
     def __exit__(self, *_):
-        self.proxy.kill()
-        self.proxy.wait()
-        for worker in self.workers:
-            worker.end()
-        self.folder.cleanup()
+        self.stack.close()
 
 
 class Load:
@@ -87,10 +88,7 @@ class Load:
             check(reply.status == 200, f"{reply.status} {data[:200]}")
             if not isStream:
                 return json.loads(data)["choices"][0]["message"]["content"]
-            events = [line[6:] for line in data.decode().splitlines() if line.startswith("data: ")]
-            check(events and events[-1] == "[DONE]", "a stream without its end")
-            deltas = [json.loads(event)["choices"][0]["delta"] for event in events[:-1]]
-            return "".join(delta.get("content") or "" for delta in deltas)
+            return streamed_text(data.decode())
         finally:
             connection.close()
 

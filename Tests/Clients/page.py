@@ -4,13 +4,12 @@
     Tests/Clients/page.py [--pictures FOLDER]        screenshots are kept there
 
 Only what needs a model that sees: right answers in the page, and the map of kept patches. Tests/Page/drive.py has the
-rest.
+rest, which run.sh runs against a mock of the service.
 Needs selenium, and Chromium with its driver (Debian: chromium, chromium-driver).
 """
 
 import os
 import shutil
-import sys
 import tempfile
 import time
 
@@ -19,11 +18,10 @@ from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from support import Service, check, eventually, questions, run, yellow
+from support import OPTIONS, Service, check, eventually, questions, run, yellow
 
-FOLDER = sys.argv[sys.argv.index("--pictures") + 1] if "--pictures" in sys.argv else tempfile.mkdtemp()
+FOLDER = OPTIONS.pictures or tempfile.mkdtemp()
 os.makedirs(FOLDER, exist_ok=True)
-SERVICE = Service("--alias", "scenes", "--temp", "0")
 
 
 def browser():
@@ -33,9 +31,6 @@ def browser():
         options.add_argument("--" + flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     return webdriver.Chrome(options=options, service=Driver(shutil.which("chromedriver")))
-
-
-BROWSER = browser()
 
 
 def js(code, *arguments):
@@ -138,8 +133,5 @@ def the_console_is_empty():
 
 
 if __name__ == "__main__":
-    try:
-        with SERVICE:
-            run(on_a_desk, on_a_phone, other_questions, the_console_is_empty)
-    finally:
-        BROWSER.quit()
+    with Service("--alias", "scenes", "--temp", "0") as SERVICE, browser() as BROWSER:
+        run(on_a_desk, on_a_phone, other_questions, the_console_is_empty)

@@ -9,6 +9,10 @@ binary=.build/release/occam-serve
 [ -x "$binary" ] || { echo "no $binary: swift build -c release --product occam-serve" >&2; exit 1; }
 failures=()
 names=("$@")
+known=(openai litellm anthropic curl haproxy activation page drills)
+for name in "${names[@]}"; do
+  [[ " ${known[*]} " == *" $name "* ]] || { echo "no client is named $name; there are: ${known[*]}" >&2; exit 2; }
+done
 
 # wanted NAME: whether it was asked for.
 wanted() { [ ${#names[@]} -eq 0 ] || [[ " ${names[*]} " == *" $1 "* ]]; }
@@ -39,6 +43,29 @@ check() {
   local start=$SECONDS
   "${@:2}" || failures+=("$1")
   printf -- '-- %s: %s s\n' "$1" "$((SECONDS - start))"
+}
+
+# The page alone, against a server that plays the service: its policy, and every state that it can be in.
+mocked_page() {
+  python3 Tests/Page/csp.py --check || return
+  local folder server url= status=0
+  folder=$(mktemp -d)
+  python3 Tests/Page/mock_server.py >"$folder/url" 2>"$folder/log" &
+  server=$!
+  for _ in $(seq 600); do
+    read -r url <"$folder/url" && break
+    kill -0 "$server" 2>/dev/null || break
+    sleep 0.1
+  done
+  [ -n "$url" ] || { echo "the mock says no address: $(cat "$folder/log")" >&2; status=1; }
+  [ "$status" = 0 ] && {
+    "$python" Tests/Page/drive.py "$url" "$folder/pictures" --mock --chromium "$(command -v chromium)" \
+      --chromedriver "$(command -v chromedriver)" || status=1
+  }
+  kill "$server" 2>/dev/null || true
+  wait "$server" 2>/dev/null || true
+  rm -rf "$folder"
+  return "$status"
 }
 
 has python3 python3 || { missing python "there is no python3"; exit $((${#failures[@]} > 0)); }
@@ -77,6 +104,7 @@ fi
 if wanted page; then
   if [ "$has_packages" = yes ] && has chromium chromium && has chromedriver chromium-driver; then
     check page "$python" Tests/Clients/page.py
+    check "page (mock)" mocked_page
   else
     missing page "no chromium with its driver"
   fi

@@ -1,10 +1,14 @@
 """What the clients' checks share: a service of their own, the shipped model's pictures and its right answers.
 
-Every file of this folder runs alone, too: Tests/Clients/openai_client.py [--binary FILE] [--model FILE.gguf].
+Every file of this folder runs alone, too:
+
+    Tests/Clients/openai_client.py [--binary FILE] [--model FILE.gguf] [CHECK...]
+
 Python must be that of Tests/Clients/run.sh where a file needs a package.
 """
 
 import argparse
+import atexit
 import base64
 import contextlib
 import http.client
@@ -24,7 +28,9 @@ PATIENCE = 120
 parser = argparse.ArgumentParser()
 parser.add_argument("--binary", default=f"{ROOT}/.build/release/occam-serve")
 parser.add_argument("--model", default=f"{ROOT}/Models/scenes/scenes-Q8_0.gguf")
-OPTIONS, _ = parser.parse_known_args()
+parser.add_argument("--pictures", metavar="FOLDER", help="page.py keeps screenshots there")
+parser.add_argument("checks", nargs="*", metavar="CHECK", help="a function of the file; default: all of them")
+OPTIONS = parser.parse_args()
 
 
 def check(condition, text):
@@ -91,39 +97,80 @@ def get(port, path, host="127.0.0.1", method="GET", body=None, timeout=PATIENCE)
         connection.close()
 
 
-class Service:
-    """One occam-serve on a port of its own; ended with the block."""
+def streamed_text(data):
+    """The text of a chat that came as a whole event stream."""
+    # Other characters that Python takes for line ends may stand in a text.
+    events = [line[6:] for line in data.split("\n") if line.startswith("data: ")]
+    check(events and events[-1] == "[DONE]", f"a stream without its end: {events[-1:]}")
+    deltas = [json.loads(event)["choices"][0]["delta"] for event in events[:-1]]
+    return "".join(delta.get("content") or "" for delta in deltas)
 
-    def __init__(self, *arguments, port=None):
+
+class Process:
+    """A command; killed with the block, and with this program at the latest."""
+
+    def __init__(self, *command, stderr=None, **more):
         self.log = tempfile.NamedTemporaryFile(prefix="occam-client-", suffix=".log")
-        command = [OPTIONS.binary, "-m", OPTIONS.model, "--port", str(port or 0), *arguments]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log)
-        self.port = port
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr or self.log, **more)
+        atexit.register(self.end)
+
+    def until(self, condition, what):
+        """Waits for a condition, in vain where the process ends; it is killed then."""
         try:
-            eventually(lambda: self.process.poll() is not None or "ready" in self.said(), "the service")
-            found = re.search(r"http://127\.0\.0\.1:(\d+)", self.said())
-            check(found and self.process.poll() is None, f"it does not begin: {self.said()}")
-        except AssertionError:
+            eventually(lambda: self.ended() or condition(), what)
+            check(not self.ended(), f"it ended with {self.process.returncode}: {self.said()}")
+        except BaseException:
             self.end()
             raise
-        self.port = int(found[1])
-        self.url = f"http://127.0.0.1:{self.port}"
 
     def said(self):
         with open(self.log.name, errors="replace") as file:
             return file.read()
 
+    def ended(self):
+        return self.process.poll() is not None
+
+    def code(self, seconds=PATIENCE):
+        """The exit code of a process that ends by itself."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("it does not end") from None
+
     def end(self):
-        if self.process.poll() is None:
+        if not self.ended():
             self.process.kill()
         self.process.wait()
+        atexit.unregister(self.end)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.end()
+
+
+class Serve(Process):
+    """One occam-serve, which may not listen yet."""
+
+    def __init__(self, *arguments, **more):
+        super().__init__(OPTIONS.binary, "-m", OPTIONS.model, *arguments, **more)
+
+    def said_port(self):
+        """The port, when it has said one."""
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", self.said())
+        return int(found[1]) if found else None
+
+
+class Service(Serve):
+    """One occam-serve that is ready, on a port of its own."""
+
+    def __init__(self, *arguments, port=None):
+        super().__init__("--port", str(port or 0), *arguments)
+        self.until(lambda: "ready" in self.said(), "the service")
+        self.port = self.said_port()
+        self.url = f"http://127.0.0.1:{self.port}"
 
 
 @contextlib.contextmanager
@@ -138,9 +185,15 @@ def raises(kind, part=""):
 
 
 def run(*checks):
-    """Each check by itself, a line for each. Ends the process."""
+    """Each check by itself, a line for each; of all, those that the command line names. Ends the process."""
+    names = [one.__name__ for one in checks]
+    unknown = sorted(set(OPTIONS.checks) - set(names))
+    if unknown:
+        parser.error(f"no {', '.join(unknown)}; there are: {', '.join(names)}")
     failures = 0
     for one in checks:
+        if OPTIONS.checks and one.__name__ not in OPTIONS.checks:
+            continue
         start = time.monotonic()
         name = one.__name__.replace("_", " ")
         try:

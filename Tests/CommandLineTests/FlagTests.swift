@@ -45,7 +45,8 @@ struct Flags {
     #expect(arguments[flags.projector] == "b")
     #expect(arguments[flags.system] == "hello there")
     #expect(arguments[flags.colour] == .red)
-    #expect(arguments[flags.tokens] == -1)
+    #expect(arguments[flags.tokens] == -1 && arguments.value(flags.tokens) == -1)
+    #expect(arguments.value(flags.temperature) == 0.8)
     #expect(arguments[flags.verbose])
     #expect(!arguments[flags.help])
   }

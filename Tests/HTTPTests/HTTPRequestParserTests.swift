@@ -169,7 +169,7 @@ import Testing
   }
 
   @Test func staysRefused() {
-    var parser = HTTPRequestParser(limits: HTTPLimits(), peer: "")
+    var parser = HTTPRequestParser(limits: HTTPLimits())
     func refusal(_ text: String) -> HTTPRefusal? {
       Array(text.utf8).withUnsafeBufferPointer { bytes in
         var start = 0

@@ -18,7 +18,7 @@ struct ParsedRequests: Equatable {
 
   /// - Parameter cuts: where the bytes are cut into pieces, ascending.
   init(_ bytes: [UInt8], cuts: [Int] = [], limits: HTTPLimits = HTTPLimits()) {
-    var parser = HTTPRequestParser(limits: limits, peer: "test")
+    var parser = HTTPRequestParser(limits: limits)
     var start = 0
     for end in cuts + [bytes.count] where refusal == nil {
       bytes[start..<end].withUnsafeBufferPointer { feed($0, &parser) }

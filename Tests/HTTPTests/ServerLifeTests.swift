@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import OccamCore
 import OccamHTTP
@@ -89,6 +90,21 @@ import Testing
     #expect(try client.response().text == "GET /x 0 ")
   }
 
+  @Test func aClientThatClosesItsSideGetsAllOfALargeAnswer() throws {
+    let server = try TestServer()
+    let client = try HTTPTestClient(port: server.port, receiveBuffer: 4096)
+    let body = (0..<4 << 20).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
+    try client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.count)\r\n\r\n")
+    try client.send(body)
+    client.closeSending()
+    // The answer is much more than the sockets hold: it waits while the client's end is there already.
+    #expect(eventually { server.server.statistics.bytesOut > 0 })
+    for _ in 0..<10 { usleep(10_000) }
+    #expect(try client.response().body.suffix(body.count) == body[...])
+    #expect(try client.receive().isEmpty)
+    #expect(eventually { server.server.statistics.open == 0 })
+  }
+
   @Test func stopAbandonsWhatRuns() throws {
     let held = Guarded<HTTPExchange?>(nil)
     let server = try TestServer(handler: { exchange in held.withLock { $0 = exchange } })
@@ -131,6 +147,26 @@ import Testing
     #expect(server.server.statistics.open == 0)
   }
 
+  @Test func drainHearsWhoeverCameBefore() throws {
+    let gate = DispatchSemaphore(value: 0)
+    let server = try TestServer(handler: { exchange in
+      // The loop stands still meanwhile: clients wait in the kernel's queue, more than one turn takes.
+      if exchange.request.head.path == "/block" { gate.wait() }
+      TestServer.echo(exchange)
+    })
+    let first = try server.client()
+    try first.send("GET /block HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(eventually { server.server.statistics.accepted == 1 })
+    let clients = try (0..<150).map { _ in try server.client() }
+    for client in clients { try client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n") }
+    server.server.drain(seconds: 1000)
+    gate.signal()
+    #expect(try first.response().status == 200)
+    for client in clients { #expect(try client.response().text == "GET /x 0 ") }
+    for client in clients + [first] { client.disconnect() }
+    #expect(server.hasEnded())
+  }
+
   @Test func drainCutsWhatTakesTooLong() throws {
     let held = Guarded<HTTPExchange?>(nil)
     let server = try TestServer(handler: { exchange in held.withLock { $0 = exchange } })
@@ -161,8 +197,7 @@ import Testing
   }
 
   @Test func servesAUnixSocketAndReplacesAStaleOne() throws {
-    let path = "/tmp/occam-http-\(getpid())-\(UInt32.random(in: 0 ... .max)).sock"
-    defer { unlink(path) }
+    let path = "\(TemporaryFolder.make())/socket"
     let server = try TestServer(.unix(path: path))
     #expect(try HTTPTestClient(path: path).get("/u").text == "GET /u 0 ")
     #expect(server.server.ports.isEmpty)
@@ -192,15 +227,17 @@ import Testing
     #expect(throws: HTTPError.self) { try TestServer(.unix(path: "/tmp/\(long)")) }
   }
 
-  static let hasIPv6 = (try? TestServer(.tcp(host: "::1", port: 0))) != nil
+  /// Whether the kernel has given an interface the address ::1.
+  static let hasIPv6 = (try? Files.read("/proc/net/if_inet6")).map { content in
+    content.split(separator: 10).contains { $0.starts(with: "\(String(repeating: "0", count: 31))1 ".utf8) }
+  }
 
-  @Test(.enabled(if: hasIPv6, "no IPv6 here")) func servesIPv6() throws {
-    let server = try TestServer(
-      .tcp(host: "[::1]", port: 0),
-      handler: { exchange in
-        exchange.respond(HTTPResponse(200, contentType: "", body: Array(exchange.request.head.peer.utf8)))
-      })
-    #expect(try HTTPTestClient(ipv6: server.port).get("/").text == "::1")
+  @Test(.enabled(if: hasIPv6 == true, "no IPv6 here"), arguments: ["::1", "[::1]"])
+  func servesIPv6(host: String) throws {
+    let address = HTTPAddress.tcp(host: host, port: 0)
+    #expect("\(address)" == "[::1]:0")
+    let server = try TestServer(address)
+    #expect(try HTTPTestClient(ipv6: server.port).get("/").text == "GET / 0 ")
   }
 
   @Test func servesSeveralAddresses() throws {

@@ -1,3 +1,4 @@
+import Glibc
 import OccamCore
 import OccamHTTP
 import OccamTestSupport
@@ -33,6 +34,49 @@ import Testing
     #expect(error?["message"]?.stringValue?.isEmpty == false)
     #expect(error?["type"]?.stringValue?.hasSuffix("_error") == true)
     #expect(try client.receive().isEmpty)
+  }
+
+  /// What a service adds: here the head that the server knew, and who said it.
+  static let ownRefusal: HTTPServer.Refusal = { head, status, message in
+    HTTPResponse(
+      status, contentType: "text/plain", body: Array("\(head?.path ?? "-"): \(message)".utf8),
+      headers: HTTPHeaders([("X-Own", "yes"), ("Connection", "keep-alive")]))
+  }
+
+  @Test(arguments: [
+    ("nonsense\r\n", 400, "-"), ("GET /x HTTP/1.1\r\n\r\n", 400, "/x"), ("GET /\(long) HTTP/1.1\r\n", 414, "-"),
+    ("GET / HTTP/1.1\r\nHost: a\r\nX: \(long)\(long)\r\n", 431, "-"),
+    ("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", 413, "/x"),
+    ("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3E9\r\n", 413, "/x"),
+    ("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na", 408, "/x"),
+    ("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n\(long.prefix(900))", 503, "/x"),
+    ("GET /drop HTTP/1.1\r\nHost: a\r\n\r\n", 500, "/drop"),
+    ("GET /finish HTTP/1.1\r\nHost: a\r\n\r\n", 500, "/finish"),
+  ])
+  func ownersSayHowTheServerRefuses(request: String, status: Int, path: String) throws {
+    let server = try TestServer(
+      limits: ServerLimitTests.limits { ($0.bodyBytes, $0.totalBodyBytes, $0.bodyIdleSeconds) = (1000, 500, 0.3) },
+      refusal: ServerLimitTests.ownRefusal,
+      handler: { exchange in if exchange.request.head.path == "/finish" { exchange.finish() } })
+    let client = try server.client()
+    try client.send(request)
+    let response = try client.response()
+    #expect(response.status == status && response.headers["X-Own"] == "yes")
+    #expect(response.text.hasPrefix("\(path): ") && response.text.utf8.count > path.utf8.count + 5)
+    // What belongs to the connection stays the server's.
+    #expect(response.headers.all("Connection") == [status == 500 ? "keep-alive" : "close"])
+    #expect(response.headers["Retry-After"] == (status == 503 ? "1" : nil))
+  }
+
+  static let long = String(repeating: "a", count: 40000)
+
+  @Test func ownersSayHowClientsBeyondTheLimitAreRefused() throws {
+    let server = try TestServer(
+      limits: ServerLimitTests.limits { $0.connections = 1 }, refusal: ServerLimitTests.ownRefusal)
+    let first = try server.client()
+    #expect(try first.get("/").status == 200)
+    let response = try server.client().response()
+    #expect(response.status == 503 && response.headers["X-Own"] == "yes" && response.headers["Retry-After"] == "1")
   }
 
   @Test(arguments: ["Content-Length: 5000000", "Transfer-Encoding: chunked"])
@@ -86,7 +130,7 @@ import Testing
     #expect(try empty.receive().isEmpty)
     // Bytes that trickle in do not buy time.
     let trickling = try server.client()
-    onThread { while (try? trickling.send("X")) != nil { usleepShort() } }
+    onThread { while (try? trickling.send("X")) != nil { usleep(10_000) } }
     #expect(try trickling.response().status == 408)
   }
 
@@ -98,7 +142,7 @@ import Testing
     #expect(try silent.response().status == 408)
     let trickling = try server.client()
     try trickling.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nx")
-    onThread { while (try? trickling.send("X")) != nil { usleepShort() } }
+    onThread { while (try? trickling.send("X")) != nil { usleep(10_000) } }
     #expect(try trickling.response().status == 408)
   }
 
@@ -118,7 +162,7 @@ import Testing
     let client = try server.client()
     try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(eventually { held.withLock { $0 != nil } })
-    for _ in 0..<100 { usleepShort() }
+    for _ in 0..<100 { usleep(10_000) }
     held.withLock { $0.map(TestServer.echo) }
     #expect(try client.response().status == 200)
   }
@@ -197,6 +241,29 @@ import Testing
     // The limit, and what the kernel's buffers took.
     #expect(count >= 500_000 && count < 200 << 20)
     #expect(eventually { server.server.statistics.open == 0 })
+  }
+
+  @Test func oneLargePartIsNoSlowReader() throws {
+    let outcome = Guarded<[Bool]>([])
+    let server = try TestServer(
+      limits: ServerLimitTests.limits { $0.unsentBytes = 1 << 20 },
+      handler: { exchange in
+        exchange.begin(200, HTTPHeaders())
+        // The end follows before the client has taken the large part.
+        let large = exchange.write([UInt8](repeating: 7, count: 20 << 20))
+        let end = exchange.write([8])
+        // A second part of this size is too much.
+        let further = exchange.request.head.path == "/more" && exchange.write([UInt8](repeating: 7, count: 20 << 20))
+        exchange.finish()
+        outcome.withLock { $0 = [large, end, further] }
+      })
+    let client = try HTTPTestClient(port: server.port, receiveBuffer: 65536)
+    let body = try client.get("/").body
+    #expect(body.count == 20 << 20 + 1 && body.last == 8)
+    #expect(outcome.withLock { $0 } == [true, true, false])
+    try client.send("GET /more HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(throws: TestFailure.self) { try client.response() }
+    #expect(outcome.withLock { $0 } == [true, true, false])
   }
 
   @Test func slowReadersThatReadGetAll() throws {

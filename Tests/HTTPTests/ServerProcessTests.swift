@@ -10,7 +10,7 @@ import Testing
   @Test func aClientThatLeftSendsNoSignal() async {
     await #expect(processExitsWith: .success) {
       signal(SIGPIPE, SIG_DFL)
-      let path = "/tmp/occam-http-\(getpid()).sock"
+      let path = "\(TemporaryFolder.make())/socket"
       let gate = DispatchSemaphore(value: 0)
       let server = try TestServer(
         .unix(path: path),
@@ -60,10 +60,44 @@ import Testing
     }
   }
 
+  /// As a service manager has it, which keeps the socket for the next process.
+  @Test func aListenerThatOthersHoldIsNotWatchedInADrain() async {
+    await #expect(processExitsWith: .success) {
+      let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+      guard listen(descriptor, 5) == 0 else { exit(2) }
+      let kept = dup(descriptor)
+      let held = Guarded<HTTPExchange?>(nil)
+      let server = try TestServer(
+        .descriptor(descriptor),
+        handler: { exchange in
+          if exchange.request.head.path == "/wait" { return held.withLock { $0 = exchange } }
+          TestServer.echo(exchange)
+        })
+      let (waiting, idle) = (try server.client(), try server.client())
+      guard try idle.get("/").status == 200 else { exit(3) }
+      try waiting.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+      guard eventually({ held.withLock { $0 != nil } }) else { exit(4) }
+      server.server.drain(seconds: 1000)
+      guard try idle.receive().isEmpty else { exit(5) }
+      // It waits in the kernel's queue for whoever accepts next.
+      let next = try server.client()
+      let before = clock()
+      sleep(1)
+      // A loop that spins takes all of the second, or what a loaded machine leaves of it.
+      guard clock() - before < Int(CLOCKS_PER_SEC) / 10 else { exit(6) }
+      held.withLock { $0.map(TestServer.echo) }
+      guard try waiting.response().status == 200, next.isUnanswered else { exit(7) }
+      waiting.disconnect()
+      guard server.hasEnded() else { exit(8) }
+      let successor = try TestServer(.descriptor(kept))
+      exit(try next.get("/next").text == "GET /next 0 " && successor.port == server.port ? 0 : 9)
+    }
+  }
+
   @Test func nothingIsLeftOpen() async {
     await #expect(processExitsWith: .success) {
       func serve() throws -> Bool {
-        let path = "/tmp/occam-http-\(getpid()).sock"
+        let path = "\(TemporaryFolder.make())/socket"
         let server = try TestServer(.unix(path: path), limits: ServerLimitTests.limits { $0.connections = 20 })
         let clients = try (0..<30).map { _ in try HTTPTestClient(path: path) }
         for (index, client) in clients.enumerated() {

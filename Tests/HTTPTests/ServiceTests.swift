@@ -1,6 +1,22 @@
 import Glibc
 import OccamHTTP
+import OccamTestSupport
 import Testing
+
+@Suite struct PercentEncodingTests {
+  @Test(
+    arguments: [
+      ("", ""), ("a+b", "a+b"), ("%41%c3%B6%25", "A\u{F6}%"), ("%", nil), ("%4", nil), ("%4g", nil), ("%%41", nil),
+      ("a%00b", nil), ("a\0b", nil), ("%ff", nil), ("%C3", nil),
+    ] as [(String, String?)])
+  func decodesText(text: String, decoded: String?) {
+    #expect(PercentEncoding.decode(text.utf8) == decoded)
+  }
+
+  @Test func plusIsASpaceInForms() {
+    #expect(PercentEncoding.decode("a+b%2B".utf8, plusIsSpace: true) == "a b+")
+  }
+}
 
 @Suite struct ServerSentEventsTests {
   @Test(arguments: [
@@ -41,9 +57,8 @@ import Testing
   }
 
   @Test(arguments: [true, false]) func notifiesTheManager(isAbstract: Bool) throws {
-    let name = "occam-notify-\(getpid())-\(UInt32.random(in: 0 ... .max))"
-    let path = isAbstract ? name : "/tmp/\(name)"
-    defer { unlink(path) }
+    // An abstract name is any; a folder that is only this process's makes it one of its own.
+    let path = "\(TemporaryFolder.make())/notify"
     let manager = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
     defer { close(manager) }
     var address = sockaddr_un()

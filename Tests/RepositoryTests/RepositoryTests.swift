@@ -60,7 +60,7 @@ import Testing
     ("Sources/Service", ["Glibc", "Dispatch", "Occam", "OccamCore", "OccamHTTP"]),
     (
       "Sources/occam-serve",
-      ["Glibc", "Dispatch", "Occam", "OccamCommandLine", "OccamHTTP", "OccamService"]
+      ["Glibc", "Dispatch", "Synchronization", "Occam", "OccamCommandLine", "OccamHTTP", "OccamService"]
     ),
     ("Sources/CommandLine", ["Glibc", "Dispatch", "Synchronization", "OccamCore"]),
     ("Sources/occam-run", ["Glibc", "Dispatch", "Synchronization", "Occam", "OccamCommandLine"]),

@@ -137,6 +137,12 @@ extension ServiceDrills {
         #expect(try service.get("/health", site).headers["access-control-allow-origin"] == shown)
         // An error that a page may not read tells it nothing.
         #expect(try service.get("/props", site).headers["access-control-allow-origin"] == shown)
+        // The server's own refusal, before the body is read.
+        let large = try service.client()
+        try large.request("POST", "/v1/messages", site + [("Content-Length", "1000000000")])
+        let refused = try large.reply()
+        #expect(refused.status == 413 && refused.headers["access-control-allow-origin"] == shown)
+        #expect(try refused.json.text("type") == "error" && refused.headers["server"]?.hasPrefix("occam/") == true)
         let client = try service.client()
         let key = [("Authorization", "Bearer key")]
         let body = Array(Drill.chat("a", tokens: 1).with("stream", true).text().utf8)

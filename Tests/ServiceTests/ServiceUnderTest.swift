@@ -9,9 +9,9 @@ import OccamTestSupport
 /// A service behind a server on a port of its own, its loop on a thread of its own.
 final class ServiceUnderTest: Sendable {
   let service: Service
-  let server: HTTPServer
-  let port: UInt16
-  private let ended = DispatchSemaphore(value: 0)
+  private let running: TestServer
+  var server: HTTPServer { running.server }
+  var port: UInt16 { running.port }
 
   /// - Parameters:
   ///   - model: nil: it stays one that is loading.
@@ -22,26 +22,13 @@ final class ServiceUnderTest: Sendable {
   ) throws {
     var options = ServiceOptions()
     change(&options)
-    let service = Service(options: options)
-    self.service = service
-    server = HTTPServer(limits: limits, screen: { service.screen($0) }, handler: { service.handle($0) })
-    try server.listen(address ?? .tcp(host: "127.0.0.1", port: 0))
-    port = server.ports.first ?? 0
+    service = Service(options: options)
+    running = try TestServer(service.server(limits: limits), address ?? .tcp(host: "127.0.0.1", port: 0))
     if let model { try service.begin(with: model) }
-    onThread { [server, ended] in
-      server.run()
-      ended.signal()
-    }
   }
-
-  deinit { server.stop() }
 
   /// Whether the server's loop has returned; waits for it.
-  func hasEnded() -> Bool {
-    guard ended.wait(timeout: .now() + .seconds(ServiceClient.seconds)) == .success else { return false }
-    ended.signal()
-    return true
-  }
+  func hasEnded() -> Bool { running.hasEnded() }
 
   func client() throws -> ServiceClient { try ServiceClient(port: port) }
 

@@ -38,7 +38,7 @@ struct Record: Equatable {
 
   /// - Parameter lengths: of the pieces, over and over; none: one piece.
   init(_ bytes: [UInt8], lengths: [Int], _ limits: HTTPLimits) {
-    var parser = HTTPRequestParser(limits: limits, peer: "fuzz")
+    var parser = HTTPRequestParser(limits: limits)
     var (start, turn) = (0, 0)
     repeat {
       let length = lengths.isEmpty ? bytes.count : lengths[turn % lengths.count]
