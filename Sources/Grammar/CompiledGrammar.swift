@@ -68,39 +68,56 @@ package final class CompiledGrammar: Sendable {
     return (mask, memory, state)
   }
 
-  /// All tokens whose bytes the automaton takes: the tree of pieces from its beginning, a subtree left out as soon as it
-  /// is dead. An automaton that is full on the way is left for a fresh one, which knows the states on the way here.
+  /// All tokens whose bytes the automaton takes. One that is full on the way is left for a fresh one, which knows the
+  /// states on the way here.
   private func walk(_ automaton: inout GrammarAutomaton, from state: inout Int32) -> TokenMask {
     var words = [UInt64](repeating: 0, count: (vocabulary.count + 63) / 64)
     var states = [Int32](repeating: state, count: vocabulary.deepest + 1)
-    let count = vocabulary.bytes.count
-    vocabulary.bytes.withUnsafeBufferPointer { bytes in
-      vocabulary.depths.withUnsafeBufferPointer { depths in
-        vocabulary.firstTokens.withUnsafeBufferPointer { first in
-          var node = 0
-          while node < count {
-            let depth = Int(depths[node])
-            if automaton.isFull { automaton = GrammarAutomaton(automaton, keeping: &states[...depth]) }
-            let next = automaton.step(states[depth], bytes[node])
-            guard next != GrammarAutomaton.dead else {
-              node = Int(vocabulary.skips[node])
-              continue
-            }
-            states[depth + 1] = next
-            for index in Int(first[node])..<Int(first[node + 1]) {
-              let id = Int(vocabulary.tokens[index])
-              words[id >> 6] |= 1 << UInt64(id & 63)
-            }
-            node += 1
-          }
-        }
+    var node = 0
+    while node < vocabulary.bytes.count {
+      if automaton.isFull {
+        automaton = GrammarAutomaton(automaton, keeping: &states[...Int(vocabulary.depths[node])])
       }
+      node = walk(automaton, from: node, &states, &words)
     }
     state = states[0]
     if automaton.canEnd(state) {
       for id in vocabulary.ends { words[Int(id) >> 6] |= 1 << UInt64(id & 63) }
     }
     return TokenMask(words: words)
+  }
+
+  /// The tree of pieces from a node on, a subtree left out as soon as it is dead.
+  /// - Returns: the node to go on with: the end, or where the automaton became full.
+  private func walk(
+    _ automaton: GrammarAutomaton, from start: Int, _ states: inout [Int32], _ words: inout [UInt64]
+  ) -> Int {
+    let count = vocabulary.bytes.count
+    var node = start
+    vocabulary.bytes.withUnsafeBufferPointer { bytes in
+      vocabulary.depths.withUnsafeBufferPointer { depths in
+        vocabulary.firstTokens.withUnsafeBufferPointer { first in
+          while node < count {
+            let depth = Int(depths[node])
+            let known = automaton.known(states[depth], bytes[node])
+            let isNew = known == GrammarAutomaton.unknown
+            let next = isNew ? automaton.step(states[depth], bytes[node]) : known
+            if next == GrammarAutomaton.dead {
+              node = Int(vocabulary.skips[node])
+            } else {
+              states[depth + 1] = next
+              for index in Int(first[node])..<Int(first[node + 1]) {
+                let id = Int(vocabulary.tokens[index])
+                words[id >> 6] |= 1 << UInt64(id & 63)
+              }
+              node += 1
+            }
+            if isNew, automaton.isFull { return }
+          }
+        }
+      }
+    }
+    return node
   }
 }
 

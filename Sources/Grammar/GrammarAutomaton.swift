@@ -14,7 +14,7 @@ final class GrammarAutomaton {
   }
 
   static let dead: Int32 = -1
-  private static let unknown: Int32 = -2
+  static let unknown: Int32 = -2
   private static let empty: Int32 = -1
 
   private let graph: GrammarGraph
@@ -58,11 +58,12 @@ final class GrammarAutomaton {
   var stateCount: Int { states.count }
 
   /// Whether as much was remembered since the beginning as should be.
-  var isFull: Bool {
-    states.count - initial.states > limits.states || placeCount + frames.count - initial.places > limits.statePlaces
-  }
+  private(set) var isFull = false
 
-  private func noteInitial() { initial = (states.count, placeCount + frames.count) }
+  private func noteInitial() {
+    initial = (states.count, placeCount + frames.count)
+    isFull = false
+  }
 
   /// Another automaton's state as one of this one.
   func adopt(_ state: Int32, of other: GrammarAutomaton) -> Int32 {
@@ -98,9 +99,13 @@ final class GrammarAutomaton {
   /// The state behind a byte; `dead` if the grammar does not allow it.
   @inline(__always)
   func step(_ state: Int32, _ byte: UInt8) -> Int32 {
-    let known = steps[Int(state) << 8 | Int(byte)]
+    let known = known(state, byte)
     return known != GrammarAutomaton.unknown ? known : compute(state, byte)
   }
+
+  /// The same if it is remembered, or `unknown`.
+  @inline(__always)
+  func known(_ state: Int32, _ byte: UInt8) -> Int32 { steps[Int(state) << 8 | Int(byte)] }
 
   private func compute(_ state: Int32, _ byte: UInt8) -> Int32 {
     var places = PlaceSet()
@@ -185,6 +190,8 @@ final class GrammarAutomaton {
     if places.canEnd { list.removeLast() }
     states.append(list)
     placeCount += list.count
+    isFull =
+      states.count - initial.states > limits.states || placeCount + frames.count - initial.places > limits.statePlaces
     canEnd.append(places.canEnd)
     steps.append(contentsOf: repeatElement(GrammarAutomaton.unknown, count: 256))
     return number
