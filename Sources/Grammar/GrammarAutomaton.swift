@@ -127,6 +127,9 @@ final class GrammarAutomaton {
     let isDead = isTooWide || (places.list.isEmpty && !places.canEnd)
     let next = isDead ? GrammarAutomaton.dead : number(of: places)
     for other in low...high { steps[Int(state) << 8 | Int(other)] = next }
+    // Calls are remembered even where the state is dead.
+    isFull =
+      states.count - initial.states > limits.states || placeCount + frames.count - initial.places > limits.statePlaces
     return next
   }
 
@@ -190,8 +193,6 @@ final class GrammarAutomaton {
     if places.canEnd { list.removeLast() }
     states.append(list)
     placeCount += list.count
-    isFull =
-      states.count - initial.states > limits.states || placeCount + frames.count - initial.places > limits.statePlaces
     canEnd.append(places.canEnd)
     steps.append(contentsOf: repeatElement(GrammarAutomaton.unknown, count: 256))
     return number
