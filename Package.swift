@@ -147,7 +147,7 @@ let package = Package(
         "OccamFixtures", "Occam",
       ]),
     tests("HTTP", ["OccamCore", "OccamHTTP"]),
-    tests("Grammar", ["OccamCore", "OccamGGUF", "OccamTokenizer", "OccamGrammar"]),
+    tests("Grammar", ["Occam", "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamGrammar"]),
     tests("Service", ["Occam", "OccamCore", "OccamHTTP", "OccamService"]),
     tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
     tests(

@@ -108,14 +108,15 @@ struct JSONParser {
 
   private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
     var members: [JSONMember] = []
-    var names: Set<String> = []
+    // Their bytes: strings are equal, too, where one character is written in two ways, and such names are two.
+    var names: Set<[UInt8]> = []
     skipSpace()
     if take("}") { return .object([]) }
     while true {
       skipSpace()
       guard current == 34 else { throw error("expected a member name in quotes") }
       let name = try string()
-      guard names.insert(name).inserted else { throw error("the name \"\(name.prefix(40))\" stands twice") }
+      guard names.insert(Array(name.utf8)).inserted else { throw error("the name \"\(name.prefix(40))\" stands twice") }
       skipSpace()
       guard take(":") else { throw error("expected ':'") }
       members.append(JSONMember(name, try value(depth: depth)))

@@ -15,7 +15,8 @@ package enum JSONValue: Sendable, Equatable {
   /// The value of an object's member; nil for a missing one, and for anything that is no object.
   package subscript(name: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }
-    return members.first { $0.name == name }?.value
+    // Names are equal by their bytes; strings are, too, where one character is written in two ways.
+    return members.first { $0.name == name && $0.name.utf8.elementsEqual(name.utf8) }?.value
   }
 
   package var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }

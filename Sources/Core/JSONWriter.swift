@@ -59,7 +59,8 @@ extension JSONValue {
     output += "\""
   }
 
-  private static func escape(_ byte: UInt8) -> String {
+  /// A character of ASCII as a string holds it behind a backslash.
+  package static func escape(_ byte: UInt8) -> String {
     switch Unicode.Scalar(byte) {
     case "\"": return "\\\""
     case "\\": return "\\\\"

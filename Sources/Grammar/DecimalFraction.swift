@@ -14,9 +14,8 @@ struct DecimalLimit {
     self.isOpen = isOpen
   }
 
-  /// nil for a value from 10^15 on.
-  init?(_ value: Double, isOpen: Bool) {
-    guard abs(value) < 1e15 else { return nil }
+  /// Of a value below 10^15.
+  init(_ value: Double, isOpen: Bool) {
     // The shortest digits that are this value, as in "2.5" or "1.25e-07".
     let parts = "\(abs(value))".split(separator: "e")
     let exponent = parts.count > 1 ? Int(parts[1]) ?? 0 : 0

@@ -1,5 +1,5 @@
 /// What a rule's text may be.
-indirect enum Expression: Sendable, Equatable {
+indirect enum Expression: Sendable {
   /// These bytes, UTF-8.
   case literal([UInt8])
   /// One character of these; ascending, disjoint.

@@ -113,8 +113,14 @@ struct GBNFParser {
       default: return finished(parts)
       }
       skipSpace(lines: depth > 0)
-      part = try repeated(part)
-      skipSpace(lines: depth > 0)
+      // Operators behind each other: each repeats what the one before it made.
+      var operators = 0
+      while let next = try repeated(part) {
+        operators += 1
+        guard operators <= limits.depth else { throw error("has more than \(limits.depth) operators in a row") }
+        part = next
+        skipSpace(lines: depth > 0)
+      }
       parts.append(part)
     }
     return finished(parts)
@@ -122,7 +128,8 @@ struct GBNFParser {
 
   private func finished(_ parts: [Expression]) -> Expression { parts.count == 1 ? parts[0] : .sequence(parts) }
 
-  private mutating func repeated(_ part: Expression) throws(GrammarError) -> Expression {
+  /// - Returns: nil if no operator follows.
+  private mutating func repeated(_ part: Expression) throws(GrammarError) -> Expression? {
     switch current {
     case UInt8(ascii: "*"):
       position += 1
@@ -144,7 +151,7 @@ struct GBNFParser {
       guard take("}") else { throw error("expected '}'") }
       if let maximum, maximum < minimum { throw error("a repetition of \(minimum) to \(maximum)") }
       return .repetition(part, minimum: minimum, maximum: maximum)
-    default: return part
+    default: return nil
     }
   }
 
@@ -166,7 +173,8 @@ struct GBNFParser {
     position += 1
     var text: [UInt8] = []
     while true {
-      guard let byte = current, byte != 10 else { throw error("a literal has no end") }
+      // Line breaks are characters as any other, as llama.cpp reads them.
+      guard current != nil else { throw error("a literal has no end") }
       if take("\"") { return .literal(text) }
       guard let scalar = Unicode.Scalar(try character()) else {
         throw error("a literal holds half of a surrogate pair")

@@ -14,10 +14,10 @@ final class GrammarAutomaton {
   }
 
   static let dead: Int32 = -1
-  private static let unknown: Int32 = -2
+  static let unknown: Int32 = -2
   private static let empty: Int32 = -1
 
-  let graph: GrammarGraph
+  private let graph: GrammarGraph
   private let limits: GrammarLimits
   private var frames: [Frame] = []
   private var depths: [Int32] = []
@@ -29,15 +29,67 @@ final class GrammarAutomaton {
   private var steps: [Int32] = []
   private(set) var start: Int32 = 0
 
-  init(_ graph: GrammarGraph, limits: GrammarLimits) {
+  /// Places of all states.
+  private var placeCount = 0
+  /// States, and places with frames, that were there from the beginning.
+  private var initial = (states: 0, places: 0)
+
+  init(_ graph: GrammarGraph, limits: GrammarLimits) throws(GrammarError) {
     self.graph = graph
     self.limits = limits
     var places = PlaceSet()
-    expand(graph.starts[Int(graph.root)], GrammarAutomaton.empty, &places)
+    guard expand(graph.starts[Int(graph.root)], GrammarAutomaton.empty, &places) else {
+      throw GrammarError("grammar", "a text can begin in more than \(limits.places) places")
+    }
     start = number(of: places)
+    noteInitial()
+  }
+
+  /// A fresh one that remembers of another's states its start and these, which become their numbers here.
+  init(_ other: GrammarAutomaton, keeping states: inout some MutableCollection<Int32>) {
+    graph = other.graph
+    limits = other.limits
+    var known: [Int32: Int32] = [:]
+    start = adopt(other.start, of: other, &known)
+    for index in states.indices { states[index] = adopt(states[index], of: other, &known) }
+    noteInitial()
   }
 
   var stateCount: Int { states.count }
+
+  /// Whether as much was remembered since the beginning as should be.
+  private(set) var isFull = false
+
+  private func noteInitial() {
+    initial = (states.count, placeCount + frames.count)
+    isFull = false
+  }
+
+  /// Another automaton's state as one of this one.
+  func adopt(_ state: Int32, of other: GrammarAutomaton) -> Int32 {
+    var known: [Int32: Int32] = [:]
+    return adopt(state, of: other, &known)
+  }
+
+  private func adopt(_ state: Int32, of other: GrammarAutomaton, _ known: inout [Int32: Int32]) -> Int32 {
+    var places = PlaceSet()
+    places.canEnd = other.canEnd(state)
+    places.list = other.states[Int(state)].map {
+      Place(node: $0.node, stack: adopt(stack: $0.stack, of: other, &known))
+    }
+    return number(of: places)
+  }
+
+  /// No deeper than the limit on a stack's depth.
+  private func adopt(stack: Int32, of other: GrammarAutomaton, _ known: inout [Int32: Int32]) -> Int32 {
+    guard stack != GrammarAutomaton.empty else { return stack }
+    if let number = known[stack] { return number }
+    let frame = other.frames[Int(stack)]
+    let below = adopt(stack: frame.below, of: other, &known)
+    let number = number(of: Frame(node: frame.node, below: below), depth: other.depths[Int(stack)])
+    known[stack] = number
+    return number
+  }
 
   /// Whether the text may end here.
   func canEnd(_ state: Int32) -> Bool { canEnd[Int(state)] }
@@ -47,19 +99,24 @@ final class GrammarAutomaton {
   /// The state behind a byte; `dead` if the grammar does not allow it.
   @inline(__always)
   func step(_ state: Int32, _ byte: UInt8) -> Int32 {
-    let known = steps[Int(state) << 8 | Int(byte)]
+    let known = known(state, byte)
     return known != GrammarAutomaton.unknown ? known : compute(state, byte)
   }
 
+  /// The same if it is remembered, or `unknown`.
+  @inline(__always)
+  func known(_ state: Int32, _ byte: UInt8) -> Int32 { steps[Int(state) << 8 | Int(byte)] }
+
   private func compute(_ state: Int32, _ byte: UInt8) -> Int32 {
     var places = PlaceSet()
+    var isTooWide = false
     // Bytes around this one that meet the same edges lead to the same state.
     var (low, high) = (UInt8.min, UInt8.max)
     for place in states[Int(state)] {
       for edge in graph.nodes[Int(place.node)].edges {
         if edge.bytes.contains(byte) {
           (low, high) = (max(low, edge.bytes.lowerBound), min(high, edge.bytes.upperBound))
-          expand(edge.target, place.stack, &places)
+          isTooWide = isTooWide || !expand(edge.target, place.stack, &places)
         } else if edge.bytes.upperBound < byte {
           low = max(low, edge.bytes.upperBound + 1)
         } else {
@@ -67,8 +124,12 @@ final class GrammarAutomaton {
         }
       }
     }
-    let next = places.list.isEmpty && !places.canEnd ? GrammarAutomaton.dead : number(of: places)
+    let isDead = isTooWide || (places.list.isEmpty && !places.canEnd)
+    let next = isDead ? GrammarAutomaton.dead : number(of: places)
     for other in low...high { steps[Int(state) << 8 | Int(other)] = next }
+    // Calls are remembered even where the state is dead.
+    isFull =
+      states.count - initial.states > limits.states || placeCount + frames.count - initial.places > limits.statePlaces
     return next
   }
 
@@ -79,10 +140,13 @@ final class GrammarAutomaton {
   }
 
   /// Adds a place and all that can be reached from it without a byte: into rules and out of them.
-  private func expand(_ node: Int32, _ stack: Int32, _ places: inout PlaceSet) {
+  /// - Returns: false if these are too many: alternatives that begin alike double them with every level.
+  private func expand(_ node: Int32, _ stack: Int32, _ places: inout PlaceSet) -> Bool {
     var pending = [Place(node: node, stack: stack)]
     while let place = pending.popLast() {
       guard places.seen.insert(place).inserted else { continue }
+      // Also those passed on the way, though out of rules there is nothing to stay at.
+      guard places.list.count <= limits.places, places.seen.count <= 4 * limits.places else { return false }
       let content = graph.nodes[Int(place.node)]
       if !content.edges.isEmpty { places.list.append(place) }
       if content.isEnd {
@@ -98,6 +162,7 @@ final class GrammarAutomaton {
         pending.append(Place(node: graph.starts[Int(call.rule)], stack: stack))
       }
     }
+    return places.list.count <= limits.places
   }
 
   /// A call that is a rule's last part leaves nothing to come back to: lists written with such calls stay flat.
@@ -106,9 +171,12 @@ final class GrammarAutomaton {
     let content = graph.nodes[Int(node)]
     if content.isEnd, content.edges.isEmpty, content.calls.isEmpty { return below }
     let frame = Frame(node: node, below: below)
-    if let known = frameNumbers[frame] { return known }
     let depth = below == GrammarAutomaton.empty ? 1 : depths[Int(below)] + 1
-    guard depth <= limits.stackDepth else { return nil }
+    return depth <= limits.stackDepth ? number(of: frame, depth: depth) : nil
+  }
+
+  private func number(of frame: Frame, depth: Int32) -> Int32 {
+    if let known = frameNumbers[frame] { return known }
     frames.append(frame)
     depths.append(depth)
     frameNumbers[frame] = Int32(frames.count - 1)
@@ -124,6 +192,7 @@ final class GrammarAutomaton {
     stateNumbers[list] = number
     if places.canEnd { list.removeLast() }
     states.append(list)
+    placeCount += list.count
     canEnd.append(places.canEnd)
     steps.append(contentsOf: repeatElement(GrammarAutomaton.unknown, count: 256))
     return number

@@ -33,25 +33,13 @@ struct GrammarGraph: Sendable {
       try builder.add(rule.body, from: start, to: end)
       starts.append(Int32(start))
     }
-    nodes = builder.closed()
+    nodes = try builder.closed()
     try checkLeftRecursion(grammar)
   }
 
   /// A rule that begins with itself could go on beginning without ever reading a byte.
   private func checkLeftRecursion(_ grammar: Grammar) throws(GrammarError) {
-    let nullable = nullableRules()
-    // Which rules can stand at a rule's beginning.
-    var first = starts.map { _ in Set<Int>() }
-    for rule in starts.indices {
-      var pending = [starts[rule]]
-      var seen = Set(pending)
-      while let node = pending.popLast() {
-        for call in nodes[Int(node)].calls {
-          first[rule].insert(Int(call.rule))
-          if nullable[Int(call.rule)], seen.insert(call.target).inserted { pending.append(call.target) }
-        }
-      }
-    }
+    let first = firstRules()
     // 0: not seen, 1: on the way, 2: done.
     var colour = [UInt8](repeating: 0, count: starts.count)
     for rule in starts.indices where colour[rule] == 0 {
@@ -75,28 +63,33 @@ struct GrammarGraph: Sendable {
     }
   }
 
-  /// Rules that may be empty.
-  private func nullableRules() -> [Bool] {
-    var nullable = starts.map { _ in false }
-    var hasChanged = true
-    while hasChanged {
-      hasChanged = false
-      for rule in starts.indices where !nullable[rule] {
-        var pending = [starts[rule]]
-        var seen = Set(pending)
-        while let node = pending.popLast() {
-          if nodes[Int(node)].isEnd {
-            nullable[rule] = true
-            hasChanged = true
-            break
-          }
-          for call in nodes[Int(node)].calls where nullable[Int(call.rule)] {
-            if seen.insert(call.target).inserted { pending.append(call.target) }
-          }
+  /// Of each rule those that can stand at its beginning: behind rules that may be empty, too.
+  private func firstRules() -> [Set<Int>] {
+    var first = starts.map { _ in Set<Int>() }
+    var canBeEmpty = starts.map { _ in false }
+    // Of each rule the places behind its calls: they are reached as soon as it is found that it may be empty.
+    var behind: [[(node: Int32, rule: Int)]] = starts.map { _ in [] }
+    var isReached = nodes.map { _ in false }
+    var pending = starts.enumerated().map { (node: $1, rule: $0) }
+    while let (node, rule) = pending.popLast() {
+      guard !isReached[Int(node)] else { continue }
+      isReached[Int(node)] = true
+      if nodes[Int(node)].isEnd, !canBeEmpty[rule] {
+        canBeEmpty[rule] = true
+        pending += behind[rule]
+        behind[rule] = []
+      }
+      for call in nodes[Int(node)].calls {
+        let called = Int(call.rule)
+        first[rule].insert(called)
+        if canBeEmpty[called] {
+          pending.append((call.target, rule))
+        } else {
+          behind[called].append((call.target, rule))
         }
       }
     }
-    return nullable
+    return first
   }
 }
 
@@ -110,7 +103,8 @@ private struct GraphBuilder {
   }
 
   var nodes: [Open] = []
-  let limits: GrammarLimits
+  private var edges = 0
+  private let limits: GrammarLimits
 
   init(limits: GrammarLimits) { self.limits = limits }
 
@@ -122,10 +116,29 @@ private struct GraphBuilder {
     return nodes.count - 1
   }
 
+  private func check(_ edges: Int) throws(GrammarError) {
+    guard edges <= limits.edges else {
+      throw GrammarError("grammar", "is too large: more than \(limits.edges) ways, repetitions written out")
+    }
+  }
+
+  /// Before edges, calls or steps are added.
+  private mutating func count(_ more: Int = 1) throws(GrammarError) {
+    edges += more
+    try check(edges)
+  }
+
+  private mutating func step(from start: Int, to end: Int) throws(GrammarError) {
+    try count()
+    nodes[start].steps.append(end)
+  }
+
   mutating func add(_ expression: Expression, from start: Int, to end: Int) throws(GrammarError) {
     switch expression {
     case .literal(let bytes): try add(bytes.map { $0...$0 }, from: start, to: end)
     case .characters(let ranges):
+      // Ranges that have no bytes cost time all the same.
+      try count(ranges.count)
       for sequence in UTF8Ranges.sequences(ranges) { try add(sequence, from: start, to: end) }
     case .sequence(let parts):
       var place = start
@@ -134,9 +147,11 @@ private struct GraphBuilder {
         try add(part, from: place, to: next)
         place = next
       }
-      nodes[place].steps.append(end)
+      try step(from: place, to: end)
     case .choice(let parts): for part in parts { try add(part, from: start, to: end) }
-    case .rule(let rule): nodes[start].calls.append(GrammarGraph.Call(rule: Int32(rule), target: Int32(end)))
+    case .rule(let rule):
+      try count()
+      nodes[start].calls.append(GrammarGraph.Call(rule: Int32(rule), target: Int32(end)))
     case .repetition(let body, let minimum, let maximum):
       var place = start
       for _ in 0..<minimum {
@@ -146,16 +161,16 @@ private struct GraphBuilder {
       }
       if let maximum {
         for _ in minimum..<maximum {
-          nodes[place].steps.append(end)
+          try step(from: place, to: end)
           let next = try node()
           try add(body, from: place, to: next)
           place = next
         }
-        nodes[place].steps.append(end)
+        try step(from: place, to: end)
       } else {
         let loop = try node()
-        nodes[place].steps.append(loop)
-        nodes[loop].steps.append(end)
+        try step(from: place, to: loop)
+        try step(from: loop, to: end)
         try add(body, from: loop, to: loop)
       }
     }
@@ -163,9 +178,10 @@ private struct GraphBuilder {
 
   private mutating func add(_ sequence: [ClosedRange<UInt8>], from start: Int, to end: Int) throws(GrammarError) {
     guard !sequence.isEmpty else {
-      nodes[start].steps.append(end)
+      try step(from: start, to: end)
       return
     }
+    try count(sequence.count)
     var place = start
     for (index, bytes) in sequence.enumerated() {
       let next = index == sequence.count - 1 ? end : try node()
@@ -175,18 +191,25 @@ private struct GraphBuilder {
   }
 
   /// Every node with what it reaches without a byte.
-  func closed() -> [GrammarGraph.Node] {
-    nodes.indices.map { start in
+  func closed() throws(GrammarError) -> [GrammarGraph.Node] {
+    var result: [GrammarGraph.Node] = []
+    result.reserveCapacity(nodes.count)
+    var total = 0
+    for start in nodes.indices {
       var node = GrammarGraph.Node()
       var pending = [start]
       var seen = Set(pending)
       while let place = pending.popLast() {
-        node.edges += nodes[place].edges
-        node.calls += nodes[place].calls
-        if nodes[place].isEnd { node.isEnd = true }
-        for step in nodes[place].steps where seen.insert(step).inserted { pending.append(step) }
+        let open = nodes[place]
+        total += open.edges.count + open.calls.count + open.steps.count
+        try check(total)
+        node.edges += open.edges
+        node.calls += open.calls
+        if open.isEnd { node.isEnd = true }
+        for step in open.steps where seen.insert(step).inserted { pending.append(step) }
       }
-      return node
+      result.append(node)
     }
+    return result
   }
 }

@@ -1,5 +1,18 @@
 /// RFC 6901.
 enum JSONPointer {
+  /// `pointer` and one name more.
+  static func joined(_ pointer: String, _ name: String) -> String {
+    var result = pointer + "/"
+    for scalar in name.unicodeScalars {
+      switch scalar {
+      case "~": result += "~0"
+      case "/": result += "~1"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+
   static func unescaped(_ part: Substring) -> String {
     var result = ""
     var rest = part

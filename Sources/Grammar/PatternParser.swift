@@ -1,3 +1,5 @@
+import OccamCore
+
 /// Reads the regular expressions of `pattern` that a grammar can hold a string to: characters and classes, groups,
 /// alternatives, quantifiers, `^` at the beginning and `$` at the end. What else there is, is refused by name.
 ///
@@ -16,7 +18,7 @@ struct PatternParser {
 
   /// A pattern that is not anchored may stand anywhere in the string.
   mutating func expression() throws(GrammarError) -> Expression {
-    let anything = Expression.repetition(try PatternParser.escaped(CharacterSet.all), minimum: 0, maximum: nil)
+    let anything = Expression.repetition(PatternParser.escaped(CharacterSet.all), minimum: 0, maximum: nil)
     let begins = take("^")
     let body = try alternatives(depth: 0)
     let ends = take("$")
@@ -56,16 +58,16 @@ struct PatternParser {
   private mutating func atom(_ scalar: Unicode.Scalar, depth: Int) throws(GrammarError) -> Expression {
     position += 1
     switch scalar {
-    case ".": return try PatternParser.escaped(CharacterSet.inverted([10...10, 13...13]))
-    case "[": return try PatternParser.escaped(try characters())
+    case ".": return PatternParser.escaped(CharacterSet.inverted([10...10, 13...13, 0x2028...0x2029]))
+    case "[": return PatternParser.escaped(try characters())
     case "(":
       if take("?"), !take(":") { throw error("a group that begins with '(?'") }
       let body = try alternatives(depth: depth + 1)
       guard take(")") else { throw GrammarError(pointer, "a group has no end") }
       return body
-    case "\\": return try PatternParser.escaped(try escape())
+    case "\\": return PatternParser.escaped(try escape())
     case "*", "+", "?", "{", "}", "^", "$", "]": throw error("'\(scalar)' here")
-    default: return try PatternParser.escaped([scalar.value...scalar.value])
+    default: return PatternParser.escaped([scalar.value...scalar.value])
     }
   }
 
@@ -104,13 +106,12 @@ struct PatternParser {
 
   // MARK: Characters
 
+  /// `[]` is no character, `[^]` any.
   private mutating func characters() throws(GrammarError) -> [ClosedRange<UInt32>] {
     let isInverted = take("^")
     var ranges: [ClosedRange<UInt32>] = []
-    var isFirst = true
-    while isFirst || !take("]") {
+    while !take("]") {
       guard let scalar = current else { throw GrammarError(pointer, "a character class has no end") }
-      isFirst = false
       position += 1
       let first = scalar == "\\" ? try escape() : [scalar.value...scalar.value]
       guard current == "-", position + 1 < scalars.count, scalars[position + 1] != "]" else {
@@ -153,16 +154,29 @@ struct PatternParser {
     case "f": return one(12)
     case "r": return one(13)
     case "x": return one(try hexadecimal(2))
-    case "u": return one(try hexadecimal(4))
+    case "u": return one(try codePoint())
     case _ where scalar.properties.isAlphabetic || ("0"..."9").contains(scalar): throw error("'\\\(scalar)'")
     default: return one(scalar.value)
     }
   }
 
+  /// Behind `\u`; a pair of surrogates is one character, and half of one none.
+  private mutating func codePoint() throws(GrammarError) -> UInt32 {
+    let first = try hexadecimal(4)
+    guard (0xD800...0xDFFF).contains(first) else { return first }
+    guard first < 0xDC00, take("\\"), take("u") else { throw error("half of a surrogate pair") }
+    let second = try hexadecimal(4)
+    guard (0xDC00...0xDFFF).contains(second) else { throw error("half of a surrogate pair") }
+    return 0x10000 + (first - 0xD800) << 10 + (second - 0xDC00)
+  }
+
   private mutating func hexadecimal(_ digits: Int) throws(GrammarError) -> UInt32 {
     let end = min(position + digits, scalars.count)
-    let text = String(String.UnicodeScalarView(scalars[position..<end]))
-    guard text.count == digits, let value = UInt32(text, radix: 16) else {
+    let code = scalars[position..<end]
+    // UInt32 would take a sign.
+    guard code.count == digits, code.allSatisfy(\.properties.isASCIIHexDigit),
+      let value = UInt32(String(String.UnicodeScalarView(code)), radix: 16)
+    else {
       throw GrammarError(pointer, "expected \(digits) hexadecimal digits")
     }
     position = end
@@ -170,16 +184,12 @@ struct PatternParser {
   }
 
   /// Characters as they stand in a JSON string: quotes, backslashes and control characters behind a backslash.
-  private static func escaped(_ ranges: [ClosedRange<UInt32>]) throws(GrammarError) -> Expression {
-    let plain = CharacterSet.inverted(
-      CharacterSet.inverted(ranges) + CharacterSet.inverted(SchemaCompiler.plainCharacters))
+  private static func escaped(_ ranges: [ClosedRange<UInt32>]) -> Expression {
+    let mustBeEscaped = CharacterSet.subtracting(CharacterSet.all, SchemaCompiler.plainCharacters)
+    let plain = CharacterSet.subtracting(ranges, mustBeEscaped)
     var choices: [Expression] = plain.isEmpty ? [] : [.characters(plain)]
-    let short: [(UInt32, String)] = [(0x22, "\""), (0x5C, "\\"), (8, "b"), (12, "f"), (10, "n"), (13, "r"), (9, "t")]
-    func has(_ code: UInt32) -> Bool { ranges.contains { $0.contains(code) } }
-    for (code, letter) in short where has(code) { choices.append(.text("\\" + letter)) }
-    for code in Array(UInt32(0)..<32) + [0x7F] where has(code) && !short.contains(where: { $0.0 == code }) {
-      let digits = String(code, radix: 16)
-      choices.append(.text("\\u" + String(repeating: "0", count: 4 - digits.count) + digits))
+    for code in mustBeEscaped.joined() where ranges.contains(where: { $0.contains(code) }) {
+      choices.append(.text(JSONValue.escape(UInt8(code))))
     }
     return choices.count == 1 ? choices[0] : .choice(choices)
   }

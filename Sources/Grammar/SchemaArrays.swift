@@ -13,7 +13,9 @@ extension SchemaCompiler {
     } else {
       item = try anyValue()
     }
-    return list("[", "]", .sequence([item, space]), space, minimum, maximum)
+    var element = Expression.sequence([item, space])
+    if maximum != nil || minimum > 1 { element = try newRule("\(pointer)/items", element) }
+    return list("[", "]", element, space, minimum, maximum)
   }
 
   /// Without limits on the length a tuple is whole, and nothing is behind it unless `items` says what.
@@ -23,6 +25,9 @@ extension SchemaCompiler {
     var (minimum, maximum) = try bounds(schema, "minItems", "maxItems", at: pointer)
     if schema["minItems"] == nil { minimum = min(prefix.count, maximum ?? .max) }
     let name = schema["prefixItems"] == nil ? "items" : "prefixItems"
+    guard prefix.count <= limits.repetitions else {
+      throw GrammarError("\(pointer)/\(name)", "\(prefix.count) places are above \(limits.repetitions)")
+    }
     let (space, comma) = (try space(), Expression.text(","))
     var rest: JSONValue? = name == "items" || schema["items"] == .bool(false) ? nil : schema["items"]
     if rest == nil, minimum > prefix.count {
@@ -31,12 +36,13 @@ extension SchemaCompiler {
     }
     var tail = Expression.empty
     if let rest, maximum ?? .max > prefix.count {
-      let item = try expression(rest, at: "\(pointer)/items", depth: depth + 1)
+      let value = try expression(rest, at: "\(pointer)/items", depth: depth + 1)
+      let item = try newRule("\(pointer)/items", .sequence([value, space]))
       let first = prefix.isEmpty ? Expression.empty : .sequence([comma, space])
       let more = Expression.repetition(
-        .sequence([comma, space, item, space]), minimum: max(minimum - prefix.count - 1, 0),
+        .sequence([comma, space, item]), minimum: max(minimum - prefix.count - 1, 0),
         maximum: maximum.map { $0 - prefix.count - 1 })
-      tail = .sequence([first, item, space, more])
+      tail = .sequence([first, item, more])
       if minimum <= prefix.count { tail = .optional(tail) }
     }
     let count = min(prefix.count, maximum ?? .max)
@@ -44,6 +50,8 @@ extension SchemaCompiler {
       let item = try expression(prefix[index], at: "\(pointer)/\(name)/\(index)", depth: depth + 1)
       tail = .sequence((index > 0 ? [comma, space] : []) + [item, space, tail])
       if index >= minimum { tail = .optional(tail) }
+      // A rule, so that tails do not stand within each other.
+      tail = try newRule("\(pointer)/\(name)/\(index)", tail)
     }
     return .sequence([.text("["), space, tail, .text("]")])
   }

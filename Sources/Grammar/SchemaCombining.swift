@@ -40,7 +40,8 @@ enum SchemaCombining {
       if case .object(let mine)? = one["properties"] { known = Set(mine.map(\.name)) }
       for member in members where !known.contains(member.name) {
         throw GrammarError(
-          "\(pointer)/properties/\(member.name)", "additionalProperties beside it, which speaks of it, is not supported"
+          JSONPointer.joined("\(pointer)/properties", member.name),
+          "additionalProperties beside it, which speaks of it, is not supported"
         )
       }
     }
@@ -56,11 +57,12 @@ enum SchemaCombining {
       let known = Set(first.compactMap(\.stringValue))
       return .array(first + second.filter { name in !(name.stringValue.map { known.contains($0) } ?? false) })
     case ("properties", .object(let first), .object(let second)):
-      let known = Dictionary(uniqueKeysWithValues: second.map { ($0.name, $0.value) })
-      if let twice = first.first(where: { known[$0.name] != nil && known[$0.name] != $0.value }) {
-        throw GrammarError("\(pointer)/properties/\(twice.name)", "stands twice for one object")
+      let known = Dictionary(second.map { (Array($0.name.utf8), $0.value) }) { first, _ in first }
+      let twice = first.first { member in known[Array(member.name.utf8)].map { $0 != member.value } ?? false }
+      if let twice {
+        throw GrammarError(JSONPointer.joined("\(pointer)/properties", twice.name), "stands twice for one object")
       }
-      return .object(second + first.filter { known[$0.name] == nil })
+      return .object(second + first.filter { known[Array($0.name.utf8)] == nil })
     case ("additionalProperties", _, _):
       if mine == .bool(true) || other == .bool(false) { return other }
       if other == .bool(true) || mine == .bool(false) { return mine }
@@ -76,7 +78,8 @@ enum SchemaCombining {
   private static func types(_ first: JSONValue, _ second: JSONValue) -> JSONValue? {
     let (mine, others) = (SchemaKeywords.types(first), SchemaKeywords.types(second))
     var result = mine.filter { others.contains($0) || ($0 == "integer" && others.contains("number")) }
-    if mine.contains("number"), !result.contains("number"), others.contains("integer") { result.append("integer") }
+    let hasNumbers = result.contains("number") || result.contains("integer")
+    if mine.contains("number"), !hasNumbers, others.contains("integer") { result.append("integer") }
     return result.isEmpty ? nil : .array(result.map { .string($0) })
   }
 }
@@ -88,8 +91,10 @@ extension SchemaCompiler {
   ) throws(GrammarError) -> Expression {
     guard let target = schema["$ref"]?.stringValue else { throw GrammarError("\(pointer)/$ref", "is not a string") }
     let beside = SchemaCombining.rest(of: schema, without: ["$ref"])
-    if beside.isEmpty { return .rule(try reference(target, depth: depth + 1)) }
-    guard let both = try SchemaCombining.combined(try resolve(target), with: beside, at: pointer) else {
+    if beside.isEmpty { return .rule(try reference(target)) }
+    let found = try resolve(target)
+    try SchemaKeywords.checkTypes(found, at: target)
+    guard let both = try SchemaCombining.combined(found, with: beside, at: pointer) else {
       throw GrammarError(pointer, "allows nothing: the types differ")
     }
     return try expression(both, at: pointer, depth: depth + 1)
@@ -137,6 +142,7 @@ extension SchemaCompiler {
     var choices: [Expression] = []
     for (index, part) in parts.enumerated() {
       let place = "\(pointer)/\(name)/\(index)"
+      try SchemaKeywords.checkTypes(part, at: place)
       // What allows nothing adds nothing.
       guard part != .bool(false), let both = try SchemaCombining.combined(part, with: beside, at: place) else {
         continue
@@ -150,7 +156,7 @@ extension SchemaCompiler {
   /// `enum` or `const`: those values that are of the type that stands beside.
   func values(_ name: String, of schema: JSONValue, at pointer: String) throws(GrammarError) -> [Expression] {
     let values = name == "const" ? schema[name].map { [$0] } : schema[name]?.arrayValue
-    guard let values, !values.isEmpty else { throw GrammarError("\(pointer)/enum", "is not an array of values") }
+    guard let values, !values.isEmpty else { throw GrammarError("\(pointer)/\(name)", "is not an array of values") }
     if let other = SchemaCombining.rest(of: schema, without: [name, "type"]).first {
       throw GrammarError("\(pointer)/\(other.name)", "is not supported beside \(name)")
     }

@@ -10,6 +10,10 @@ struct SchemaCompiler {
   private var written = 0
   /// Rules that are the same wherever they are used, by name.
   private var shared: [String: Int] = [:]
+  /// Rules of references, by the pointer's bytes.
+  private var references: [[UInt8]: Int] = [:]
+  /// References that are still to be written out: each begins at no depth, however it was come to.
+  private var queue: [(rule: Int, schema: JSONValue, pointer: String)] = []
 
   init(_ document: JSONValue, limits: GrammarLimits) {
     self.document = document
@@ -20,7 +24,10 @@ struct SchemaCompiler {
     guard document.text().utf8.count <= limits.bytes else {
       throw GrammarError("schema", "is longer than \(limits.bytes) bytes")
     }
-    let root = try reference("#", depth: 0)
+    let root = try reference("#")
+    while let next = queue.popLast() {
+      rules[next.rule].body = try expression(next.schema, at: next.pointer, depth: 0)
+    }
     var finished: [Grammar.Rule] = []
     for (name, body) in rules {
       guard let body else { throw GrammarError("schema", "refers to itself without end at '\(name)'") }
@@ -35,29 +42,35 @@ struct SchemaCompiler {
   mutating func rule(
     _ name: String, _ body: (inout SchemaCompiler) throws(GrammarError) -> Expression
   ) throws(GrammarError) -> Expression {
-    .rule(try ruleNumber(name, body))
+    if let known = shared[name] { return .rule(known) }
+    let number = try newRule(name, nil)
+    shared[name] = number
+    rules[number].body = try body(&self)
+    return .rule(number)
   }
 
-  private mutating func ruleNumber(
-    _ name: String, _ body: (inout SchemaCompiler) throws(GrammarError) -> Expression
-  ) throws(GrammarError) -> Int {
-    if let known = shared[name] { return known }
+  /// A rule of its own, so that what stands in several places is written out once.
+  mutating func newRule(_ name: String, _ body: Expression) throws(GrammarError) -> Expression {
+    .rule(try newRule(name, .some(body)))
+  }
+
+  private mutating func newRule(_ name: String, _ body: Expression?) throws(GrammarError) -> Int {
     guard rules.count < limits.rules else { throw GrammarError("schema", "has more than \(limits.rules) rules") }
-    let number = rules.count
-    shared[name] = number
-    rules.append((name, nil))
-    rules[number].body = try body(&self)
-    return number
+    rules.append((name, body))
+    return rules.count - 1
   }
 
   // MARK: Schemas
 
-  /// The schema at a JSON pointer within the document.
-  mutating func reference(_ pointer: String, depth: Int) throws(GrammarError) -> Int {
-    let found = try resolve(pointer)
-    return try ruleNumber("schema \(pointer)") { compiler throws(GrammarError) in
-      try compiler.expression(found, at: pointer, depth: depth)
-    }
+  /// The rule of the schema at a JSON pointer within the document.
+  mutating func reference(_ pointer: String) throws(GrammarError) -> Int {
+    let key = Array(pointer.utf8)
+    if let known = references[key] { return known }
+    let schema = try resolve(pointer)
+    let number = try newRule("schema \(pointer)", nil)
+    references[key] = number
+    queue.append((number, schema, pointer))
+    return number
   }
 
   /// What stands at a JSON pointer.
@@ -110,11 +123,7 @@ struct SchemaCompiler {
     if let types = schema["type"]?.arrayValue {
       var choices: [Expression] = []
       for type in types { choices.append(try typed(type.stringValue, schema, at: pointer, depth: depth)) }
-      guard !choices.isEmpty else { throw GrammarError("\(pointer)/type", "is empty") }
       return choices
-    }
-    if let type = schema["type"], type.stringValue == nil {
-      throw GrammarError("\(pointer)/type", "is not a type's name")
     }
     return [
       try typed(schema["type"]?.stringValue ?? SchemaKeywords.impliedType(schema), schema, at: pointer, depth: depth)

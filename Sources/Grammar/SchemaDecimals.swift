@@ -18,8 +18,8 @@ extension SchemaCompiler {
     if let least, let most, least > most || (least == most && (leastIsOpen || mostIsOpen)) {
       throw GrammarError(pointer, "no number is from \(least) to \(most)")
     }
-    let first = least.flatMap { DecimalLimit($0, isOpen: leastIsOpen) }
-    let last = most.flatMap { DecimalLimit($0, isOpen: mostIsOpen) }
+    let first = least.map { DecimalLimit($0, isOpen: leastIsOpen) }
+    let last = most.map { DecimalLimit($0, isOpen: mostIsOpen) }
     var choices: [Expression] = []
     if least ?? -1 < 0 {
       let nearest = (most ?? 1) <= 0 ? last ?? .zero : .zero

@@ -17,10 +17,21 @@ enum SchemaKeywords {
   /// Refuses what would be left out of account.
   static func check(_ schema: JSONValue, at pointer: String) throws(GrammarError) {
     guard case .object(let members) = schema else { return }
+    try checkTypes(schema, at: pointer)
     for member in members where !understood.contains(member.name) && !harmless.contains(member.name) {
       if member.name.hasPrefix("x-") || (member.name == "uniqueItems" && member.value == .bool(false)) { continue }
-      throw GrammarError("\(pointer)/\(member.name)", "is not supported")
+      throw GrammarError(JSONPointer.joined(pointer, member.name), "is not supported")
     }
+  }
+
+  /// Refuses a `type` that is no name, nor several of them.
+  static func checkTypes(_ schema: JSONValue, at pointer: String) throws(GrammarError) {
+    guard let type = schema["type"] else { return }
+    let values = type.arrayValue ?? [type]
+    guard !values.isEmpty else { throw GrammarError("\(pointer)/type", "is empty") }
+    let names = types(type)
+    guard names.count == values.count else { throw GrammarError("\(pointer)/type", "is not a type's name") }
+    guard Set(names).count == names.count else { throw GrammarError("\(pointer)/type", "has a name twice") }
   }
 
   /// What a schema without a type is about.

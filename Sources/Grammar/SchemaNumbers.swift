@@ -1,7 +1,7 @@
 import OccamCore
 
 extension SchemaCompiler {
-  private static let digit = Expression.characters([0x30...0x39])
+  static let digit = Expression.characters([0x30...0x39])
   private static let nonZero = Expression.characters([0x31...0x39])
   /// Digits of a number without limits: a model cannot count on for ever, and a binary64 holds no more.
   private static let digits = 16
@@ -39,8 +39,10 @@ extension SchemaCompiler {
       guard let value = schema[name] else { return nil }
       // Draft 4 has a boolean there.
       guard let number = value.doubleValue else { throw GrammarError("\(pointer)/\(name)", "is not a number") }
-      guard let whole = Int(exactly: number.rounded(rounding)), abs(whole) < 1 << 60 else {
-        throw GrammarError("\(pointer)/\(name)", "\(number) is out of range")
+      // A double does not hold every integer.
+      let whole: Int? = if case .integer(let exact) = value { exact } else { Int(exactly: number.rounded(rounding)) }
+      guard let whole, whole.magnitude < 1 << 60 else {
+        throw GrammarError("\(pointer)/\(name)", "\(value.text()) is out of range")
       }
       return whole
     }
@@ -54,11 +56,12 @@ extension SchemaCompiler {
     return (low, high)
   }
 
-  /// Whole numbers from `low` to `high`; nil: as far as digits go.
+  /// Whole numbers from `low` to `high`; nil: as far as digits go, or as an `Int` does where the other limit is beyond.
   private static func integers(_ low: Int?, _ high: Int?) -> Expression {
     let most = 9_999_999_999_999_999
-    let low = low ?? min(-most, high ?? 0)
-    let high = high ?? max(most, low)
+    let (least, last) = (low ?? -1, high ?? 1)
+    let low = low ?? (last > -most ? -most : -.max)
+    let high = high ?? (least < most ? most : .max)
     var choices: [Expression] = []
     if low < 0 { choices.append(.sequence([.text("-"), natural(max(1, -high), -low)])) }
     if high >= 0 { choices.append(natural(max(low, 0), high)) }
@@ -69,13 +72,14 @@ extension SchemaCompiler {
   static func natural(_ low: Int, _ high: Int) -> Expression {
     var choices: [Expression] = []
     var (first, last) = (0, 9)
-    while first <= high {
+    while true {
       let (from, to) = (max(low, first), min(high, last))
       if from <= to { choices.append(sameLength(Array("\(from)".utf8), Array("\(to)".utf8))) }
+      guard last < high else { break }
       first = last + 1
-      let (next, overflow) = last.multipliedReportingOverflow(by: 10)
-      guard !overflow, next <= Int.max - 9 else { break }
-      last = next + 9
+      let (tens, isTooLong) = last.multipliedReportingOverflow(by: 10)
+      let (next, isTooLarge) = tens.addingReportingOverflow(9)
+      last = isTooLong || isTooLarge ? .max : next
     }
     return choices.count == 1 ? choices[0] : .choice(choices)
   }

@@ -17,7 +17,8 @@ extension SchemaCompiler {
         throw GrammarError("\(pointer)/properties", "is \(properties.kindName), not an object")
       }
       for member in members {
-        result.properties.append((member.name, member.value, "\(pointer)/properties/\(member.name)"))
+        let place = JSONPointer.joined("\(pointer)/properties", member.name)
+        result.properties.append((member.name, member.value, place))
       }
     }
     if let required = schema["required"] {
@@ -57,7 +58,7 @@ extension SchemaCompiler {
       let value =
         additional == .bool(true)
         ? try anyValue() : try expression(additional, at: "\(pointer)/additionalProperties", depth: depth + 1)
-      let key = otherName(than: names)
+      let key = try otherName(than: members.properties)
       others = .sequence([key, space, .text(":"), space, value, space])
     }
     // From the last member to the first: what may follow when a member stood before, and when none did.
@@ -71,42 +72,56 @@ extension SchemaCompiler {
     for (index, member) in pairs.enumerated().reversed() {
       // Rules, so that what follows is written once however many members lead to it.
       let (nextBehind, nextFresh) = (behind, fresh)
-      let with = try rule("\(pointer) \(depth) behind \(index + 1)") { _ throws(GrammarError) in nextBehind }
+      let with = try newRule("\(pointer) behind \(index + 1)", nextBehind)
       let here = Expression.sequence([member.pair, with])
       let later = Expression.sequence([comma, member.pair, with])
       behind = member.isRequired ? later : .choice([later, with])
       if member.isRequired {
         fresh = here
       } else {
-        let without = try rule("\(pointer) \(depth) from \(index + 1)") { _ throws(GrammarError) in nextFresh }
+        let without = try newRule("\(pointer) from \(index + 1)", nextFresh)
         fresh = .choice([here, without])
       }
     }
     return .sequence([.text("{"), space, fresh, .text("}")])
   }
 
-  /// A string without escapes that is none of `names`.
-  private func otherName(than names: [String]) -> Expression {
+  /// A string without escapes that is the name of none of `properties`.
+  private func otherName(
+    than properties: [(name: String, schema: JSONValue, pointer: String)]
+  ) throws(GrammarError) -> Expression {
+    var names: [ArraySlice<Unicode.Scalar>] = []
+    for property in properties {
+      let name = Array(property.name.unicodeScalars)
+      // Names are written out character within character.
+      guard name.count <= limits.nameLength else {
+        throw GrammarError(
+          "\(property.pointer.prefix(80))...",
+          "a name of more than \(limits.nameLength) characters is not supported where other names are allowed")
+      }
+      names.append(name[...])
+    }
     let quote = Expression.text("\"")
-    return .sequence([quote, SchemaCompiler.other(than: names.map { Array($0.unicodeScalars) }), quote])
+    return .sequence([quote, SchemaCompiler.other(than: names), quote])
   }
 
   /// Characters that stand in a string as they are.
   static let plainCharacters = CharacterSet.subtracting(
     CharacterSet.all, [0...0x1F, 0x22...0x22, 0x5C...0x5C, 0x7F...0x7F])
 
-  private static func other(than names: [[Unicode.Scalar]]) -> Expression {
+  private static func other(than names: [ArraySlice<Unicode.Scalar>]) -> Expression {
     let anything = Expression.repetition(.characters(plainCharacters), minimum: 0, maximum: nil)
     guard !names.isEmpty else { return anything }
-    let firsts = Set(names.compactMap(\.first)).sorted { $0.value < $1.value }
+    let byFirst = Dictionary(grouping: names.filter { !$0.isEmpty }) { $0.first?.value ?? 0 }
     var choices: [Expression] = []
     // The empty name, unless it is taken.
-    if !names.contains([]) { choices.append(.empty) }
-    let others = CharacterSet.subtracting(plainCharacters, firsts.map { $0.value...$0.value })
+    if !names.contains(where: \.isEmpty) { choices.append(.empty) }
+    let firsts = byFirst.keys.sorted()
+    let others = CharacterSet.subtracting(plainCharacters, firsts.map { $0...$0 })
     choices.append(.sequence([.characters(others), anything]))
-    for first in firsts where plainCharacters.contains(where: { $0.contains(first.value) }) {
-      let rest = names.filter { $0.first == first }.map { Array($0.dropFirst()) }
-      choices.append(.sequence([.characters([first.value...first.value]), other(than: rest)]))
+    for first in firsts where plainCharacters.contains(where: { $0.contains(first) }) {
+      let rest = byFirst[first, default: []].map { $0.dropFirst() }
+      choices.append(.sequence([.characters([first...first]), other(than: rest)]))
     }
     return .choice(choices)
   }

@@ -8,12 +8,14 @@ extension SchemaCompiler {
     }
   }
 
+  private static func hexadecimal(_ count: Int) -> Expression {
+    .repetition(.characters([0x30...0x39, 0x41...0x46, 0x61...0x66]), minimum: count, maximum: count)
+  }
+
   /// One character of a JSON string; a pair of surrogates is one.
   private mutating func character() throws(GrammarError) -> Expression {
     try rule("character") { _ throws(GrammarError) in
-      func hexadecimal(_ count: Int) -> Expression {
-        .repetition(.characters([0x30...0x39, 0x41...0x46, 0x61...0x66]), minimum: count, maximum: count)
-      }
+      let hexadecimal = SchemaCompiler.hexadecimal
       let single = Expression.choice([
         .sequence([.characters([0x30...0x39, 0x41...0x43, 0x45...0x46, 0x61...0x63, 0x65...0x66]), hexadecimal(3)]),
         .sequence([.oneOf("dD"), .characters([0x30...0x37]), hexadecimal(2)]),
@@ -31,15 +33,17 @@ extension SchemaCompiler {
   mutating func string(_ schema: JSONValue, at pointer: String) throws(GrammarError) -> Expression {
     let quote = Expression.text("\"")
     let hasLength = schema["minLength"] != nil || schema["maxLength"] != nil
+    let format = schema["format"]?.stringValue.flatMap { SchemaCompiler.formats[$0] }
     if let pattern = schema["pattern"] {
       guard let pattern = pattern.stringValue else { throw GrammarError("\(pointer)/pattern", "is not a string") }
       guard !hasLength else { throw GrammarError("\(pointer)/pattern", "is not supported beside limits on the length") }
+      guard format == nil else { throw GrammarError("\(pointer)/format", "is not supported beside pattern") }
       var parser = PatternParser(pattern, at: "\(pointer)/pattern", limits: limits)
       return .sequence([quote, try parser.expression(), quote])
     }
-    if let format = schema["format"]?.stringValue, let expression = SchemaCompiler.formats[format] {
+    if let format {
       guard !hasLength else { throw GrammarError("\(pointer)/format", "is not supported beside limits on the length") }
-      return .sequence([quote, expression, quote])
+      return .sequence([quote, format, quote])
     }
     guard hasLength else { return try anyString() }
     let (minimum, maximum) = try bounds(schema, "minLength", "maxLength", at: pointer)
@@ -48,8 +52,8 @@ extension SchemaCompiler {
 
   /// Formats that a grammar can hold a text to; others say nothing (JSON Schema calls them annotations).
   private static let formats: [String: Expression] = {
-    func digits(_ count: Int) -> Expression {
-      .repetition(.characters([0x30...0x39]), minimum: count, maximum: count)
+    func digits(_ least: Int, _ most: Int? = nil) -> Expression {
+      .repetition(SchemaCompiler.digit, minimum: least, maximum: most ?? least)
     }
     func upTo(_ tens: String, _ lastTen: String, _ lastOnes: String) -> Expression {
       .choice([.sequence([.oneOf(tens), digits(1)]), .sequence([.text(lastTen), .oneOf(lastOnes)])])
@@ -65,12 +69,8 @@ extension SchemaCompiler {
     let hour = upTo("01", "2", "0123")
     let sixty = Expression.sequence([.oneOf("012345"), digits(1)])
     let zone = Expression.choice([.text("Z"), .sequence([.oneOf("+-"), hour, .text(":"), sixty])])
-    let part = Expression.optional(
-      .sequence([.text("."), .repetition(.characters([0x30...0x39]), minimum: 1, maximum: 9)]))
+    let part = Expression.optional(.sequence([.text("."), digits(1, 9)]))
     let time = Expression.sequence([hour, .text(":"), sixty, .text(":"), sixty, part, zone])
-    func hexadecimal(_ count: Int) -> Expression {
-      .repetition(.characters([0x30...0x39, 0x41...0x46, 0x61...0x66]), minimum: count, maximum: count)
-    }
     let dash = Expression.text("-")
     let uuid = Expression.sequence([
       hexadecimal(8), dash, hexadecimal(4), dash, hexadecimal(4), dash, hexadecimal(4), dash, hexadecimal(12),

@@ -37,6 +37,9 @@ struct Generator {
         throw OccamError(.invalidOption, "grammar", "no token of the model's vocabulary goes on with it")
       }
       let id = sampler.sample(row, allowing: mask)
+      guard matcher?.accept(id) ?? true else {
+        throw OccamError(.invalidOption, "grammar", "it does not allow the token \(id), and no other could be drawn")
+      }
       if metrics.generatedTokens == 0 {
         metrics.timings.timeToFirstToken = Clock.milliseconds(since: start)
         decodeStart = Clock.nanoseconds()
@@ -48,9 +51,8 @@ struct Generator {
         break
       }
       var text = stops.push(decoder.append(tokenizer.bytes(of: id, special: shown.contains(id))))
-      let isAllowed = matcher?.accept(id) ?? true
       // A text that is complete needs no pass to say so.
-      let isComplete = matcher.map { $0.mustEnd || !isAllowed } ?? false
+      let isComplete = matcher?.mustEnd ?? false
       let isLast = metrics.generatedTokens == limit || isComplete
       // What was held back belongs to the last token.
       if isLast, stops.found == nil { text += rest(&decoder, &stops) }

@@ -4,33 +4,27 @@ import OccamTokenizer
 
 /// Grammars that replies are held to, made ready for a model's vocabulary and kept for the next reply of the same format.
 final class GrammarStore: Sendable {
-  private struct State {
-    var vocabulary: GrammarVocabulary?
-    /// The most recently used last.
-    var grammars: [(format: ResponseFormat, grammar: CompiledGrammar)] = []
-  }
+  private typealias Entry = (format: ResponseFormat, grammar: CompiledGrammar)
 
   private let tokenizer: Tokenizer
-  private let state = Guarded(State())
+  private let vocabulary = Guarded<GrammarVocabulary?>(nil)
+  /// The most recently used last.
+  private let grammars = Guarded<[Entry]>([])
   /// Each may remember tens of megabytes of masks.
   private static let limit = 8
 
   init(_ tokenizer: Tokenizer) { self.tokenizer = tokenizer }
 
-  /// nil for a text without a format.
+  /// nil for a text without a format. A grammar is made ready outside the lock: it may take seconds, and replies of
+  /// other formats go on meanwhile.
   func grammar(for format: ResponseFormat) throws(OccamError) -> CompiledGrammar? {
     if format == .text { return nil }
     if let known = find(format) { return known }
     do {
       let grammar = try GrammarStore.grammar(format)
-      return try state.withLock { state in
-        let vocabulary = state.vocabulary ?? tokenizer.grammarVocabulary()
-        state.vocabulary = vocabulary
-        let compiled = try CompiledGrammar(grammar, vocabulary)
-        if state.grammars.count == GrammarStore.limit { state.grammars.removeFirst() }
-        state.grammars.append((format, compiled))
-        return compiled
-      }
+      return insert(format, try CompiledGrammar(grammar, vocabularyOnce()))
+    } catch let error as OccamError {
+      throw error
     } catch let error as GrammarError {
       throw OccamError(.invalidOption, error.subject, error.reason)
     } catch {
@@ -38,13 +32,33 @@ final class GrammarStore: Sendable {
     }
   }
 
-  private func find(_ format: ResponseFormat) -> CompiledGrammar? {
-    state.withLock { state in
-      guard let index = state.grammars.firstIndex(where: { $0.format == format }) else { return nil }
-      let known = state.grammars.remove(at: index)
-      state.grammars.append(known)
-      return known.grammar
+  private func vocabularyOnce() -> GrammarVocabulary {
+    vocabulary.withLock { known in
+      let vocabulary = known ?? tokenizer.grammarVocabulary()
+      known = vocabulary
+      return vocabulary
     }
+  }
+
+  private func find(_ format: ResponseFormat) -> CompiledGrammar? {
+    grammars.withLock { GrammarStore.use(format, &$0) }
+  }
+
+  /// - Returns: the one that another request has made meanwhile, if there is one.
+  private func insert(_ format: ResponseFormat, _ grammar: CompiledGrammar) -> CompiledGrammar {
+    grammars.withLock { grammars in
+      if let known = GrammarStore.use(format, &grammars) { return known }
+      if grammars.count == GrammarStore.limit { grammars.removeFirst() }
+      grammars.append((format, grammar))
+      return grammar
+    }
+  }
+
+  private static func use(_ format: ResponseFormat, _ grammars: inout [Entry]) -> CompiledGrammar? {
+    guard let index = grammars.firstIndex(where: { $0.format == format }) else { return nil }
+    let known = grammars.remove(at: index)
+    grammars.append(known)
+    return known.grammar
   }
 
   private static func grammar(_ format: ResponseFormat) throws -> Grammar {
@@ -63,7 +77,7 @@ final class GrammarStore: Sendable {
 
 extension Tokenizer {
   /// What each token adds to a text; nothing for control tokens.
-  fileprivate func grammarVocabulary() -> GrammarVocabulary {
+  package func grammarVocabulary() -> GrammarVocabulary {
     let ids = 0..<Int32(vocabularySize)
     return GrammarVocabulary(
       pieces: ids.map { isEndOfGeneration($0) ? [] : bytes(of: $0, special: false) },

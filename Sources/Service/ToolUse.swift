@@ -84,10 +84,14 @@ package struct ToolUse: Sendable {
   }
 
   private var schema: JSONValue {
-    let calls = tools.map { tool -> JSONValue in
+    var definitions: [JSONMember] = []
+    let calls = tools.enumerated().map { index, tool -> JSONValue in
       let parameters = (try? JSONValue(parsing: tool.parameters)) ?? ["type": "object"]
+      let place = "#/$defs/tool\(index)"
+      definitions.append(JSONMember("tool\(index)", ToolUse.moved(parameters, to: place)))
       return [
-        "type": "object", "properties": ["name": ["const": .string(tool.name)], "arguments": parameters],
+        "type": "object",
+        "properties": ["name": ["const": .string(tool.name)], "arguments": ["$ref": .string(place)]],
         "required": ["name", "arguments"],
       ]
     }
@@ -95,11 +99,35 @@ package struct ToolUse: Sendable {
       "type": "array", "items": ["anyOf": .array(calls)], "minItems": 1, "maxItems": allowsSeveral ? 16 : 1,
     ]
     let asking: JSONValue = ["type": "object", "properties": ["tool_calls": list], "required": ["tool_calls"]]
-    if isRequired { return asking }
+    if isRequired { return ["anyOf": [asking], "$defs": .object(definitions)] }
     let answering: JSONValue = [
       "type": "object", "properties": ["response": ["type": "string"]], "required": ["response"],
     ]
-    return ["anyOf": [asking, answering]]
+    return ["anyOf": [asking, answering], "$defs": .object(definitions)]
+  }
+
+  /// A schema whose references within itself are right where it stands in another. What is below `properties` and the
+  /// like are names, not keywords; below `enum` and the like are no schemas.
+  private static func moved(_ schema: JSONValue, to place: String, areNames: Bool = false) -> JSONValue {
+    switch schema {
+    case .array(let elements): return .array(elements.map { moved($0, to: place) })
+    case .object(let members):
+      return .object(
+        members.map { member in
+          let value = member.value
+          if areNames { return JSONMember(member.name, moved(value, to: place)) }
+          switch member.name {
+          case "$ref":
+            guard let target = value.stringValue, target.hasPrefix("#") else { return member }
+            return JSONMember(member.name, .string(place + target.dropFirst()))
+          case "const", "enum", "default", "example", "examples": return member
+          case "properties", "$defs", "definitions":
+            return JSONMember(member.name, moved(value, to: place, areNames: true))
+          default: return JSONMember(member.name, moved(value, to: place))
+          }
+        })
+    default: return schema
+    }
   }
 
   /// Calls and their results as text, for templates that know nothing of them.

@@ -100,6 +100,13 @@ import Testing
     #expect(accepted >= text.count)
   }
 
+  /// As RFC 8259 has it, by code units: one character written in two ways makes two names.
+  @Test func namesAreTheirBytes() throws {
+    let value = try JSONValue(parsing: #"{"\u00e9": 1, "e\u0301": 2}"#)
+    #expect(value["\u{E9}"] == 1 && value["e\u{301}"] == 2)
+    #expect(JSONTests.error("{\"\\u00e9\": 1, \"\u{E9}\": 2}")?.reason.hasSuffix("stands twice") == true)
+  }
+
   @Test func positionsCountFromOne() {
     #expect(JSONTests.error("[1,\n  x]")?.description == "line 2, column 3: expected a value")
   }

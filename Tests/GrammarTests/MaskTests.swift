@@ -1,4 +1,5 @@
 import Dispatch
+import Occam
 import OccamCore
 import OccamGGUF
 import OccamGrammar
@@ -90,9 +91,10 @@ import Testing
 
   @Test func appliesToLogits() throws {
     let compiled = try CompiledGrammar(try Grammar(gbnf: "root ::= \"ab\""), MaskTests.vocabulary)
-    let matcher = GrammarMatcher(compiled)
+    var matcher = GrammarMatcher(compiled)
     var logits = [Float](repeating: 1, count: MaskTests.pieces.count + 100)
-    logits.withUnsafeMutableBufferPointer { matcher.mask().apply(to: $0) }
+    let mask = matcher.mask()
+    logits.withUnsafeMutableBufferPointer { mask.apply(to: $0) }
     let kept = logits.indices.filter { logits[$0] == 1 }
     #expect(
       kept == MaskTests.pieces.indices.filter { ["a", "ab"].map { Array($0.utf8) }.contains(MaskTests.pieces[$0]) })
@@ -107,27 +109,38 @@ import Testing
     #expect(ended.hasEnded && ended.mask().isEmpty && behind == [false, false, false])
   }
 
-  @Test func memoryIsBounded() throws {
+  /// Within one reply, too; what is allowed stays the same, and replies that go on beside each other agree.
+  @Test(arguments: [(60, 1 << 20, 120), (1 << 20, 900, 400)])
+  func memoryIsBounded(_ states: Int, _ places: Int, _ bound: Int) throws {
+    let text = "root ::= .* [aeiou] .{12} | \"(\" root \")\""
     var limits = GrammarLimits()
-    limits.states = 50
+    limits.states = states
+    limits.statePlaces = places
     limits.maskBytes = 400
-    let compiled = try CompiledGrammar(
-      try Grammar(schema: ["type": "array", "items": ["type": "string", "maxLength": 40]], limits: limits),
-      MaskTests.vocabulary)
-    for _ in 0..<5 {
-      var matcher = GrammarMatcher(compiled)
-      var taken = [matcher.accept(bytes: Array("[\"".utf8))]
-      for _ in 0..<40 {
-        _ = matcher.mask()
-        taken.append(matcher.accept(97))
+    let compiled = try CompiledGrammar(try Grammar(gbnf: text, limits: limits), MaskTests.vocabulary)
+    let unbounded = try CompiledGrammar(try Grammar(gbnf: text), MaskTests.vocabulary)
+    var generator = SeededGenerator(seed: 3)
+    for _ in 0..<3 {
+      var (first, second, reference) = (GrammarMatcher(compiled), GrammarMatcher(compiled), GrammarMatcher(unbounded))
+      var mostStates = 0
+      for step in 0..<200 {
+        let words = reference.mask().words
+        let mask = first.mask()
+        #expect(mask.words == words)
+        // The second one looks seldom, and finds that the first has gone on.
+        if step % 20 == 0 { #expect(second.mask().words == words) }
+        let allowed = (97...122).filter { mask.allows($0) } + [40]
+        let token = Int32(allowed[Int(generator.next() % UInt64(allowed.count))])
+        let taken = [first.accept(token), second.accept(token), reference.accept(token)]
+        #expect(taken == [true, true, true])
+        #expect(first.canEnd == reference.canEnd && second.mustEnd == reference.mustEnd)
+        mostStates = max(mostStates, compiled.counts.states)
+        #expect(compiled.counts.masks * 40 <= 400)
       }
-      let (beyond, end) = (matcher.accept(97), matcher.accept(34))
-      #expect(taken.allSatisfy { $0 } && !beyond && end)
-      #expect(compiled.counts.masks * 40 <= 400)
+      // Those of one way down the tree of tokens stay, and bytes of both replies come before the next look.
+      #expect(mostStates < bound)
     }
-    #expect(compiled.counts.states > 50)
-    _ = GrammarMatcher(compiled)
-    #expect(compiled.counts.states < 50, "what has grown too large is not begun with again")
+    #expect(unbounded.counts.states > 500)
   }
 
   @Test func manyThreadsShareOne() throws {
@@ -160,10 +173,8 @@ import Testing
       if tokenizer.vocabularySize > largest?.tokenizer.vocabularySize ?? 0 { largest = (name, tokenizer) }
     }
     let (name, tokenizer) = try #require(largest)
-    let ids = 0..<Int32(tokenizer.vocabularySize)
-    let pieces = ids.map { tokenizer.bytes(of: $0, special: false) }
     let built = Clock.nanoseconds()
-    let vocabulary = GrammarVocabulary(pieces: pieces, end: ids.filter { tokenizer.isEndOfGeneration($0) })
+    let vocabulary = tokenizer.grammarVocabulary()
     let build = Clock.milliseconds(since: built)
     let compiled = try CompiledGrammar(try Grammar.json(), vocabulary)
     let text = #"{"title": "A photo of a cat", "count": 12, "tags": ["red", "blue"], "score": 0.75}"#
@@ -178,7 +189,7 @@ import Testing
         let mask = matcher.mask()
         let isAllowed = mask.allows(token)
         let isTaken = matcher.accept(token)
-        #expect(isAllowed && isTaken, "'\(String(decoding: pieces[Int(token)], as: UTF8.self))'")
+        #expect(isAllowed && isTaken, "token \(token)")
         longest = max(longest, Clock.milliseconds(since: step))
       }
       #expect(matcher.canEnd)
@@ -186,7 +197,7 @@ import Testing
       lines.append("\(round) \(fixed(mean, 1)) us a token, at most \(fixed(longest * 1000, 0))")
     }
     print(
-      "grammar masks, \(name), \(pieces.count) tokens: built in \(fixed(build, 0)) ms; \(lines.joined(separator: "; "))"
+      "grammar masks, \(name), \(vocabulary.count) tokens: built in \(fixed(build, 0)) ms; \(lines.joined(separator: "; "))"
     )
   }
 }

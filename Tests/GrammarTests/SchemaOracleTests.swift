@@ -34,6 +34,9 @@ import Testing
 
   @Test func goldensAreThere() {
     #expect(SchemaOracleTests.documents.count >= 85 && SchemaOracleTests.llama.count >= 21)
+    for item in SchemaOracleTests.documents + SchemaOracleTests.llama {
+      #expect(!item.schema.isEmpty && !(item.valid + item.invalid).isEmpty, "\(item.name) says nothing")
+    }
     #expect(SchemaOracleTests.refused.isSubset(of: SchemaOracleTests.documents.map(\.name)))
   }
 

@@ -133,7 +133,11 @@ import Testing
   @Test(arguments: [
     "[]", "3", "false", #"{"type":"strange"}"#, #"{"type":3}"#, #"{"type":[]}"#, #"{"multipleOf":2}"#, #"{"not":{}}"#,
     #"{"type":"object","patternProperties":{}}"#, ##"{"$ref":"#/nowhere"}"##, #"{"$ref":"http://x/y"}"#,
-    ##"{"$ref":"#"}"##, #"{"enum":[]}"#, #"{"anyOf":[]}"#, #"{"type":"array","minItems":3,"maxItems":2}"#,
+    ##"{"$ref":"#"}"##, #"{"enum":[]}"#, #"{"type":["string",3]}"#, #"{"type":["string","string"]}"#,
+    #"{"type":"string","pattern":"^\\uD83D$"}"#, #"{"type":"string","pattern":"^\\uDE00$"}"#,
+    #"{"type":"string","pattern":"^\\uD83Da$"}"#, #"{"type":"string","pattern":"^\\uD83D\\u0041$"}"#,
+    #"{"type":"string","pattern":"^\\x+f$"}"#, #"{"type":"string","pattern":"^((a?){2000}){30}$"}"#,
+    #"{"anyOf":[]}"#, #"{"type":"array","minItems":3,"maxItems":2}"#,
     #"{"type":"array","minItems":-1}"#, #"{"type":"array","maxItems":100000}"#,
     #"{"type":"string","pattern":"(?=a)"}"#, #"{"type":"string","pattern":"^a\\b$"}"#,
     #"{"type":"string","pattern":"["}"#,
@@ -151,14 +155,115 @@ import Testing
     #expect(throws: GrammarError.self) { try Acceptor(schema: schema) }
   }
 
-  @Test func errorsNameThePlace() throws {
-    let schema = #"{"type":"object","properties":{"a":{"type":"array","items":{"multipleOf":3}}}}"#
+  @Test(arguments: [
+    (#"{"properties":{"a":{"type":"array","items":{"multipleOf":3}}}}"#, "#/properties/a/items/multipleOf"),
+    (#"{"properties":{"a/b~":{"type":"strange"}}}"#, "#/properties/a~1b~0/type"),
+    (#"{"properties":{"a":{"x/y":3}}}"#, "#/properties/a/x~1y"), (#"{"type":["string",null]}"#, "#/type"),
+    (#"{"type":"string","format":"date","pattern":"^a$"}"#, "#/format"), (#"{"enum":3}"#, "#/enum"),
+    (#"{"anyOf":[{"type":["integer",3]}],"type":"integer"}"#, "#/anyOf/0/type"),
+  ]) func errorsNameThePlace(_ schema: String, _ place: String) throws {
     do {
       _ = try Acceptor(schema: schema)
       Issue.record("taken")
     } catch let error as GrammarError {
-      #expect(error.subject == "#/properties/a/items/multipleOf")
+      #expect(error.subject == place)
     }
+  }
+
+  /// As far as 64 bits go, exactly, and not one more.
+  @Test func integersAtTheEdge() throws {
+    func acceptor(_ limits: String) throws -> Acceptor { try Acceptor(schema: #"{"type":"integer",\#(limits)}"#) }
+    for limit in ["-9223372036854775808", "9223372036854775807", "1e19", "1152921504606846976"] {
+      for name in ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] {
+        #expect(throws: GrammarError.self) { try acceptor("\"\(name)\":\(limit)") }
+      }
+    }
+    let odd = try acceptor(#""minimum":9007199254740993,"maximum":9007199254740993"#)
+    #expect(odd.accepts("9007199254740993") && !odd.accepts("9007199254740992"))
+    let quintillion = try acceptor(#""minimum":1e18"#)
+    #expect(quintillion.accepts("1000000000000000000") && quintillion.accepts("9223372036854775807"))
+    #expect(!quintillion.accepts("999999999999999999") && !quintillion.accepts("9223372036854775808"))
+    let long = try acceptor(#""minimum":10000000000000000"#)
+    #expect(long.accepts("10000000000000001") && !long.accepts("9999999999999999"))
+    let negative = try acceptor(#""maximum":-10000000000000000"#)
+    #expect(negative.accepts("-10000000000000001") && !negative.accepts("-9999999999999999"))
+    let wide = try acceptor(#""minimum":-1152921504606846975,"maximum":1152921504606846975"#)
+    #expect(wide.accepts("1152921504606846975") && !wide.accepts("1152921504606846976"))
+    #expect(wide.accepts("-1152921504606846975") && !wide.accepts("-1152921504606846976") && wide.accepts("0"))
+  }
+
+  /// Names are written out character within character.
+  @Test func longNames() throws {
+    func schema(_ length: Int, _ rest: String) -> String {
+      #"{"properties":{"\#(String(repeating: "a", count: length))":{"type":"null"}}\#(rest)}"#
+    }
+    let name = String(repeating: "a", count: 256)
+    let open = try Acceptor(schema: schema(256, #","additionalProperties":{"type":"integer"}"#))
+    #expect(open.accepts(#"{"\#(name)":null,"\#(name)a":1,"a":2}"#) && !open.accepts(#"{"\#(name)":1}"#))
+    #expect(throws: GrammarError.self) { try Acceptor(schema: schema(257, #","additionalProperties":true"#)) }
+    #expect(throws: GrammarError.self) { try Acceptor(schema: schema(200_000, #","additionalProperties":true"#)) }
+    #expect(throws: Never.self) { try Acceptor(schema: schema(10_000, "")) }
+  }
+
+  @Test func longTuples() throws {
+    func schema(_ count: Int) -> String {
+      let items = Array(repeating: #"{"const":1}"#, count: count).joined(separator: ",")
+      return #"{"maxItems":2000,"minItems":1,"prefixItems":[\#(items)]}"#
+    }
+    let longest = try Acceptor(schema: schema(2000))
+    #expect(longest.accepts("[\(Array(repeating: "1", count: 2000).joined(separator: ","))]"))
+    #expect(longest.accepts("[1,1]") && !longest.accepts("[]") && !longest.accepts("[1,2]"))
+    #expect(throws: GrammarError.self) { try Acceptor(schema: schema(2001)) }
+  }
+
+  /// What a list repeats is written out once, and so are the places of a tuple.
+  @Test func repeatedItemsAreOneRule() throws {
+    let strings = try Acceptor(schema: #"{"maxItems":200,"items":{"type":"string","maxLength":1000}}"#)
+    #expect(strings.accepts(#"["a", "b"]"#) && !strings.accepts("[1]"))
+    let least = try Acceptor(schema: #"{"minItems":300,"items":{"type":"string","maxLength":1000}}"#)
+    #expect(least.accepts("[\(Array(repeating: "\"\"", count: 300).joined(separator: ","))]") && !least.accepts("[]"))
+  }
+
+  /// Depth is that of schemas within each other; definitions that refer to the next are beside each other.
+  @Test func chainsOfDefinitions() throws {
+    let definitions = (0..<100).map {
+      ##""d\##($0)":{"type":"array","items":{"anyOf":[{"$ref":"#/$defs/d\##($0 + 1)"},{"type":"null"}]}}"##
+    }
+    let acceptor = try Acceptor(
+      schema: ##"{"$ref":"#/$defs/d0","$defs":{\##(definitions.joined(separator: ",")),"d100":{"const":1}}}"##)
+    let (open, close) = (String(repeating: "[", count: 100), String(repeating: "]", count: 100))
+    #expect(acceptor.accepts(open + "1" + close) && acceptor.accepts("[[null]]") && !acceptor.accepts("[1]"))
+  }
+
+  /// Two places whose names, written one behind the other, read alike.
+  @Test func objectsDoNotShareRules() throws {
+    let acceptor = try Acceptor(
+      schema: """
+        {"properties": {
+          "a": {"properties": {"b/properties/c": {"properties": {"x": {"type": "null"}, "y": {"type": "null"}}}}},
+          "a/properties/b": {"properties": {"c": {"properties": {"x": {"type": "null"}, "z": {"type": "null"}}}}}}}
+        """)
+    #expect(acceptor.accepts(#"{"a":{"b/properties/c":{"x":null,"y":null}}}"#))
+    #expect(acceptor.accepts(#"{"a/properties/b":{"c":{"x":null,"z":null}}}"#))
+    #expect(!acceptor.accepts(#"{"a/properties/b":{"c":{"x":null,"y":null}}}"#))
+  }
+
+  /// One character written in two ways makes two names.
+  @Test func namesAreTheirBytes() throws {
+    let acceptor = try Acceptor(
+      schema:
+        #"{"allOf":[{"properties":{"\u00e9":{"const":1},"e\u0301":{"const":2}}},{"properties":{"b":{"const":3}}}]}"#)
+    #expect(acceptor.accepts("{\"b\":3}") && acceptor.accepts("{\"\u{E9}\":1,\"e\u{301}\":2}"))
+  }
+
+  @Test(arguments: [
+    (#"^\\uD83D\\uDE00$"#, ["😀"], ["", "a"]), (#"^[\\uD83D\\uDE00-\\uD83D\\uDE02]$"#, ["😀", "😁"], ["😃"]),
+    ("^.$", ["a", "é"], ["\\n", "\\r", "\u{2028}", "\u{2029}"]), ("^a[^]$", ["ab", "a\\n", "a]"], ["a"]),
+    ("^(a|[])$", ["a"], ["", "]"]), (#"^\\x2b\\u002Bf$"#, ["++f"], ["f"]), ("^[a\\\\]]$", ["a", "]"], [""]),
+  ]) func patterns(_ pattern: String, _ good: [String], _ bad: [String]) throws {
+    let acceptor = try Acceptor(schema: #"{"type":"string","pattern":"\#(pattern)"}"#)
+    for text in good { #expect(acceptor.accepts("\"\(text)\""), "\(text) is refused") }
+    for text in bad { #expect(!acceptor.accepts("\"\(text)\""), "\(text) is taken") }
   }
 
   @Test func nestingIsLimited() throws {

@@ -60,6 +60,28 @@ import Testing
     #expect(!calls.contains("response"))
   }
 
+  /// Parameters that refer to their own definitions, as Pydantic writes nested models, still do within the whole.
+  @Test func referencesOfParametersStay() throws {
+    let parameters =
+      ##"{"type":"object","properties":{"at":{"$ref":"#/$defs/Point"},"enum":{"$ref":"#"},"$ref":{"const":"#"}},"##
+      + ##""$defs":{"Point":{"enum":[{"$ref":"#"}]}}}"##
+    let told = try #require(
+      try ToolUse(
+        try ToolUseTests.fields("{}"), [ToolUseTests.look, Tool(name: "move", parameters: parameters)], template: nil))
+    var options = GenerationOptions()
+    _ = try told.prepare([.user("x")], &options)
+    guard case .schema(let text) = options.format else {
+      Issue.record("the reply is free")
+      return
+    }
+    let moved = try JSONValue(parsing: text)["$defs"]?["tool1"]
+    #expect(moved?["properties"]?["at"] == ["$ref": "#/$defs/tool1/$defs/Point"])
+    #expect(moved?["properties"]?["enum"] == ["$ref": "#/$defs/tool1"])
+    #expect(moved?["properties"]?["$ref"] == ["const": "#"])
+    #expect(moved?["$defs"]?["Point"] == ["enum": [["$ref": "#"]]])
+    #expect(text.contains(##""arguments":{"$ref":"#/$defs/tool1"}"##))
+  }
+
   @Test func earlierCallsAreText() throws {
     var options = GenerationOptions()
     var asked = Message(role: "assistant", content: [])

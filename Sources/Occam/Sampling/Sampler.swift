@@ -39,13 +39,14 @@ package struct Sampler: Sendable {
   /// - Parameters:
   ///   - logits: one per token of the vocabulary, at least one. A logit that is not a number is never drawn while another
   ///     can be.
-  ///   - mask: tokens that may be drawn, one at least; nil: all.
+  ///   - mask: tokens that may be drawn, one at least; nil: all. It binds more than biases and penalties: where these
+  ///     leave none of its tokens, one is drawn by the logits alone.
   package mutating func sample(_ logits: UnsafeBufferPointer<Float>, allowing mask: TokenMask? = nil) -> Int32 {
     precondition(!logits.isEmpty, "Sampler: no logits")
     load(logits)
     draws.removeAll()
-    if let mask { scratch.withUnsafeMutableBufferPointer { mask.apply(to: $0) } }
     penalise()
+    if let mask { hold(to: mask, logits) }
     if !(options.temperature > 0) {
       let id = argmax()
       if recordsDraws { draws = [LogProbabilities.Entry(id: id, logProbability: 0)] }
@@ -72,9 +73,24 @@ package struct Sampler: Sendable {
     }
   }
 
+  private mutating func hold(to mask: TokenMask, _ logits: UnsafeBufferPointer<Float>) {
+    func apply() { scratch.withUnsafeMutableBufferPointer { mask.apply(to: $0) } }
+    apply()
+    guard scratch.allSatisfy({ $0 == -.infinity }) else { return }
+    load(logits)
+    apply()
+    guard scratch.allSatisfy({ $0 == -.infinity }) else { return }
+    for id in scratch.indices where mask.allows(Int32(id)) { scratch[id] = 0 }
+  }
+
+  /// Never more than the largest number, nor none: infinities of both signs may meet.
+  private mutating func set(_ token: Int32, _ logit: Float) {
+    scratch[Int(token)] = logit.isNaN ? -.infinity : min(logit, .greatestFiniteMagnitude)
+  }
+
   private mutating func penalise() {
     for (token, bias) in options.bias where scratch.indices.contains(Int(token)) && !bias.isNaN {
-      scratch[Int(token)] = min(scratch[Int(token)] + bias, .greatestFiniteMagnitude)
+      set(token, scratch[Int(token)] + bias)
     }
     let (presence, frequency) = (options.presencePenalty, options.frequencyPenalty)
     let multiplies = options.repeatPenalty != 1 && options.repeatPenalty > 0 && options.repeatPenalty.isFinite
@@ -82,7 +98,7 @@ package struct Sampler: Sendable {
     guard multiplies || presence != 0 || frequency != 0 else { return }
     for (token, count) in occurrences where scratch.indices.contains(Int(token)) {
       let logit = scratch[Int(token)]
-      scratch[Int(token)] = (logit <= 0 ? logit * penalty : logit / penalty) - presence - Float(count) * frequency
+      set(token, (logit <= 0 ? logit * penalty : logit / penalty) - presence - Float(count) * frequency)
     }
   }
 
