@@ -116,7 +116,9 @@ let package = Package(
     tool("occam-run", "Sources/occam-run", ["Occam", "OccamCommandLine"]),
     .executableTarget(
       name: "occam-serve", dependencies: ["Occam", "OccamHTTP", "OccamService", "OccamCommandLine"],
-      path: "Sources/occam-serve", exclude: ["Deploy"], resources: [.embedInCode("index.html")]),
+      path: "Sources/occam-serve", exclude: ["Deploy"], resources: [.embedInCode("index.html")],
+      // For two functions of the allocator, which the toolchain's Glibc module leaves out.
+      swiftSettings: [.enableExperimentalFeature("Extern")]),
     tool("occam-calibrate", "Sources/occam-calibrate", ["Occam", "OccamCommandLine"]),
     tool("occam-bench", "bench/occam-bench", ["Occam", "OccamFixtures", "OccamCommandLine"]),
     tool(
@@ -126,7 +128,7 @@ let package = Package(
       "OccamEvalKit", "bench/EvalKit", ["Occam", "OccamCore", "OccamModels", "OccamPruning", "OccamCommandLine"]),
     tool("occam-eval", "bench/occam-eval", ["Occam", "OccamEvalKit", "OccamCommandLine"]),
     tool("count-bench", "bench/count-bench", ["Occam"]),
-    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantizer"]),
+    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantFormats", "OccamQuantizer", "OccamCommandLine"]),
     tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures"]),
 
     .target(

@@ -113,30 +113,3 @@ extension QuantizationType {
     }
   }
 }
-
-/// The candidate closest to `name` by edit distance over letters and digits, if it is close enough to be a slip; case
-/// does not count.
-package func nearest(_ name: String, among candidates: [String]) -> String? {
-  func core(_ text: String) -> [UInt8] {
-    Array(text.uppercased().utf8.prefix(64).filter { $0 != UInt8(ascii: "_") && $0 != UInt8(ascii: "-") })
-  }
-  let wanted = core(name)
-  let best = candidates.map { ($0, editDistance(wanted, core($0))) }.min { $0.1 < $1.1 }
-  guard let (candidate, distance) = best, distance <= max(1, wanted.count / 2) else { return nil }
-  return candidate
-}
-
-/// Insertions, deletions and substitutions (Levenshtein).
-private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
-  var row = Array(0...b.count)
-  for (i, x) in a.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for (j, y) in b.enumerated() {
-      let substituted = diagonal + (x == y ? 0 : 1)
-      diagonal = row[j + 1]
-      row[j + 1] = min(substituted, row[j] + 1, row[j + 1] + 1)
-    }
-  }
-  return row[b.count]
-}

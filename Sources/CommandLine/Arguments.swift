@@ -12,6 +12,7 @@ package struct CommandLineSpec: Sendable {
 
   package struct Operand: Sendable {
     package let name: String
+    /// Operands that are not required may stand before required ones: the tool tells them apart by their number.
     package let required: Bool
     /// The last operand may stand for all that follow.
     package let repeats: Bool
@@ -23,23 +24,52 @@ package struct CommandLineSpec: Sendable {
     }
   }
 
+  /// A longer text of the help, under a title of its own; lines stay as they are.
+  package struct Section: Sendable {
+    package let title: String
+    package let lines: [String]
+
+    package init(_ title: String, _ lines: [String]) {
+      self.title = title
+      self.lines = lines
+    }
+  }
+
+  /// A flag that prints a text, after which the tool ends.
+  package struct Page: Sendable {
+    package let flag: Flag<Bool>
+    package let text: @Sendable () -> String
+
+    package init(_ flag: Flag<Bool>, _ text: @escaping @Sendable () -> String) {
+      self.flag = flag
+      self.text = text
+    }
+  }
+
   package let tool: String
   package let summary: String
+  /// Those of the tool, and last those that every tool has.
   package let groups: [Group]
+  package let pages: [Page]
   package let operands: [Operand]
+  package let sections: [Section]
   /// Command lines to copy, shown at the end of the help.
   package let examples: [String]
 
+  /// - Parameter summary: one sentence or more, the first of which tells the tool from others.
   package init(
-    tool: String, summary: String, groups: [Group], operands: [Operand] = [], examples: [String] = []
+    tool: String, summary: String, groups: [Group], operands: [Operand] = [], pages: [Page] = [],
+    sections: [Section] = [], examples: [String] = []
   ) {
     self.tool = tool
     self.summary = summary
-    self.groups = groups
+    self.groups = groups + [Group("Other", pages.map(\.flag.spec) + StandardFlags.all)]
+    self.pages = pages
     self.operands = operands
+    self.sections = sections
     self.examples = examples
     var seen: Set<String> = []
-    for name in groups.flatMap(\.flags).flatMap(\.names) {
+    for name in self.groups.flatMap(\.flags).flatMap(\.names) {
       precondition(seen.insert(name).inserted, "CommandLineSpec: \(name) is declared twice")
     }
   }
@@ -96,7 +126,8 @@ package struct CommandLineSpec: Sendable {
   /// Refuses too few or too many operands; apart from `parse`, so that `--help` needs none.
   package func checkOperands(_ arguments: Arguments) throws(UsageError) {
     let given = arguments.operands.count
-    if given < operands.count, operands[given].required { throw .missingOperand(operands[given].name) }
+    let required = operands.filter(\.required)
+    if given < required.count { throw .missingOperand(required[given].name) }
     if given > operands.count, operands.last?.repeats != true {
       throw .unexpectedOperand(arguments.operands[operands.count])
     }

@@ -12,6 +12,13 @@ package struct FlagSpec: Sendable {
   /// What a value must be: "a whole number of 0 or more".
   package let expected: String
   package let accepts: @Sendable (String) -> Bool
+  /// What a shell can complete a value by.
+  package let values: Values
+
+  package enum Values: Sendable, Equatable {
+    case any, files
+    case choices([String])
+  }
 
   /// The name for messages: the longest.
   package var name: String { names.max { $0.count < $1.count } ?? "" }
@@ -26,7 +33,7 @@ package struct Flag<Value: Sendable>: Sendable {
   /// - Parameter expected: what a value must be, for error messages.
   package init(
     names: [String], placeholder: String?, help: String, fallback: Value?, fallbackText: String? = nil,
-    expected: String, decode: @escaping @Sendable (String) -> Value?
+    expected: String, values: FlagSpec.Values = .any, decode: @escaping @Sendable (String) -> Value?
   ) {
     precondition(names.allSatisfy { $0.hasPrefix("-") && $0.count > 1 && !$0.contains("=") }, "Flag: \(names)")
     precondition(!names.isEmpty, "Flag without a name")
@@ -34,7 +41,7 @@ package struct Flag<Value: Sendable>: Sendable {
     self.decode = decode
     spec = FlagSpec(
       names: names, placeholder: placeholder, help: help, fallback: fallbackText ?? fallback.map { "\($0)" },
-      expected: expected, accepts: { decode($0) != nil })
+      expected: expected, accepts: { decode($0) != nil }, values: values)
   }
 }
 
@@ -54,10 +61,10 @@ extension Flag where Value == String {
     Flag(names: names, placeholder: value, help: help, fallback: fallback, expected: "a text", decode: { $0 })
   }
 
-  /// A file to read or write; the empty text is none.
+  /// A file or folder to read or write; the empty text is none.
   package static func file(_ names: String..., value: String = "FILE", help: String) -> Flag {
     Flag(
-      names: names, placeholder: value, help: help, fallback: nil, expected: "the name of a file",
+      names: names, placeholder: value, help: help, fallback: nil, expected: "the name of a file", values: .files,
       decode: { $0.isEmpty ? nil : $0 })
   }
 }
@@ -96,7 +103,7 @@ extension Flag where Value: RawRepresentable & CaseIterable, Value.RawValue == S
     return Flag(
       names: names, placeholder: choices.joined(separator: "|"), help: help, fallback: fallback,
       fallbackText: fallback?.rawValue, expected: "one of \(choices.joined(separator: ", "))",
-      decode: { Value(rawValue: $0) })
+      values: .choices(choices), decode: { Value(rawValue: $0) })
   }
 }
 

@@ -6,12 +6,7 @@ extension CommandLineSpec {
   package func help(width: Int) -> String {
     let width = max(width, 40)
     var text = wrap(summary, to: width).map { $0 + "\n" }.joined() + "\nUsage: \(tool)"
-    if !groups.allSatisfy({ $0.flags.isEmpty }) { text += " [flags]" }
-    for operand in operands {
-      let name = operand.repeats ? "\(operand.name)..." : operand.name
-      text += operand.required ? " \(name)" : " [\(name)]"
-    }
-    text += "\n"
+    text += synopsis.map { " " + $0 }.joined() + "\n"
     let labels = groups.map { $0.flags.map(CommandLineSpec.label) }
     let longest = labels.joined().map(\.count).max() ?? 0
     let column = min(longest, max(width * 2 / 5, 18)) + 4
@@ -30,15 +25,25 @@ extension CommandLineSpec {
         }
       }
     }
+    for section in sections { text += "\n\(section.title):\n" + section.lines.map { "  \($0)\n" }.joined() }
     if !examples.isEmpty { text += "\nExamples:\n" + examples.map { "  \($0)\n" }.joined() }
     return text
+  }
+
+  /// What follows the tool's name.
+  var synopsis: [String] {
+    ["[flags]"]
+      + operands.map { operand in
+        let name = operand.repeats ? "\(operand.name)..." : operand.name
+        return operand.required ? name : "[\(name)]"
+      }
   }
 
   private static func label(_ flag: FlagSpec) -> String {
     flag.names.joined(separator: ", ") + (flag.placeholder.map { " \($0)" } ?? "")
   }
 
-  private static func explanation(_ flag: FlagSpec) -> String {
+  static func explanation(_ flag: FlagSpec) -> String {
     guard let fallback = flag.fallback, !fallback.isEmpty else { return flag.help }
     return "\(flag.help) (default: \(fallback))"
   }

@@ -14,6 +14,19 @@ package enum ExitCode: Int32, Sendable {
 /// The frame of every command-line tool: signals, error messages, exit codes. Ctrl-C ends a tool at once with 130; one that
 /// has something to keep calls `Interrupt.install` before the work in question.
 package enum Tool {
+  /// Reads the command line, answers the flags that only print a text, and runs the tool to its end.
+  package static func run(_ spec: CommandLineSpec, _ body: (Arguments) throws -> ExitCode) -> Never {
+    run(spec.tool) {
+      let arguments = try spec.parse(CommandLine.arguments.dropFirst())
+      if let text = spec.text(asked: arguments, width: Terminal.width) {
+        try Terminal.output(text)
+        return .success
+      }
+      try spec.checkOperands(arguments)
+      return try body(arguments)
+    }
+  }
+
   /// Runs a tool to its end. Every error becomes one line on stderr, `name: message`.
   package static func run(_ name: String, _ body: () throws -> ExitCode) -> Never {
     start(name)

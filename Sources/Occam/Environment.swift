@@ -3,7 +3,7 @@ import OccamCore
 import OccamImages
 
 public enum OccamVersion {
-  public static let text = "0.1.0"
+  public static let text = Release.version
 }
 
 /// Run-time switches for debugging.

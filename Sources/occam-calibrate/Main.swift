@@ -24,7 +24,6 @@ import OccamCommandLine
     "--limit", in: 1...100_000, default: 100, help: "photos, or pairs of a .jsonl, used at most")
   static let threads = Flag<Int>.integer(
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
-  static let help = Flag<Bool>.toggle("-h", "--help", help: "print this help")
 
   static let spec = CommandLineSpec(
     tool: "occam-calibrate",
@@ -33,7 +32,7 @@ import OccamCommandLine
       .init("Model", [model.spec, projector.spec]),
       .init("Calibration set", [images.spec, questions.spec, limit.spec]),
       .init("Result", [output.spec, lambda1.spec, share.spec, layer.spec, budget.spec, reference.spec, score.spec]),
-      .init("Machine", [threads.spec, help.spec]),
+      .init("Machine", [threads.spec]),
     ],
     examples: [
       "occam-calibrate -m model.gguf --images photos --questions questions.txt",
@@ -41,15 +40,7 @@ import OccamCommandLine
     ])
 
   static func main() {
-    Tool.run("occam-calibrate") {
-      let arguments = try spec.parse(CommandLine.arguments.dropFirst())
-      if arguments[help] {
-        try Terminal.output(spec.help(width: Terminal.width))
-        return .success
-      }
-      try spec.checkOperands(arguments)
-      return try calibrate(arguments)
-    }
+    Tool.run(spec, calibrate)
   }
 
   private static func calibrate(_ arguments: Arguments) throws -> ExitCode {

@@ -87,8 +87,6 @@ enum Flags {
   static let quiet = Flag<Bool>.toggle("-q", "--quiet", help: "no progress and no footer on stderr")
   static let dryRun = Flag<Bool>.toggle("--dry-run", help: "print the memory plan; load nothing")
   static let inspect = Flag<String>.file("--inspect", help: "list a GGUF file's metadata and tensors")
-  static let version = Flag<Bool>.toggle("--version", help: "print the version")
-  static let help = Flag<Bool>.toggle("-h", "--help", help: "print this help")
   static let helpEnvironment = Flag<Bool>.toggle("--help-env", help: "list debugging switches of the environment")
 
   static let spec = CommandLineSpec(
@@ -119,13 +117,9 @@ enum Flags {
           kvPolicy.spec, keepMap.spec, visionLayout.spec,
         ]),
       .init("Machine", [threads.spec, cellsKey.spec, cellsValue.spec]),
-      .init(
-        "Output",
-        [
-          json.spec, logprobs.spec, verbose.spec, quiet.spec, dryRun.spec, inspect.spec, version.spec, help.spec,
-          helpEnvironment.spec,
-        ]),
+      .init("Output", [json.spec, logprobs.spec, verbose.spec, quiet.spec, dryRun.spec, inspect.spec]),
     ],
+    pages: [.init(helpEnvironment) { OccamEnvironment.help }],
     examples: [
       "occam-run -m llava-7b-Q4_0.gguf --image photo.jpg -p \"What is on the table?\"",
       "occam-run -m model.gguf --image photo.jpg --keep-map kept.png -p \"Read it.\"",

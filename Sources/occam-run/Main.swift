@@ -3,21 +3,7 @@ import OccamCommandLine
 
 @main enum Main {
   static func main() {
-    Tool.run("occam-run") {
-      let arguments = try Flags.spec.parse(CommandLine.arguments.dropFirst())
-      if arguments[Flags.help] {
-        try Terminal.output(Flags.spec.help(width: Terminal.width))
-        return .success
-      }
-      if arguments[Flags.helpEnvironment] {
-        try Terminal.output(OccamEnvironment.help)
-        return .success
-      }
-      if arguments[Flags.version] {
-        try Terminal.output("occam-run \(OccamVersion.text)\n")
-        return .success
-      }
-      try Flags.spec.checkOperands(arguments)
+    Tool.run(Flags.spec) { arguments in
       if let path = arguments[Flags.inspect] {
         try Terminal.output(try Inspection.lines(path: path).map { $0 + "\n" }.joined())
         return .success

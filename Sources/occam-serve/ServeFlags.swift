@@ -76,9 +76,7 @@ enum ServeFlags {
   static let threads = Flag<Int>.integer(
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
 
-  static let help = Flag<Bool>.toggle("-h", "--help", help: "this help")
-  static let helpEnv = Flag<Bool>.toggle("--help-env", help: "environment variables")
-  static let version = Flag<Bool>.toggle("--version", help: "the version")
+  static let helpEnvironment = Flag<Bool>.toggle("--help-env", help: "list debugging switches of the environment")
 
   static let spec = CommandLineSpec(
     tool: "occam-serve",
@@ -105,8 +103,8 @@ enum ServeFlags {
       .init(
         "Defaults of requests",
         [tokens.spec, temperature.spec, seed.spec, ignoreEOS.spec, templateVariables.spec, noPrune.spec]),
-      .init("Other", [help.spec, helpEnv.spec, version.spec]),
     ],
+    pages: [.init(helpEnvironment) { OccamEnvironment.help }],
     examples: [
       "occam-serve -m model.gguf",
       "curl http://127.0.0.1:8080/v1/chat/completions -d '{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'",

@@ -5,13 +5,7 @@ import OccamCommandLine
 /// unpruned.
 @main enum Main {
   static func main() {
-    Tool.run("occam-bench") {
-      let arguments = try Flags.spec.parse(CommandLine.arguments.dropFirst())
-      if arguments[Flags.help] {
-        try Terminal.output(Flags.spec.help(width: Terminal.width))
-        return .success
-      }
-      try Flags.spec.checkOperands(arguments)
+    Tool.run(Flags.spec) { arguments in
       if try runShape(arguments) { return .success }
       let photo = try arguments[Flags.image].map { try PhotoFile.read($0) }
       let isGrowth = arguments[Flags.growth]
@@ -80,7 +74,6 @@ enum Flags {
     "--growth", help: "prefill 64, 256, 1024 and 4096 tokens: cost of a token and attention's share of it")
   static let format = Flag<Format>.choice(
     "-o", "--output", default: .md, help: "format of the results; jsonl: a line a test, as bench/peers reads it")
-  static let help = Flag<Bool>.toggle("-h", "--help", help: "print this help")
 
   static let spec = CommandLineSpec(
     tool: "occam-bench", summary: "Measures prefill, decode and answers about a photo, pruned against unpruned.",
@@ -92,7 +85,7 @@ enum Flags {
         "Pruning",
         [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, stageOneTokens.spec, maxVisualTokens.spec]),
       .init("Machine", [threads.spec, cells.spec, encoderType.spec, imageMaxTokens.spec]),
-      .init("Output", [format.spec, help.spec]),
+      .init("Output", [format.spec]),
     ],
     examples: [
       "occam-bench -m model.gguf -p 512 -n 128 -t 2",

@@ -83,8 +83,6 @@ enum Flags {
   static let format = Flag<Format>.choice(
     "-o", "--output", default: .md, help: "format of the summary; jsonl: a line a setting")
   static let quiet = Flag<Bool>.toggle("-q", "--quiet", help: "no progress on stderr")
-  static let version = Flag<Bool>.toggle("--version", help: "print the version")
-  static let help = Flag<Bool>.toggle("-h", "--help", help: "print this help")
 
   static let spec = CommandLineSpec(
     tool: "occam-eval",
@@ -110,7 +108,7 @@ enum Flags {
           meanLambda1.spec, meanLambda2.spec, seed.spec, noBaseline.spec,
         ]),
       .init("Machine", [threads.spec, cells.spec]),
-      .init("Output", [results.spec, format.spec, quiet.spec, version.spec, help.spec]),
+      .init("Output", [results.spec, format.spec, quiet.spec]),
     ],
     examples: [
       "occam-eval -m model.gguf --questions test.jsonl --limit 200",

@@ -5,19 +5,7 @@ import OccamEvalKit
 /// Asks a model a set of questions under one or many ways of pruning, and says what each costs and saves.
 @main enum Main {
   static func main() {
-    Tool.run("occam-eval") {
-      let arguments = try Flags.spec.parse(CommandLine.arguments.dropFirst())
-      if arguments[Flags.help] {
-        try Terminal.output(Flags.spec.help(width: Terminal.width))
-        return .success
-      }
-      if arguments[Flags.version] {
-        try Terminal.output("occam-eval \(OccamVersion.text)\n")
-        return .success
-      }
-      try Flags.spec.checkOperands(arguments)
-      return try Evaluation(arguments).start()
-    }
+    Tool.run(Flags.spec) { arguments in try Evaluation(arguments).start() }
   }
 }
 
