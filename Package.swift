@@ -139,7 +139,9 @@ let package = Package(
       "OccamEvalKit", "bench/EvalKit", ["Occam", "OccamCore", "OccamModels", "OccamPruning", "OccamCommandLine"]),
     tool("occam-eval", "bench/occam-eval", ["Occam", "OccamEvalKit", "OccamCommandLine"]),
     tool("count-bench", "bench/count-bench", ["Occam"]),
-    tool("occam-quantize", "Quant/occam-quantize", ["OccamCore", "OccamQuantFormats", "OccamQuantizer", "OccamCommandLine"]),
+    tool(
+      "occam-quantize", "Quant/occam-quantize",
+      ["OccamCore", "OccamQuantFormats", "OccamQuantizer", "OccamCommandLine"]),
     tool("occam-fixture", "Models/occam-fixture", ["OccamFixtures"]),
 
     .target(

@@ -12,7 +12,7 @@ struct Flags {
   let colour = Flag<Colour>.choice("-ctk", "--cache-type-k", default: .green, help: "a choice")
   let system = Flag<String>.text("-sys", "--system-prompt", help: "a text")
   let verbose = Flag<Bool>.toggle("-v", "--verbose", help: "say more")
-  let help = Flag<Bool>.toggle("-h", "--help", help: "this text")
+  let list = Flag<Bool>.toggle("--list", help: "print a list")
 
   func spec(_ operands: [CommandLineSpec.Operand] = []) -> CommandLineSpec {
     CommandLineSpec(
@@ -20,8 +20,9 @@ struct Flags {
       groups: [
         .init("Model", [model.spec, projector.spec, image.spec]),
         .init("Sampling", [tokens.spec, temperature.spec, colour.spec]),
-        .init("Other", [system.spec, verbose.spec, help.spec]),
-      ], operands: operands, examples: ["demo -m a.gguf"])
+        .init("Rest", [system.spec, verbose.spec]),
+      ], operands: operands, pages: [.init(list) { "a list\n" }],
+      sections: [.init("Kinds", ["one   the first"])], examples: ["demo -m a.gguf"])
   }
 
   func parse(_ arguments: String...) throws(UsageError) -> Arguments { try spec().parse(arguments) }
@@ -48,7 +49,7 @@ struct Flags {
     #expect(arguments[flags.tokens] == -1 && arguments.value(flags.tokens) == -1)
     #expect(arguments.value(flags.temperature) == 0.8)
     #expect(arguments[flags.verbose])
-    #expect(!arguments[flags.help])
+    #expect(!arguments[flags.list] && !arguments[StandardFlags.help])
   }
 
   @Test func attachedValuesUnderscoresAndAliases() throws {
@@ -134,6 +135,9 @@ struct Flags {
     try check("a", "b", "c")
     #expect(throws: UsageError.missingOperand("OUT")) { try check("a") }
     #expect(throws: UsageError.unexpectedOperand("d")) { try check("a", "b", "c", "d") }
+    let middle = flags.spec([.init("IN"), .init("OUT", required: false), .init("TYPE")])
+    try middle.checkOperands(try middle.parse(["a", "q"]))
+    #expect(throws: UsageError.missingOperand("TYPE")) { try middle.checkOperands(try middle.parse(["a"])) }
     let many = flags.spec([.init("FILE", required: false, repeats: true)])
     try many.checkOperands(try many.parse(["a", "b", "c"]))
     #expect(throws: UsageError.unexpectedOperand("a")) { try flags.spec().checkOperands(try flags.parse("a")) }
@@ -158,11 +162,23 @@ struct Flags {
         -ctk, --cache-type-k red|green
                             a choice (default: green)
 
-      Other:
+      Rest:
         -sys, --system-prompt TEXT
                             a text
         -v, --verbose       say more
-        -h, --help          this text
+
+      Other:
+        --list              print a list
+        -h, --help          print this help
+        --version           print the version
+        --generate man|bash
+                            print the manual page
+                            (roff), or the
+                            completion script
+                            of a shell
+
+      Kinds:
+        one   the first
 
       Examples:
         demo -m a.gguf

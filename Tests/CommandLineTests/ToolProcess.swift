@@ -193,7 +193,8 @@ private func spawn(
   let newSession: Int32 = 0x80  // POSIX_SPAWN_SETSID
   let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF) | (session ? newSession : 0)
   posix_spawnattr_setflags(&attributes, Int16(flags))
-  var words: [UnsafeMutablePointer<CChar>?] = ([name] + arguments).map { strdup($0) }
+  let command = BuiltTools.command(name)
+  var words: [UnsafeMutablePointer<CChar>?] = (command + arguments).map { strdup($0) }
   // A crash shall be an exit code, not a page of backtrace.
   var variables: [UnsafeMutablePointer<CChar>?] = (["SWIFT_BACKTRACE=enable=no", "COLUMNS=80"] as [String]).map {
     strdup($0)
@@ -204,7 +205,7 @@ private func spawn(
   variables.append(nil)
   var identifier: pid_t = 0
   let result = starting.withLock { _ in
-    posix_spawn(&identifier, BuiltTools.path(name), &actions, &attributes, words, variables)
+    posix_spawn(&identifier, command[0], &actions, &attributes, words, variables)
   }
   guard result == 0 else { throw TestFailure(description: "\(name): \(String(cString: strerror(result)))") }
   return identifier

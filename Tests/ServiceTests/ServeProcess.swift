@@ -15,7 +15,7 @@ final class ServeProcess: Sendable {
   /// Starts it with the model in the repository, and waits until it is ready.
   init(_ arguments: [String]) throws {
     log = "\(TemporaryFolder.make())/log"
-    let words = ["occam-serve", "-m", "\(Drill.scenes)/scenes-Q8_0.gguf", "--port", "0"] + arguments
+    let words = ["-m", "\(Drill.scenes)/scenes-Q8_0.gguf", "--port", "0"] + arguments
     identifier = try ServeProcess.spawn(words, log)
     let (identifier, log) = (identifier, log)
     let isReady = eventually { ServeProcess.text(log).contains("ready,") || kill(identifier, 0) != 0 }
@@ -55,13 +55,13 @@ final class ServeProcess: Sendable {
     sigemptyset(&none)
     posix_spawnattr_setsigmask(&attributes, &none)
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
-    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
+    let command = BuiltTools.command("occam-serve")
+    var arguments: [UnsafeMutablePointer<CChar>?] = (command + words).map { strdup($0) }
     defer { for argument in arguments { free(argument) } }
     arguments.append(nil)
     var identifier: pid_t = 0
-    let path = BuiltTools.path("occam-serve")
-    let result = posix_spawn(&identifier, path, &actions, &attributes, arguments, environ)
-    guard result == 0 else { throw TestFailure(description: "\(path): \(String(cString: strerror(result)))") }
+    let result = posix_spawn(&identifier, command[0], &actions, &attributes, arguments, environ)
+    guard result == 0 else { throw TestFailure(description: "\(command[0]): \(String(cString: strerror(result)))") }
     return identifier
   }
 
