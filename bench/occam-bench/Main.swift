@@ -71,7 +71,7 @@ enum Flags {
     help:
       "most visual tokens behind stage I; with --max-visual-tokens and lambdas of 0 the counts of a published setting")
   static let growth = Flag<Bool>.toggle(
-    "--growth", help: "prefill 64, 256, 1024 and 4096 tokens: cost of a token and attention's share of it")
+    "--growth", help: "prefill 64 to 16384 tokens: cost of a token and attention's share of it")
   static let format = Flag<Format>.choice(
     "-o", "--output", default: .md, help: "format of the results; jsonl: a line a test, as bench/peers reads it")
 
