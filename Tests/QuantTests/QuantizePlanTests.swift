@@ -120,15 +120,8 @@ import Testing
     }
   }
 
-  @Test func namesAndSlips() {
+  @Test func names() {
     for type in QuantizationType.allCases { #expect(QuantizationType(name: type.rawValue.lowercased()) == type) }
     #expect(QuantizationType(name: "Q4_K") == nil)
-    let names = QuantizationType.allCases.map(\.rawValue)
-    #expect(nearest("q4km", among: names) == "Q4_K_M")
-    #expect(nearest("Q8", among: names) == "Q8_0")
-    #expect(nearest("fp16", among: names) == "F16")
-    #expect(nearest("something else", among: names) == nil)
-    #expect(nearest("", among: names) == nil)
-    #expect(nearest("x", among: []) == nil)
   }
 }
