@@ -139,7 +139,7 @@ import Testing
     }
     let first = try ask(file)
     let comment: [UInt8] = [0xFF, 0xFE, 0, 4] + Array("hi".utf8)
-    let second = try ask(file[..<2] + comment + file[2...])
+    let second = try ask(Array(file[..<2]) + comment + Array(file[2...]))
     #expect(first.encodedImages == 1 && second.encodedImages == 0 && second.text == first.text)
     // One bit of the picture changes it.
     var changed = file

@@ -36,16 +36,25 @@ import Testing
     /// - Parameter answered: question and answer of an earlier turn.
     func pieces(system: String?, answered: (String, String)?, user: String, image: Bool) -> [Piece] {
       let shown: [Piece] = image ? [.image] : []
+      var pieces: [Piece] = []
       switch self {
       case .llava:
-        return [.control("<s>")] + (system.map { [.text($0 + "\n\n")] } ?? [])
-          + (answered.map { [.text("USER: \($0.0)\nASSISTANT: \($0.1)"), .control("</s>"), .text("\n")] } ?? [])
-          + [.text("USER: ")] + shown + [.text("\(user)\nASSISTANT:")]
+        pieces.append(.control("<s>"))
+        if let system { pieces.append(.text(system + "\n\n")) }
+        if let answered {
+          pieces += [.text("USER: \(answered.0)\nASSISTANT: \(answered.1)"), .control("</s>"), .text("\n")]
+        }
+        pieces.append(.text("USER: "))
+        return pieces + shown + [.text("\(user)\nASSISTANT:")]
       case .smolVLM:
         let end = Piece.control("<end_of_utterance>")
-        return [.control("<|im_start|>")] + (system.map { [.text("System: \($0)"), end, .text("\n")] } ?? [])
-          + (answered.map { [.text("User: \($0.0)"), end, .text("\nAssistant: \($0.1)"), end, .text("\n")] } ?? [])
-          + [.text(image ? "User:" : "User: ")] + shown + [.text(user), end, .text("\nAssistant:")]
+        pieces.append(.control("<|im_start|>"))
+        if let system { pieces += [.text("System: \(system)"), end, .text("\n")] }
+        if let answered {
+          pieces += [.text("User: \(answered.0)"), end, .text("\nAssistant: \(answered.1)"), end, .text("\n")]
+        }
+        pieces.append(.text(image ? "User:" : "User: "))
+        return pieces + shown + [.text(user), end, .text("\nAssistant:")]
       case .gemma3:
         func turn(_ role: String, _ content: [Piece]) -> [Piece] {
           [.control("<start_of_turn>"), .text("\(role)\n")] + content + [.control("<end_of_turn>"), .text("\n")]
