@@ -67,7 +67,7 @@ public struct GenerationOptions: Sendable {
     public var maxVisualTokens: Int?
     /// The most visual tokens of an image behind stage I, for measuring.
     package var maxStageOneTokens: Int?
-    /// What becomes of dropped tokens' KV cells in the layers before.
+    /// What becomes of dropped tokens' KV cache entries in the layers before.
     public var kvPolicy = KVCellPolicy.compact
 
     public init() {}

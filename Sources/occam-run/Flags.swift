@@ -66,7 +66,7 @@ enum Flags {
   static let maxVisualTokens = Flag<Int>.integer(
     "--max-visual-tokens", in: 1...(1 << 20), help: "hard cap of visual tokens an image")
   static let kvPolicy = Flag<GenerationOptions.KVCellPolicy>.choice(
-    "--kv-policy", default: .compact, help: "KV cells of dropped tokens in the layers before stage II")
+    "--kv-policy", default: .compact, help: "KV cache entries of dropped tokens in the layers before stage II")
   static let keepMap = Flag<String>.file(
     "--keep-map", value: "OUT.png", help: "write the photo with dropped patches dimmed; further images: OUT-2.png, ...")
   static let visionLayout = Flag<ModelOptions.VisionLayout>.choice(

@@ -47,7 +47,7 @@ enum Flags {
     "--max-visual-tokens", in: 1...(1 << 20), help: "hard cap of visual tokens an image")
   static let kvPolicy = Flag<GenerationOptions.KVCellPolicy>.choice(
     "--kv-policy",
-    help: "KV cells of dropped tokens in the layers before (default: compact; fastv: keep); may be repeated")
+    help: "KV cache entries of dropped tokens in the layers before (default: compact; fastv: keep); may be repeated")
 
   static let methods = Flag<String>.text(
     "--methods", "--method", value: "A,B",
