@@ -78,7 +78,7 @@ public struct GenerationMetrics: Sendable {
   public var timings = Timings()
   /// One entry an image of the conversation; empty when pruning is off.
   public var pruning: [Image] = []
-  /// Bytes of all KV cells at the end of the reply, and what they would be without pruning.
+  /// Bytes of all KV cache entries at the end of the reply, and what they would be without pruning.
   public var kvBytes = 0
   public var kvBytesUnpruned = 0
   public var weightsBytes = 0

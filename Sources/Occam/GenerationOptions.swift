@@ -67,7 +67,7 @@ public struct GenerationOptions: Sendable {
     public var maxVisualTokens: Int?
     /// The most visual tokens of an image behind stage I, for measuring.
     package var maxStageOneTokens: Int?
-    /// What becomes of dropped tokens' KV cells in the layers before.
+    /// What becomes of dropped tokens' KV cache entries in the layers before.
     public var kvPolicy = KVCellPolicy.compact
 
     public init() {}
@@ -115,28 +115,35 @@ public struct ImageReading: Sendable, Equatable {
 
 /// How a session stores keys and values, and reads pictures.
 public struct SessionOptions: Sendable {
-  public enum CellFormat: String, Sendable, CaseIterable {
-    case f32, f16, q8_0
+  /// How a number of the KV cache is stored: in 4, 2, about 1.06 or about 0.56 bytes.
+  public enum CacheFormat: String, Sendable, CaseIterable {
+    case f32, f16, q8_0, q4_0
 
-    var stored: LayerKVCache.CellFormat {
+    fileprivate var stored: KVCacheFormat {
       switch self {
       case .f32: .f32
       case .f16: .f16
       case .q8_0: .q8_0
+      case .q4_0: .q4_0
       }
     }
   }
   /// The most positions of a conversation; nil: what the model was trained for. A ceiling, not an allocation.
   public var contextLength: Int?
-  public var cells: CellFormat = .f16
+  public var keyFormat: CacheFormat
+  /// Values take coarse rounding better than keys do.
+  public var valueFormat: CacheFormat
   public var images = ImageReading()
   /// Keeps what the encoder made of pictures, for all sessions that are given it; nil: this conversation's alone.
   public var imageCache: ImageCache?
 
-  public init(contextLength: Int? = nil, cells: CellFormat = .f16) {
+  public init(contextLength: Int? = nil, keyFormat: CacheFormat = .f16, valueFormat: CacheFormat = .f16) {
     self.contextLength = contextLength
-    self.cells = cells
+    self.keyFormat = keyFormat
+    self.valueFormat = valueFormat
   }
+
+  var cacheFormats: KVCacheFormats { KVCacheFormats(keys: keyFormat.stored, values: valueFormat.stored) }
 }
 
 /// An image of a prompt.

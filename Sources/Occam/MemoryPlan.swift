@@ -23,7 +23,7 @@ public struct MemoryPlan: Sendable {
   private let layouts: [PictureLayout]
   /// A calibration names register neurons.
   private let movesActivations: Bool
-  private let format: LayerKVCache.CellFormat
+  private let formats: KVCacheFormats
 
   /// - Parameters:
   ///   - options: how the model would be loaded.
@@ -62,8 +62,8 @@ public struct MemoryPlan: Sendable {
       return try ModelRegistry.vision(loader).weightBytes
     }
     self.text = text
-    format = session.cells.stored
-    kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, format)
+    formats = session.cacheFormats
+    kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, formats)
     layers = text.layers
     let layouts = layouts ?? vision.map { [$0.processor.layout(width: 1024, height: 1024)] } ?? []
     visualTokens = layouts.reduce(0) { $0 + $1.imageTokens }
@@ -86,12 +86,12 @@ public struct MemoryPlan: Sendable {
       layouts.append(try ImagePipeline.layout(of: image, plan.processor))
     }
     text = model.decoder.shape
-    format = session.cells.stored
+    formats = session.cacheFormats
     vision = plan
     self.layouts = layouts
     textWeightsBytes = model.decoder.weightBytes
     visionWeightsBytes = model.vision?.weightBytes ?? 0
-    kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, format)
+    kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, formats)
     layers = text.layers
     visualTokens = layouts.reduce(0) { $0 + $1.imageTokens }
     contextLength = min(session.contextLength ?? text.contextLength, text.contextLength)
@@ -100,10 +100,10 @@ public struct MemoryPlan: Sendable {
   }
 
   /// Of a whole block: that is what a cache takes at a time.
-  private static func kvBytesPerToken(_ text: TextShape, _ format: LayerKVCache.CellFormat) -> Int {
+  private static func kvBytesPerToken(_ text: TextShape, _ formats: KVCacheFormats) -> Int {
     text.states.reduce(0) { sum, state in
       guard case .attention(let shape) = state else { return sum }
-      return sum + shape.byteCount(entries: 64, format: format) / 64
+      return sum + shape.byteCount(entries: 64, formats: formats) / 64
     }
   }
 
@@ -147,7 +147,7 @@ public struct MemoryPlan: Sendable {
 
   /// KV bytes of a conversation of `tokens` tokens, as the caches allocate them: whole blocks, windows no longer than
   /// they are.
-  public func kvBytes(tokens: Int) -> Int { text.stateBytes(tokens: tokens, format: format) }
+  public func kvBytes(tokens: Int) -> Int { text.stateBytes(tokens: tokens, formats: formats) }
 
   /// Weights, activations and the KV cells of one unpruned image with 64 text tokens and 256 answered ones.
   public var totalBytes: Int {

@@ -5,7 +5,7 @@ import OccamTensors
 import OccamTokenizer
 import Synchronization
 
-/// One conversation with a model: its KV cells, activations, images, sampler state. Replies of a session follow each
+/// One conversation with a model: its KV cache, activations, images, sampler state. Replies of a session follow each
 /// other; sessions of one model may be used from several threads.
 public final class Session: Sendable {
   public let model: VisionLanguageModel
@@ -146,7 +146,7 @@ public final class Session: Sendable {
   /// The text every conversation starts with, as the chat template's system turn.
   public func setSystemPrompt(_ text: String?) { change { $0.systemPrompt = text } }
 
-  /// Forgets the conversation and its images; memory of the KV cells is given back.
+  /// Forgets the conversation and its images; memory of the KV cache is given back.
   public func clear() { change { $0.clear() } }
 
   /// Images of the conversation so far.

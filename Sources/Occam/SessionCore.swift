@@ -37,7 +37,7 @@ final class SessionCore {
     contextLength = min(wanted, limit)
     if wanted > limit { Log.warning("the model was trained for \(limit) positions; the context is limited to that") }
     compute = Compute(kernels: model.kernels, team: model.team)
-    states = SequenceState(model.decoder.shape, format: options.cells.stored)
+    states = SequenceState(model.decoder.shape, formats: options.cacheFormats)
     imageReading = options.images
     imageCache = options.imageCache
     decodeRequest = DecodeBatcher.Request(states: states)

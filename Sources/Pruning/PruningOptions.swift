@@ -1,4 +1,4 @@
-/// What becomes of the KV cells of layers 1..l that belong to tokens Stage II dropped.
+/// What becomes of the KV cache entries of layers 1..l that belong to tokens Stage II dropped.
 package enum KVPolicy: String, Sendable, CaseIterable {
   /// Evicted, so that decoding reads S2 only.
   case compact

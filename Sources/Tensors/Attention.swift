@@ -62,7 +62,7 @@ struct Attention {
   /// rows share a conversion.
   static let directRows = 12
 
-  var layout: CellLayout { cells.layout }
+  var layout: KVBlockLayout { cells.layout }
   var dimension: Int { cells.headDimension }
   /// Floats between two rows of queries or outputs.
   var rowStride: Int { AttentionTile.rowStride(dimension) }
@@ -73,7 +73,7 @@ struct Attention {
 
   /// The blocks that hold these cells.
   private static func blocks(of cells: Range<Int>) -> Range<Int> {
-    cells.lowerBound / CellLayout.cells..<CellLayout.blocks(cells.upperBound)
+    cells.lowerBound / KVBlockLayout.entries..<KVBlockLayout.blocks(cells.upperBound)
   }
 
   func run(into out: MatrixView<Float>, _ request: ScoreRequest?) {
@@ -97,7 +97,7 @@ struct Attention {
         rows: positions * group, dimension: dimension, paddedDimension: layout.paddedDimension)
       let memory = scratch.tiles(size, workers: ops.team.threads)
       // Multiplies of one item at most; together they are to be worth another thread's while.
-      let work = size.rows * min(blocks.count * CellLayout.cells, cells.count) * dimension
+      let work = size.rows * min(blocks.count * KVBlockLayout.entries, cells.count) * dimension
       ops.team.parallel(
         tiles * cells.kvHeads, grain: max(1, Attention.multipliesPerStep / max(work, 1)),
         TileStep(attention: self, positions: positions, tiles: tiles, blocks: blocks, memory: memory, out: out))
@@ -146,16 +146,16 @@ struct Attention {
     let hull = visibility.hull(rows, of: cells.count)
     let seen = Attention.blocks(of: hull).clamped(to: blocks)
     for block in seen {
-      let first = block * CellLayout.cells
+      let first = block * KVBlockLayout.entries
       for row in rows {
         let visible = visible(row)
-        let limit = max(0, min(visible.upperBound - first, CellLayout.cells))
+        let limit = max(0, min(visible.upperBound - first, KVBlockLayout.entries))
         let start = max(0, visible.lowerBound - first)
         let place = (row - rows.lowerBound) * group
         (memory.starts + place).update(repeating: start < limit ? Int32(start) : 0, count: group)
         (memory.limits + place).update(repeating: start < limit ? Int32(limit) : 0, count: group)
       }
-      let seen = min(hull.upperBound - first, CellLayout.cells)
+      let seen = min(hull.upperBound - first, KVBlockLayout.entries)
       multiplyKeys(head, block, rows: count, cells: seen, memory)
       vector.softmaxStep(
         memory.scores, memory.starts, memory.limits, memory.maxima, memory.sums, memory.outputs, count,
@@ -187,9 +187,11 @@ struct Attention {
   }
 
   func multiplyKeys(_ head: Int, _ block: Int, rows: Int, cells count: Int, _ memory: AttentionTileMemory) {
-    let base = cells.head(head, block: block)
+    let memoryOfHead = cells.head(head, block: block)
+    let base = memoryOfHead + layout.keys.data
+    let scales = (memoryOfHead + layout.keys.scales).assumingMemoryBound(to: UInt16.self)
     let vector = ops.vector
-    switch cells.format {
+    switch layout.keys.format {
     case .f32:
       vector.scores(memory.queries, base.assumingMemoryBound(to: Float.self), memory.scores, rows, count, dimension)
     case .f16:
@@ -197,22 +199,25 @@ struct Attention {
       if rows <= Attention.directRows, vector.convertsHalves {
         vector.scoresHalf(memory.queries, halves, memory.scores, rows, count, dimension)
       } else {
-        vector.widen(halves, memory.keys, dimension * CellLayout.cells)
+        vector.widen(halves, memory.keys, dimension * KVBlockLayout.entries)
         vector.scores(memory.queries, memory.keys, memory.scores, rows, count, dimension)
       }
     case .q8_0:
-      vector.dequantizeKeys(
-        base.assumingMemoryBound(to: Int8.self), (base + layout.keyScales).assumingMemoryBound(to: UInt16.self),
-        memory.keys, dimension)
+      vector.dequantizeKeys(base.assumingMemoryBound(to: Int8.self), scales, memory.keys, dimension)
+      vector.scores(memory.queries, memory.keys, memory.scores, rows, count, dimension)
+    case .q4_0:
+      vector.dequantizeKeyNibbles(base.assumingMemoryBound(to: UInt8.self), scales, memory.keys, dimension)
       vector.scores(memory.queries, memory.keys, memory.scores, rows, count, dimension)
     }
   }
 
   private func multiplyValues(_ head: Int, _ block: Int, rows: Int, cells count: Int, _ memory: AttentionTileMemory) {
-    let base = cells.head(head, block: block) + layout.values
+    let memoryOfHead = cells.head(head, block: block)
+    let base = memoryOfHead + layout.values.data
+    let scales = (memoryOfHead + layout.values.scales).assumingMemoryBound(to: UInt16.self)
     let width = layout.paddedDimension
     let vector = ops.vector
-    switch cells.format {
+    switch layout.values.format {
     case .f32:
       vector.weightedValues(
         memory.scores, base.assumingMemoryBound(to: Float.self), memory.outputs, rows, count, width)
@@ -225,10 +230,10 @@ struct Attention {
         vector.weightedValues(memory.scores, memory.values, memory.outputs, rows, count, width)
       }
     case .q8_0:
-      let scales = cells.head(head, block: block) + layout.valueScales
-      vector.dequantizeValues(
-        base.assumingMemoryBound(to: Int8.self), scales.assumingMemoryBound(to: UInt16.self), memory.values, count,
-        width)
+      vector.dequantizeValues(base.assumingMemoryBound(to: Int8.self), scales, memory.values, count, width)
+      vector.weightedValues(memory.scores, memory.values, memory.outputs, rows, count, width)
+    case .q4_0:
+      vector.dequantizeValueNibbles(base.assumingMemoryBound(to: UInt8.self), scales, memory.values, count, width)
       vector.weightedValues(memory.scores, memory.values, memory.outputs, rows, count, width)
     }
   }

@@ -50,7 +50,7 @@ extension Attention {
     precondition(wanted.allSatisfy { $0 >= 0 && $0 < q.rows }, "attention: no such row")
     guard !wanted.isEmpty else { return }
     let positions = max(1, Attention.scoreTileRows / group)
-    let stride = CellLayout.blocks(cells.count) * CellLayout.cells
+    let stride = KVBlockLayout.blocks(cells.count) * KVBlockLayout.entries
     let size = AttentionTileSize(
       rows: positions * group, dimension: dimension, paddedDimension: layout.paddedDimension,
       probabilities: positions * group * stride)
@@ -134,11 +134,11 @@ extension Attention {
           memory.queries + (place * group + member) * rowStride, dimension)
       }
     }
-    for block in 0..<CellLayout.blocks(most) {
-      multiplyKeys(head, block, rows: count, cells: CellLayout.cells, memory)
+    for block in 0..<KVBlockLayout.blocks(most) {
+      multiplyKeys(head, block, rows: count, cells: KVBlockLayout.entries, memory)
       for row in 0..<count {
-        (memory.probabilities + row * stride + block * CellLayout.cells).update(
-          from: memory.scores + row * AttentionTile.scoreStride, count: CellLayout.cells)
+        (memory.probabilities + row * stride + block * KVBlockLayout.entries).update(
+          from: memory.scores + row * AttentionTile.scoreStride, count: KVBlockLayout.entries)
       }
     }
   }

@@ -34,7 +34,7 @@ package final class AttentionScratch {
       cells.reset()
       return cells
     }
-    let cells = LayerKVCache(kvHeads: heads, headDimension: headDimension, format: .f32)
+    let cells = LayerKVCache(kvHeads: heads, headDimension: headDimension, formats: KVCacheFormats(.f32))
     floatCells = cells
     return cells
   }

@@ -15,15 +15,15 @@ package struct KVCacheShape: Sendable, Hashable {
   }
 
   /// Bytes of a cache that holds `entries` entries, as it allocates them: whole blocks.
-  package func byteCount(entries: Int, format: LayerKVCache.CellFormat) -> Int {
-    CellLayout.blocks(entries) * kvHeads * CellLayout(dimension: headDimension, format: format).headBytes
+  package func byteCount(entries: Int, formats: KVCacheFormats) -> Int {
+    KVBlockLayout.blocks(entries) * kvHeads * KVBlockLayout(dimension: headDimension, formats: formats).headBytes
   }
 
   /// The most entries that stay of a sequence of `tokens`: a window keeps whole blocks, and what it lost in front is
   /// freed block by block; of the block that it begins in, it sees one entry at least.
   package func entries(tokens: Int) -> Int {
     guard let window else { return tokens }
-    return min(tokens, window + CellLayout.cells - 1)
+    return min(tokens, window + KVBlockLayout.entries - 1)
   }
 }
 
@@ -31,22 +31,14 @@ package struct KVCacheShape: Sendable, Hashable {
 /// streams one block after the other. Beside each entry stands the position of its token: behind pruning, and in a
 /// sliding window, the number of an entry does not tell it.
 ///
-/// Inside a block each KV head has its own run of memory: keys transposed (dimension x 64), values row by row
-/// (64 x dimension, padded to a multiple of 32 with zeros), with q8_0 the binary16 scales behind each. One owner at a
-/// time; `TensorOps` only reads it, and writes it in `append`.
+/// Inside a block each KV head has its own run of memory (`KVBlockLayout`): keys transposed, values row by row. One owner
+/// at a time; `TensorOps` only reads it, and writes it in `append`.
 package final class LayerKVCache {
-  package enum CellFormat: Sendable, CaseIterable {
-    case f32
-    case f16
-    /// 8-bit integers, one binary16 scale for each 32 along the head dimension.
-    case q8_0
-  }
-
   /// The widest head that is stored and attended.
-  package static let maximumHeadDimension = CellLayout.maximumDimension
+  package static let maximumHeadDimension = KVBlockLayout.maximumDimension
 
   package let shape: KVCacheShape
-  package let format: CellFormat
+  package let formats: KVCacheFormats
   /// Entries held.
   package private(set) var count = 0
   /// `t` of each entry's position, ascending; empty where entries are stored without.
@@ -54,20 +46,20 @@ package final class LayerKVCache {
   /// The largest position that was freed because no row of a sliding window sees it any more; -1: none.
   private(set) var lostPosition: Int32 = -1
   private(set) var blocks: [AlignedBuffer<UInt8>] = []
-  let layout: CellLayout
+  let layout: KVBlockLayout
 
-  package init(_ shape: KVCacheShape, format: CellFormat) {
+  package init(_ shape: KVCacheShape, formats: KVCacheFormats) {
     precondition(shape.kvHeads > 0, "LayerKVCache: no heads")
     precondition(
-      shape.headDimension > 0 && shape.headDimension <= CellLayout.maximumDimension,
+      shape.headDimension > 0 && shape.headDimension <= KVBlockLayout.maximumDimension,
       "LayerKVCache: head dimension out of range")
     self.shape = shape
-    self.format = format
-    layout = CellLayout(dimension: shape.headDimension, format: format)
+    self.formats = formats
+    layout = KVBlockLayout(dimension: shape.headDimension, formats: formats)
   }
 
-  package convenience init(kvHeads: Int, headDimension: Int, format: CellFormat) {
-    self.init(KVCacheShape(kvHeads: kvHeads, headDimension: headDimension), format: format)
+  package convenience init(kvHeads: Int, headDimension: Int, formats: KVCacheFormats) {
+    self.init(KVCacheShape(kvHeads: kvHeads, headDimension: headDimension), formats: formats)
   }
 
   package var kvHeads: Int { shape.kvHeads }
@@ -78,15 +70,15 @@ package final class LayerKVCache {
 
   /// What the layer would hold of a sequence of `tokens`, in bytes.
   package func byteCount(forTokens tokens: Int) -> Int {
-    shape.byteCount(entries: shape.entries(tokens: tokens), format: format)
+    shape.byteCount(entries: shape.entries(tokens: tokens), formats: formats)
   }
 
-  /// The memory of one head in one block; `CellLayout` knows what is where.
+  /// The memory of one head in one block; `KVBlockLayout` knows what is where.
   func head(_ head: Int, block: Int) -> UnsafeMutableRawPointer {
     UnsafeMutableRawPointer(blocks[block].pointer) + head * layout.headBytes
   }
 
-  /// Appends rows x (kvHeads * headDimension) keys and values, converted to the cells' format.
+  /// Appends rows x (kvHeads * headDimension) keys and values, converted to the cache's formats.
   /// - Parameter positions: one a row, not below those stored; nil: none are stored.
   package func append(
     keys: MatrixView<Float>, values: MatrixView<Float>, positions: UnsafePointer<Position>? = nil, ops: TensorOps
@@ -102,8 +94,8 @@ package final class LayerKVCache {
       for row in 0..<keys.rows { self.positions.append(positions[row].t) }
     }
     // A block and head belong to one thread: neighbouring cells of a transposed key share cache lines.
-    let firstBlock = first / CellLayout.cells
-    let touched = (count - 1) / CellLayout.cells - firstBlock + 1
+    let firstBlock = first / KVBlockLayout.entries
+    let touched = (count - 1) / KVBlockLayout.entries - firstBlock + 1
     let cellsPerStep = max(1, TensorOps.elementsPerStep / headDimension)
     let grain = keys.rows >= cellsPerStep ? 1 : (cellsPerStep + keys.rows - 1) / keys.rows
     ops.team.parallel(
@@ -124,14 +116,14 @@ package final class LayerKVCache {
       let dimension = cells.headDimension
       for item in range {
         let head = item % cells.kvHeads
-        let block = first / CellLayout.cells + item / cells.kvHeads
-        let start = max(first, block * CellLayout.cells)
-        let end = min(cells.count, (block + 1) * CellLayout.cells)
+        let block = first / KVBlockLayout.entries + item / cells.kvHeads
+        let start = max(first, block * KVBlockLayout.entries)
+        let end = min(cells.count, (block + 1) * KVBlockLayout.entries)
         let columns = head * dimension..<(head + 1) * dimension
         cells.layout.write(
           keys.slice(rows: start - first..<end - first).slice(columns: columns),
           values.slice(rows: start - first..<end - first).slice(columns: columns),
-          to: cells.head(head, block: block), slot: start % CellLayout.cells, kernels: kernels)
+          to: cells.head(head, block: block), slot: start % KVBlockLayout.entries, kernels: kernels)
       }
     }
   }
@@ -152,8 +144,8 @@ package final class LayerKVCache {
     for (to, from) in entries.enumerated() where to != from {
       for index in 0..<kvHeads {
         layout.move(
-          from: head(index, block: from / CellLayout.cells), slot: from % CellLayout.cells,
-          to: head(index, block: to / CellLayout.cells), slot: to % CellLayout.cells)
+          from: head(index, block: from / KVBlockLayout.entries), slot: from % KVBlockLayout.entries,
+          to: head(index, block: to / KVBlockLayout.entries), slot: to % KVBlockLayout.entries)
       }
       if !positions.isEmpty { positions[to] = positions[from] }
     }
@@ -166,7 +158,7 @@ package final class LayerKVCache {
     self.count = count
     if positions.count > count { positions.removeLast(positions.count - count) }
     if count == 0 { lostPosition = -1 }
-    let needed = CellLayout.blocks(count)
+    let needed = KVBlockLayout.blocks(count)
     if needed < blocks.count { blocks.removeLast(blocks.count - needed) }
   }
 
@@ -188,9 +180,9 @@ package final class LayerKVCache {
   /// Frees the leading blocks that no row at `position` or behind it sees.
   package func dropUnreachable(from position: Int32) {
     guard let window = shape.window else { return }
-    let unreachable = firstEntry(at: Int32(clamping: Int(position) - window + 1)) / CellLayout.cells
+    let unreachable = firstEntry(at: Int32(clamping: Int(position) - window + 1)) / KVBlockLayout.entries
     guard unreachable > 0 else { return }
-    let entries = unreachable * CellLayout.cells
+    let entries = unreachable * KVBlockLayout.entries
     lostPosition = positions[entries - 1]
     positions.removeFirst(entries)
     blocks.removeFirst(unreachable)
@@ -199,11 +191,11 @@ package final class LayerKVCache {
 
   /// Allocates memory for `entries` entries in all.
   package func reserve(_ entries: Int) {
-    while blocks.count < CellLayout.blocks(entries) {
+    while blocks.count < KVBlockLayout.blocks(entries) {
       // Zeros: the padding of values is read and must add nothing.
       blocks.append(AlignedBuffer(count: kvHeads * layout.headBytes))
     }
-    positions.reserveCapacity(blocks.count * CellLayout.cells)
+    positions.reserveCapacity(blocks.count * KVBlockLayout.entries)
   }
 
   package func removeAll() { truncate(to: 0) }
@@ -216,8 +208,8 @@ package final class LayerKVCache {
 
   /// A second store with the same cells, sharing nothing.
   package func copy() -> LayerKVCache {
-    let other = LayerKVCache(shape, format: format)
-    other.blocks = blocks.prefix(CellLayout.blocks(count)).map { AlignedBuffer(copying: $0.buffer) }
+    let other = LayerKVCache(shape, formats: formats)
+    other.blocks = blocks.prefix(KVBlockLayout.blocks(count)).map { AlignedBuffer(copying: $0.buffer) }
     other.count = count
     other.positions = positions
     other.lostPosition = lostPosition

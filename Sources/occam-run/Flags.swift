@@ -66,7 +66,7 @@ enum Flags {
   static let maxVisualTokens = Flag<Int>.integer(
     "--max-visual-tokens", in: 1...(1 << 20), help: "hard cap of visual tokens an image")
   static let kvPolicy = Flag<GenerationOptions.KVCellPolicy>.choice(
-    "--kv-policy", default: .compact, help: "KV cells of dropped tokens in the layers before stage II")
+    "--kv-policy", default: .compact, help: "KV cache entries of dropped tokens in the layers before stage II")
   static let keepMap = Flag<String>.file(
     "--keep-map", value: "OUT.png", help: "write the photo with dropped patches dimmed; further images: OUT-2.png, ...")
   static let visionLayout = Flag<ModelOptions.VisionLayout>.choice(
@@ -75,10 +75,11 @@ enum Flags {
 
   static let threads = Flag<Int>.integer(
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
-  static let cellsKey = Flag<SessionOptions.CellFormat>.choice(
-    "-ctk", "--cache-type-k", default: .f16, help: "KV cell format")
-  static let cellsValue = Flag<SessionOptions.CellFormat>.choice(
-    "-ctv", "--cache-type-v", help: "the same as -ctk: keys and values share a format")
+  static let keyFormat = Flag<SessionOptions.CacheFormat>.choice(
+    "-ctk", "--cache-type-k", default: .f16, help: "format of the KV cache's keys")
+  static let valueFormat = Flag<SessionOptions.CacheFormat>.choice(
+    "-ctv", "--cache-type-v", default: .f16, help: "format of the KV cache's values, which take 4 bits better than keys"
+  )
 
   static let json = Flag<Bool>.toggle("--json", help: "one JSON object a line on stdout: tokens, then a summary")
   static let logprobs = Flag<Int>.integer(
@@ -116,7 +117,7 @@ enum Flags {
           prune.spec, visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, maxVisualTokens.spec,
           kvPolicy.spec, keepMap.spec, visionLayout.spec,
         ]),
-      .init("Machine", [threads.spec, cellsKey.spec, cellsValue.spec]),
+      .init("Machine", [threads.spec, keyFormat.spec, valueFormat.spec]),
       .init("Output", [json.spec, logprobs.spec, verbose.spec, quiet.spec, dryRun.spec, inspect.spec]),
     ],
     pages: [.init(helpEnvironment) { OccamEnvironment.help }],
@@ -145,13 +146,10 @@ extension Arguments {
   }
 
   func sessionOptions() throws(UsageError) -> SessionOptions {
-    let keys = isGiven(Flags.cellsKey) ? self[Flags.cellsKey] : nil
-    let cells = keys ?? self[Flags.cellsValue] ?? .f16
-    if let values = self[Flags.cellsValue], values != cells {
-      throw .invalid("-ctk \(cells.rawValue) and -ctv \(values.rawValue) differ; keys and values share a format")
-    }
     let context = self[Flags.context] ?? 0
-    var options = SessionOptions(contextLength: context == 0 ? nil : context, cells: cells)
+    var options = SessionOptions(
+      contextLength: context == 0 ? nil : context, keyFormat: value(Flags.keyFormat),
+      valueFormat: value(Flags.valueFormat))
     options.images.isStrict = self[Flags.strictImages]
     if let name = self[Flags.background] {
       guard let colour = ImageReading.background(named: name) else {

@@ -192,7 +192,8 @@ extension Arguments {
     options.defaults.pruning.enabled = !self[ServeFlags.noPrune]
     let context = value(ServeFlags.context)
     options.session = SessionOptions(
-      contextLength: context == 0 ? nil : context, cells: value(ServeFlags.cells))
+      contextLength: context == 0 ? nil : context, keyFormat: value(ServeFlags.keyFormat),
+      valueFormat: value(ServeFlags.valueFormat))
     if !self[ServeFlags.noPage] { options.page = PackageResources.index_html }
     return options
   }

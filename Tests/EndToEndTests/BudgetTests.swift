@@ -6,10 +6,10 @@ import Testing
 /// The invariants about how many tokens survive, what they cost, and what a second question sees.
 @Suite(.serialized) struct BudgetTests {
   /// 6. The cache holds what survives, the text and the block in hand for what is generated; both figures are reported.
-  @Test(arguments: PrunedCase.all, SessionOptions.CellFormat.allCases)
-  func cacheIsSizedByTheSurvivors(item: PrunedCase, format: SessionOptions.CellFormat) throws {
+  @Test(arguments: PrunedCase.all, SessionOptions.CacheFormat.allCases)
+  func cacheIsSizedByTheSurvivors(item: PrunedCase, format: SessionOptions.CacheFormat) throws {
     let prompt = PrunedCase.prompt(photos: 2)
-    let session = try item.session(SessionOptions(cells: format))
+    let session = try item.session(SessionOptions(keyFormat: format, valueFormat: format))
     let model = try item.model()
     // Of the layers without entries one state each, and copies of it.
     let state = model.textShape.states.reduce(0) { sum, layer in
@@ -38,17 +38,18 @@ import Testing
 
   /// The text layers' empty caches, as the library makes them.
   private static func layers(
-    _ model: VisionLanguageModel, _ format: SessionOptions.CellFormat
+    _ model: VisionLanguageModel, _ format: SessionOptions.CacheFormat
   ) throws -> [LayerKVCache?] {
-    let cells: LayerKVCache.CellFormat =
+    let stored: KVCacheFormat =
       switch format {
       case .f32: .f32
       case .f16: .f16
       case .q8_0: .q8_0
+      case .q4_0: .q4_0
       }
     return model.textShape.states.map {
       guard case .attention(let shape) = $0 else { return nil }
-      return LayerKVCache(shape, format: cells)
+      return LayerKVCache(shape, formats: KVCacheFormats(stored))
     }
   }
 

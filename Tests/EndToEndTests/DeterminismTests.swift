@@ -101,18 +101,21 @@ import Testing
     var pruning = isPruned ? item.pruning() : .off
     // No token of these pictures scores near this threshold: rounded entries choose the same ones.
     if isPruned { pruning.lambda2 = 1.05 }
-    func logits(_ format: SessionOptions.CellFormat) throws -> [[Float]] {
-      try model.makeSession(SessionOptions(cells: format)).logits(
+    func logits(_ format: SessionOptions.CacheFormat) throws -> [[Float]] {
+      try model.makeSession(SessionOptions(keyFormat: format, valueFormat: format)).logits(
         raw: prompt.text, images: prompt.images, continuation: [300, 301],
         pruning: pruning)
     }
-    func kept(_ format: SessionOptions.CellFormat) throws -> [[Int]] {
-      let session = try model.makeSession(SessionOptions(cells: format))
+    func kept(_ format: SessionOptions.CacheFormat) throws -> [[Int]] {
+      let session = try model.makeSession(SessionOptions(keyFormat: format, valueFormat: format))
       return try session.prefill(prompt.text, prompt.images, pruning).pruning.map(\.keptIndices)
     }
     let exact = try logits(.f32)
     let exactlyKept = try kept(.f32)
-    for (format, bound) in [(.f16, 0.005), (.q8_0, 0.1)] as [(SessionOptions.CellFormat, Double)] {
+    var bounds: [(SessionOptions.CacheFormat, Double)] = [(.f16, 0.005), (.q8_0, 0.1)]
+    // Rounded this much, entries may choose other tokens.
+    if !isPruned { bounds.append((.q4_0, 1)) }
+    for (format, bound) in bounds {
       #expect(try kept(format) == exactlyKept)
       let found = try logits(format)
       for (row, expected) in zip(found, exact) {

@@ -122,7 +122,8 @@ enum FamilySession {
   }
 
   private static func options(_ golden: FamilyGolden) -> SessionOptions {
-    SessionOptions(cells: golden.type == "F32" ? .f32 : .f16)
+    let format: SessionOptions.CacheFormat = golden.type == "F32" ? .f32 : .f16
+    return SessionOptions(keyFormat: format, valueFormat: format)
   }
 
   private static let models = Guarded<[String: VisionLanguageModel]>([:])

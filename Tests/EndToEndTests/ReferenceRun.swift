@@ -88,7 +88,7 @@ final class ReferenceRun {
       for index in rows.indices { rows[index].position = Position(Int32(index)) }
       next = Int32(rows.count)
     }
-    let cells = SequenceState(decoder.shape, format: .f16)
+    let cells = SequenceState(decoder.shape, formats: KVCacheFormats(.f16))
     var last = try prefill(&rows, cells, settings, &outcome)
     outcome.logits.append(logits(&last))
     outcome.positions = rows.map(\.position)

@@ -70,9 +70,9 @@ import Testing
   /// and rows behind layer l must find what they see all the same, and nothing behind them.
   @Test(arguments: [3, 4, 5, 6, 7], [17, 64, 200]) func groupsAndChunksChangeNothing(split: Int, chunk: Int) throws {
     var whole = prompt(200)
-    try run(&whole, 0..<8, chunk: 200, SequenceState(decoder.shape, format: .f32))
+    try run(&whole, 0..<8, chunk: 200, SequenceState(decoder.shape, formats: KVCacheFormats(.f32)))
     var parts = prompt(200)
-    let states = SequenceState(decoder.shape, format: .f32)
+    let states = SequenceState(decoder.shape, formats: KVCacheFormats(.f32))
     try run(&parts, 0..<split, chunk: chunk, states)
     try run(&parts, split..<8, chunk: chunk, states)
     #expect(error(of: parts.hidden, from: whole.hidden) < 1e-4)
@@ -87,7 +87,7 @@ import Testing
     let kept = (0..<200).filter { $0 < 20 || $0 >= 150 || $0 % 3 == 0 }
     func outcome(_ chunk: Int, beyond: Int) throws -> Rows {
       var rows = prompt(200)
-      let states = SequenceState(decoder.shape, format: .f32)
+      let states = SequenceState(decoder.shape, formats: KVCacheFormats(.f32))
       try run(&rows, 0..<5, chunk: chunk, states)
       if evicts { states.keep(kept, ofLast: 200, in: 0..<5) }
       var survivors = rows.picked(Array(kept.prefix(beyond)), width: decoder.shape.hidden)
@@ -101,7 +101,7 @@ import Testing
     #expect(error(of: first, from: Array(whole.hidden.prefix(first.count))) < 1e-4)
     // And it sees what was dropped where that stayed.
     var all = prompt(200)
-    try run(&all, 0..<8, chunk: 200, SequenceState(decoder.shape, format: .f32))
+    try run(&all, 0..<8, chunk: 200, SequenceState(decoder.shape, formats: KVCacheFormats(.f32)))
     let unpruned = all.picked(kept, width: decoder.shape.hidden).hidden
     let difference = error(of: whole.hidden, from: unpruned)
     #expect(evicts ? difference > 1e-3 : difference < 1e-4)
@@ -119,7 +119,7 @@ import Testing
   }
 
   private func started() throws -> SequenceState {
-    let states = SequenceState(decoder.shape, format: .f32)
+    let states = SequenceState(decoder.shape, formats: KVCacheFormats(.f32))
     var rows = prompt(5)
     try run(&rows, 0..<5, chunk: 5, states)
     return states

@@ -11,7 +11,7 @@ import Testing
 /// No model file may trap the process: it is refused with an error, or it runs, whatever it says then.
 @Suite(.serialized) struct HostileModelTests {
   /// Loads and, if that succeeds, asks. Only a trap fails here.
-  private func attempt(_ text: String, _ projector: String, cells: SessionOptions.CellFormat = .f16) throws {
+  private func attempt(_ text: String, _ projector: String, cells: SessionOptions.CacheFormat = .f16) throws {
     do {
       try TinyModel.ask(TinyModel.load(text, projector), cells: cells)
     } catch is OccamError {}
@@ -63,7 +63,7 @@ import Testing
         let (path, other) = (try model.write(), try encoder.write())
         for set in KernelSet.available() {
           let loaded = try TinyModel.load(path, other, kernel: set.name, sidecar: try HostileModelTests.sidecar(other))
-          for cells in SessionOptions.CellFormat.allCases { try TinyModel.ask(loaded, cells: cells) }
+          for cells in SessionOptions.CacheFormat.allCases { try TinyModel.ask(loaded, cells: cells) }
         }
         try attempt(path, other)
         let calibrator = try Calibrator(model: try TinyModel.load(path, other))

@@ -131,8 +131,8 @@ enum TinyFamily: String, CaseIterable, Sendable, CustomTestStringConvertible {
   }()
 
   /// Asks about a picture where the model sees, pruned, and once more without pruning.
-  static func ask(_ model: VisionLanguageModel, cells: SessionOptions.CellFormat = .f16) throws {
-    let session = try model.makeSession(SessionOptions(cells: cells))
+  static func ask(_ model: VisionLanguageModel, cells: SessionOptions.CacheFormat = .f16) throws {
+    let session = try model.makeSession(SessionOptions(keyFormat: cells, valueFormat: cells))
     var options = GenerationOptions()
     options.maxTokens = 2
     options.logprobs = 2

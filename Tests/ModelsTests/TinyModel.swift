@@ -45,8 +45,8 @@ enum TinyModel {
   }
 
   /// Asks about a photo, pruned, and once more without it.
-  static func ask(_ model: VisionLanguageModel, cells: SessionOptions.CellFormat = .f16) throws {
-    let session = try model.makeSession(SessionOptions(cells: cells))
+  static func ask(_ model: VisionLanguageModel, cells: SessionOptions.CacheFormat = .f16) throws {
+    let session = try model.makeSession(SessionOptions(keyFormat: cells, valueFormat: cells))
     var options = GenerationOptions()
     options.maxTokens = 2
     options.logprobs = 2

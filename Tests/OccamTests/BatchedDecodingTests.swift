@@ -31,7 +31,7 @@ import Testing
   private static func ask(
     _ model: VisionLanguageModel, _ index: Int, images: [ImageSource], onFirst: () -> Void = {}
   ) throws -> Reply {
-    let session = try model.makeSession(SessionOptions(contextLength: 4096, cells: index == 3 ? .q8_0 : .f16))
+    let session = try model.makeSession(SessionOptions(contextLength: 4096, keyFormat: index == 3 ? .q8_0 : .f16))
     var reply = Reply()
     let metrics = try session.respond(
       to: prompts[index], images: index % 2 == 0 ? [] : images, options: options(UInt64(index))

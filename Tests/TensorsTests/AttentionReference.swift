@@ -48,8 +48,15 @@ struct AttentionReference {
   }
 }
 
-/// What a cell gives back for a head's numbers, in the format's own words.
-func stored(_ rows: [[Double]], _ format: LayerKVCache.CellFormat, dimension: Int) -> [[Double]] {
+extension KVCacheFormats {
+  /// Every format for both, and two that differ.
+  static let tested =
+    KVCacheFormat.allCases.map { KVCacheFormats($0) }
+    + [KVCacheFormats(keys: .q8_0, values: .q4_0), KVCacheFormats(keys: .q4_0, values: .f16)]
+}
+
+/// What an entry gives back for a head's numbers, in the format's own words.
+func stored(_ rows: [[Double]], _ format: KVCacheFormat, dimension: Int) -> [[Double]] {
   switch format {
   case .f32: return rows
   case .f16: return rows.map { $0.map { Double(Float16($0)) } }
@@ -62,6 +69,17 @@ func stored(_ rows: [[Double]], _ format: LayerKVCache.CellFormat, dimension: In
           let scale = Float16(largest / 127)
           let inverse = largest > 0 ? 127 / largest : 0
           return block.map { Double(($0 * inverse).rounded(.toNearestOrEven)) * Double(scale) }
+        }
+      }
+    }
+  case .q4_0:
+    return rows.map { row in
+      stride(from: 0, to: row.count, by: dimension).flatMap { head in
+        stride(from: head, to: head + dimension, by: 32).flatMap { start -> [Double] in
+          let block = row[start..<min(start + 32, head + dimension)].map(Float.init)
+          let scale = (block.max { $0.magnitude < $1.magnitude } ?? 0) / -8
+          let inverse = scale != 0 ? 1 / scale : 0
+          return block.map { (min(Double(($0 * inverse + 8.5).rounded(.down)), 15) - 8) * Double(Float16(scale)) }
         }
       }
     }

@@ -10,7 +10,7 @@ import Testing
   private let firstCell = 70
 
   private func cells(_ ops: TensorOps) -> LayerKVCache {
-    let cells = LayerKVCache(kvHeads: 2, headDimension: dimension, format: .f32)
+    let cells = LayerKVCache(kvHeads: 2, headDimension: dimension, formats: KVCacheFormats(.f32))
     let k = Matrix(rows: firstCell + rows, columns: 2 * dimension, seed: 2)
     let v = Matrix(rows: firstCell + rows, columns: 2 * dimension, seed: 3)
     cells.append(keys: k.view, values: v.view, ops: ops)

@@ -38,7 +38,7 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
   ]
 
   @Test(arguments: VectorSets.names, causalShapes) func causal(set: String, shape: AttentionCase) throws {
-    for format in LayerKVCache.CellFormat.allCases {
+    for formats in KVCacheFormats.tested {
       let count = shape.firstCell + shape.rows
       let q = Matrix(rows: shape.rows, columns: shape.heads * shape.dimension, gap: 3, seed: 21)
       let k = Matrix(rows: count, columns: shape.kvHeads * shape.dimension, seed: 22)
@@ -47,14 +47,14 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
       let wanted = Array(Set([0, shape.rows / 2, shape.rows - 1])).sorted()
       let reference = AttentionReference(
         heads: shape.heads, kvHeads: shape.kvHeads, dimension: shape.dimension, scale: scale,
-        firstCell: shape.firstCell, keys: stored(k.doubles, format, dimension: shape.dimension),
-        values: stored(v.doubles, format, dimension: shape.dimension)
+        firstCell: shape.firstCell, keys: stored(k.doubles, formats.keys, dimension: shape.dimension),
+        values: stored(v.doubles, formats.values, dimension: shape.dimension)
       ).run(q.doubles)
 
       var first: [UInt32]?
       for threads in 1...3 {
         let ops = try TensorOps(set, threads: threads)
-        let cells = LayerKVCache(kvHeads: shape.kvHeads, headDimension: shape.dimension, format: format)
+        let cells = LayerKVCache(kvHeads: shape.kvHeads, headDimension: shape.dimension, formats: formats)
         // Chunks that end inside a block.
         for start in stride(from: 0, to: count, by: 37) {
           let part = start..<min(start + 37, count)
@@ -67,9 +67,9 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
           into: out.view,
           scratch: AttentionScratch(), scores: ScoreRequest(rows: wanted, output: scores.view))
         if threads == 1 {
-          #expect(relativeError(out.values, reference.outputs) < AttentionTests.tolerance, "\(format)")
+          #expect(relativeError(out.values, reference.outputs) < AttentionTests.tolerance, "\(formats)")
           let means: [Double] = wanted.flatMap { row -> [Double] in reference.means[row] + [0, 0] }
-          #expect(relativeError(scores.values, means) < AttentionTests.tolerance, "\(format)")
+          #expect(relativeError(scores.values, means) < AttentionTests.tolerance, "\(formats)")
         }
         let result = bits(out) + bits(scores)
         #expect(result == first ?? result, "\(threads) threads change the result")
@@ -133,7 +133,7 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
     let reference = AttentionReference(
       heads: heads, kvHeads: heads, dimension: dimension, scale: 1, firstCell: 0, keys: k.doubles, values: v.doubles
     ).run(q.doubles)
-    let cells = LayerKVCache(kvHeads: heads, headDimension: dimension, format: .f32)
+    let cells = LayerKVCache(kvHeads: heads, headDimension: dimension, formats: KVCacheFormats(.f32))
     cells.append(keys: k.view, values: v.view, ops: ops)
     let out = Matrix(rows: rows, columns: heads * dimension)
     ops.attend(
@@ -146,7 +146,7 @@ struct AttentionCase: Sendable, CustomTestStringConvertible {
   /// The output may be the queries' own memory, also where rows are split by ranges of cells.
   @Test(arguments: VectorSets.names, [1, 200]) func inPlace(set: String, rows: Int) throws {
     let ops = try TensorOps(set)
-    let cells = LayerKVCache(kvHeads: 2, headDimension: 40, format: .f16)
+    let cells = LayerKVCache(kvHeads: 2, headDimension: 40, formats: KVCacheFormats(.f16))
     let k = Matrix(rows: 1100, columns: 80, seed: 51)
     cells.append(keys: k.view, values: k.view, ops: ops)
     let q = Matrix(rows: rows, columns: 160, seed: 52)

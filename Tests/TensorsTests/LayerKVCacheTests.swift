@@ -22,19 +22,19 @@ import Testing
   }
 
   /// After any mix of changes the cells read as if just the survivors had been appended.
-  @Test(arguments: VectorSets.names, LayerKVCache.CellFormat.allCases)
-  func mixedChangesLeaveTheSurvivors(set: String, format: LayerKVCache.CellFormat) throws {
+  @Test(arguments: VectorSets.names, KVCacheFormats.tested)
+  func mixedChangesLeaveTheSurvivors(set: String, formats: KVCacheFormats) throws {
     typealias Tests = LayerKVCacheTests
     let ops = try TensorOps(set)
     let source = (
       k: Matrix(rows: 600, columns: Tests.kvHeads * Tests.dimension, seed: 61),
       v: Matrix(rows: 600, columns: Tests.kvHeads * Tests.dimension, seed: 62)
     )
-    let cells = LayerKVCache(kvHeads: Tests.kvHeads, headDimension: Tests.dimension, format: format)
+    let cells = LayerKVCache(kvHeads: Tests.kvHeads, headDimension: Tests.dimension, formats: formats)
     var model: [Int] = []
 
     func check(_ step: String) {
-      let fresh = LayerKVCache(kvHeads: Tests.kvHeads, headDimension: Tests.dimension, format: format)
+      let fresh = LayerKVCache(kvHeads: Tests.kvHeads, headDimension: Tests.dimension, formats: formats)
       for row in model { Tests.append(fresh, source, row..<row + 1, ops) }
       #expect(cells.count == model.count, "\(step)")
       #expect(cells.byteCount == fresh.byteCount, "\(step)")
@@ -74,17 +74,16 @@ import Testing
     #expect(cells.count == 0 && cells.byteCount == 0)
   }
 
-  /// 64 cells at a time, and what the formats promise a cell: 4, 2, and 34 / 32 bytes a number.
-  @Test func memoryFollowsTheFormat() {
-    let expected: [(LayerKVCache.CellFormat, Int)] = [(.f32, 4 * 32), (.f16, 2 * 32), (.q8_0, 34)]
-    for (format, bytesPer32) in expected {
-      let cells = LayerKVCache(kvHeads: 4, headDimension: 64, format: format)
-      #expect(cells.byteCount == 0)
-      cells.reserve(65)
-      #expect(cells.count == 0)
-      #expect(cells.byteCount == 128 * 2 * 4 * 2 * bytesPer32)
-      cells.reserve(1)
-      #expect(cells.byteCount == 128 * 2 * 4 * 2 * bytesPer32)
-    }
+  /// 64 entries at a time, and what the formats promise: 4, 2, 34 / 32 and 18 / 32 bytes a number.
+  @Test(arguments: KVCacheFormats.tested) func memoryFollowsTheFormat(formats: KVCacheFormats) {
+    let bytes: [KVCacheFormat: Int] = [.f32: 4 * 32, .f16: 2 * 32, .q8_0: 34, .q4_0: 18]
+    let bytesPer32 = ((bytes[formats.keys] ?? 0) + (bytes[formats.values] ?? 0)) / 2
+    let cells = LayerKVCache(kvHeads: 4, headDimension: 64, formats: formats)
+    #expect(cells.byteCount == 0)
+    cells.reserve(65)
+    #expect(cells.count == 0)
+    #expect(cells.byteCount == 128 * 2 * 4 * 2 * bytesPer32)
+    cells.reserve(1)
+    #expect(cells.byteCount == 128 * 2 * 4 * 2 * bytesPer32)
   }
 }

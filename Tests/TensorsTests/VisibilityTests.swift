@@ -32,21 +32,21 @@ import Testing
   ]
 
   @Test(arguments: VectorSets.names, cases) func ranges(set: String, item: Case) throws {
-    for format in LayerKVCache.CellFormat.allCases {
+    for formats in KVCacheFormats.tested {
       let q = Matrix(rows: item.ranges.count, columns: item.heads * item.dimension, seed: 71)
       let k = Matrix(rows: item.count, columns: item.kvHeads * item.dimension, seed: 72)
       let v = Matrix(rows: item.count, columns: item.kvHeads * item.dimension, seed: 73)
       let reference = AttentionReference(
         heads: item.heads, kvHeads: item.kvHeads, dimension: item.dimension, scale: 0.3, ranges: item.ranges,
-        keys: stored(k.doubles, format, dimension: item.dimension),
-        values: stored(v.doubles, format, dimension: item.dimension)
+        keys: stored(k.doubles, formats.keys, dimension: item.dimension),
+        values: stored(v.doubles, formats.values, dimension: item.dimension)
       ).run(q.doubles)
       let ranges = item.ranges.map { VisibleRange(from: Int32($0.lowerBound), to: Int32($0.upperBound)) }
       let wanted = Array(Set([0, item.ranges.count / 2, item.ranges.count - 1])).sorted()
       var first: [UInt32]?
       for threads in 1...2 {
         let ops = try TensorOps(set, threads: threads)
-        let cache = LayerKVCache(kvHeads: item.kvHeads, headDimension: item.dimension, format: format)
+        let cache = LayerKVCache(kvHeads: item.kvHeads, headDimension: item.dimension, formats: formats)
         cache.append(keys: k.view, values: v.view, ops: ops)
         let out = Matrix(rows: q.view.rows, columns: q.view.columns)
         let scores = Matrix(rows: wanted.count, columns: item.count, seed: 74)
@@ -56,9 +56,9 @@ import Testing
             q.view, cache: cache, visibility: .ranges(base), heads: item.heads, scale: 0.3, into: out.view,
             scratch: AttentionScratch(), scores: ScoreRequest(rows: wanted, output: scores.view))
         }
-        #expect(relativeError(out.values, reference.outputs) < AttentionTests.tolerance, "\(format)")
+        #expect(relativeError(out.values, reference.outputs) < AttentionTests.tolerance, "\(formats)")
         #expect(
-          relativeError(scores.values, wanted.flatMap { reference.means[$0] }) < AttentionTests.tolerance, "\(format)")
+          relativeError(scores.values, wanted.flatMap { reference.means[$0] }) < AttentionTests.tolerance, "\(formats)")
         let result = bits(out) + bits(scores)
         #expect(result == first ?? result, "threads change the result")
         first = first ?? result
@@ -73,7 +73,7 @@ import Testing
       Matrix(rows: 90, columns: 4 * 48, seed: 75), Matrix(rows: 130, columns: 2 * 48, seed: 76),
       Matrix(rows: 130, columns: 2 * 48, seed: 77)
     )
-    let cache = LayerKVCache(kvHeads: 2, headDimension: 48, format: .f16)
+    let cache = LayerKVCache(kvHeads: 2, headDimension: 48, formats: KVCacheFormats(.f16))
     cache.append(keys: k.view, values: v.view, ops: ops)
     func run(_ visibility: Visibility) -> [UInt32] {
       let out = Matrix(rows: 90, columns: 4 * 48)
@@ -93,7 +93,7 @@ import Testing
   @Test func aSlidingWindowFreesItsPast() throws {
     let ops = try TensorOps(VectorSets.names[0])
     let shape = KVCacheShape(kvHeads: 1, headDimension: 8, window: 100)
-    let cache = LayerKVCache(shape, format: .f32)
+    let cache = LayerKVCache(shape, formats: KVCacheFormats(.f32))
     let (k, v) = (Matrix(rows: 500, columns: 8, seed: 78), Matrix(rows: 500, columns: 8, seed: 79))
     // Two entries a position, as a register has its image's last one.
     let positions = (0..<500).map { Position(Int32($0 / 2)) }
@@ -109,14 +109,14 @@ import Testing
     // Position 249 sees 150 and later: entries 300...; whole blocks before are 0...255.
     cache.dropUnreachable(from: 249)
     #expect(cache.count == 500 - 256 && cache.firstEntry(at: 150) == 300 - 256)
-    #expect(cache.byteCount == shape.byteCount(entries: 244, format: .f32))
+    #expect(cache.byteCount == shape.byteCount(entries: 244, formats: KVCacheFormats(.f32)))
     // What rows at 226 would see begins at 127, which is gone; at 228 it begins at 129.
     let before = cache.count
     #expect(cache.resumePoint(atMost: 226) == 0 && cache.count == before)
     #expect(cache.resumePoint(atMost: 228) == 228)
     cache.resume(at: 228)
     #expect(cache.count == 456 - 256)
-    let fresh = LayerKVCache(shape, format: .f32)
+    let fresh = LayerKVCache(shape, formats: KVCacheFormats(.f32))
     append(fresh, 256..<456)
     func reading(_ cache: LayerKVCache) -> [UInt32] {
       let (q, out) = (Matrix(rows: 1, columns: 8, seed: 80), Matrix(rows: 1, columns: 8))
@@ -135,15 +135,15 @@ import Testing
   }
 
   /// The plan's arithmetic is the allocator's, at head sizes that are no multiple of 32 too.
-  @Test(arguments: LayerKVCache.CellFormat.allCases, [16, 48, 72, 128])
-  func bytesAsPlanned(format: LayerKVCache.CellFormat, dimension: Int) throws {
+  @Test(arguments: KVCacheFormats.tested, [16, 48, 72, 128])
+  func bytesAsPlanned(formats: KVCacheFormats, dimension: Int) throws {
     let ops = try TensorOps(VectorSets.names[0])
     let shape = KVCacheShape(kvHeads: 3, headDimension: dimension)
     for entries in [1, 64, 65, 200] {
-      let cache = LayerKVCache(shape, format: format)
+      let cache = LayerKVCache(shape, formats: formats)
       let rows = Matrix(rows: entries, columns: 3 * dimension, seed: 81)
       cache.append(keys: rows.view, values: rows.view, ops: ops)
-      #expect(cache.byteCount == shape.byteCount(entries: entries, format: format))
+      #expect(cache.byteCount == shape.byteCount(entries: entries, formats: formats))
     }
   }
 }

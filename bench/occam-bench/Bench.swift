@@ -34,7 +34,7 @@ struct Bench {
   var format: Table.Format { Table.Format(rawValue: (arguments[Flags.format] ?? .md).rawValue) ?? .md }
 
   func makeSession() throws -> Session {
-    try model.makeSession(SessionOptions(cells: arguments[Flags.cells] ?? .f16))
+    try model.makeSession(arguments.session)
   }
 
   private func counts(_ flag: Flag<Int>) -> [Int] {

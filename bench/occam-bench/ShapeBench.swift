@@ -44,7 +44,7 @@ struct ShapeBench {
     }
     plan = try MemoryPlan(
       text: model.text, projector: model.projector,
-      session: SessionOptions(cells: arguments[Flags.cells] ?? .f16),
+      session: arguments.session,
       options: ShapeBench.modelOptions(arguments), photo: photo)
     if let photo, photo.tokens + ShapeBench.textTokens + ShapeBench.answerTokens > plan.contextLength {
       throw UsageError.invalid(
@@ -149,7 +149,7 @@ struct ShapeBench {
     var results = ShapeResults(
       kernel: loaded.kernel, threads: loaded.threads, weights: loaded.weightsBytes, baseline: baseline,
       loadMilliseconds: loaded.loadMilliseconds)
-    let session = try loaded.makeSession(SessionOptions(cells: arguments[Flags.cells] ?? .f16))
+    let session = try loaded.makeSession(arguments.session)
     for count in counts(Flags.prefill) {
       results.rates.append(
         ("pp\(count)", count, try samples("pp\(count)") { try session.secondsToPrefill(tokens: count) }))

@@ -47,7 +47,7 @@ enum Flags {
     "--max-visual-tokens", in: 1...(1 << 20), help: "hard cap of visual tokens an image")
   static let kvPolicy = Flag<GenerationOptions.KVCellPolicy>.choice(
     "--kv-policy",
-    help: "KV cells of dropped tokens in the layers before (default: compact; fastv: keep); may be repeated")
+    help: "KV cache entries of dropped tokens in the layers before (default: compact; fastv: keep); may be repeated")
 
   static let methods = Flag<String>.text(
     "--methods", "--method", value: "A,B",
@@ -75,8 +75,11 @@ enum Flags {
 
   static let threads = Flag<Int>.integer(
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
-  static let cells = Flag<SessionOptions.CellFormat>.choice(
-    "-ctk", "--cache-type-k", default: .f16, help: "KV cell format")
+  static let keyFormat = Flag<SessionOptions.CacheFormat>.choice(
+    "-ctk", "--cache-type-k", default: .f16, help: "format of the KV cache's keys")
+  static let valueFormat = Flag<SessionOptions.CacheFormat>.choice(
+    "-ctv", "--cache-type-v", default: .f16, help: "format of the KV cache's values, which take 4 bits better than keys"
+  )
 
   static let results = Flag<String>.file(
     "--results", help: "append every answer as a JSON line; what the file holds already is not asked again")
@@ -107,7 +110,7 @@ enum Flags {
           methods.spec, methodBudget.spec, matchBudget.spec, calibrate.spec, calibrateLimit.spec, stageOne.spec,
           meanLambda1.spec, meanLambda2.spec, seed.spec, noBaseline.spec,
         ]),
-      .init("Machine", [threads.spec, cells.spec]),
+      .init("Machine", [threads.spec, keyFormat.spec, valueFormat.spec]),
       .init("Output", [results.spec, format.spec, quiet.spec]),
     ],
     examples: [
@@ -130,7 +133,9 @@ extension Arguments {
 
   var sessionOptions: SessionOptions {
     let context = self[Flags.context] ?? 0
-    return SessionOptions(contextLength: context == 0 ? nil : context, cells: self[Flags.cells] ?? .f16)
+    return SessionOptions(
+      contextLength: context == 0 ? nil : context, keyFormat: value(Flags.keyFormat),
+      valueFormat: value(Flags.valueFormat))
   }
 
   func types() throws(UsageError) -> Set<QuestionType>? {

@@ -85,7 +85,8 @@ struct Evaluation {
     let options = [
       "encoder=\((arguments[Flags.encoderType] ?? .auto).rawValue)",
       "layout=\((arguments[Flags.visionLayout] ?? .reference).rawValue)",
-      "cells=\((arguments[Flags.cells] ?? .f16).rawValue)", "tokens=\(arguments[Flags.answerTokens] ?? 64)",
+      "keys=\(arguments.value(Flags.keyFormat).rawValue)", "values=\(arguments.value(Flags.valueFormat).rawValue)",
+      "tokens=\(arguments[Flags.answerTokens] ?? 64)",
     ]
     return try ResultsFile(path: path, run: try RunIdentity.line(model: model, options: options))
   }

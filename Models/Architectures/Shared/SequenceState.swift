@@ -9,9 +9,9 @@ package enum LayerStateShape: Sendable, Hashable {
   /// Nothing of its own: it attends to the keys and values of an earlier layer.
   case shared(layer: Int)
 
-  package func byteCount(tokens: Int, format: LayerKVCache.CellFormat) -> Int {
+  package func byteCount(tokens: Int, formats: KVCacheFormats) -> Int {
     switch self {
-    case .attention(let shape): shape.byteCount(entries: shape.entries(tokens: tokens), format: format)
+    case .attention(let shape): shape.byteCount(entries: shape.entries(tokens: tokens), formats: formats)
     case .recurrent(let shape): shape.byteCount
     case .shared: 0
     }
@@ -26,11 +26,11 @@ package final class SequenceState {
   /// Of each layer the last that reads its state.
   private let lastReaders: [Int]
 
-  package init(_ shape: TextShape, format: LayerKVCache.CellFormat) {
+  package init(_ shape: TextShape, formats: KVCacheFormats) {
     self.shape = shape
     layers = shape.states.map { state -> (any LayerState)? in
       switch state {
-      case .attention(let shape): LayerKVCache(shape, format: format)
+      case .attention(let shape): LayerKVCache(shape, formats: formats)
       case .recurrent(let shape): RecurrentState(shape)
       case .shared: nil
       }

@@ -92,8 +92,8 @@ package struct TextShape: Sendable, Equatable {
   }
 
   /// Bytes that all layers' states take for a sequence of `tokens` rows, as they allocate them.
-  package func stateBytes(tokens: Int, format: LayerKVCache.CellFormat) -> Int {
-    states.reduce(0) { $0 + $1.byteCount(tokens: tokens, format: format) }
+  package func stateBytes(tokens: Int, formats: KVCacheFormats) -> Int {
+    states.reduce(0) { $0 + $1.byteCount(tokens: tokens, formats: formats) }
   }
 }
 

@@ -74,7 +74,7 @@ public struct VectorKernels: Sendable {
   public typealias DeltaStep =
     @Sendable (MutableFloats, Floats, Floats, Floats, MutableFloats, MutableFloats, Float, Float, Int, Int) -> Void
 
-  // MARK: Cell formats
+  // MARK: KV cache formats
 
   /// Whether the processor converts binary16: then `scoresHalf` and `weightedValuesHalf` beat a conversion beforehand
   /// where few rows share it.
@@ -87,12 +87,18 @@ public struct VectorKernels: Sendable {
   /// Symmetric 8-bit blocks: (x, out, scales, count); one binary16 scale for each 32 values, the last block may be
   /// shorter.
   public var quantize: @Sendable (Floats, UnsafeMutablePointer<Int8>, MutableHalves, Int) -> Void
-  /// Keys of one block of cells to `dimension` x `AttentionTile.cells` floats: (values, scales, out, dimension); scale
+  /// Keys of one block of entries to `dimension` x `AttentionTile.cells` floats: (values, scales, out, dimension); scale
   /// of dimension d, cell c at [d / 32][c].
   public var dequantizeKeys: @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int) -> Void
   /// Values of `rows` cells of `dimension` floats, a multiple of 32: (values, scales, out, rows, dimension); scale of
   /// dimension d, cell c at [c][d / 32].
   public var dequantizeValues: @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int, Int) -> Void
+  /// Q4_0: (x, out, scales, count); of each 32 values 16 bytes, byte j values j and j + 16, and a binary16 scale.
+  public var quantizeNibbles: @Sendable (Floats, UnsafeMutablePointer<UInt8>, MutableHalves, Int) -> Void
+  /// As `dequantizeKeys`; byte j of block b, entry e at [16 b + j][e].
+  public var dequantizeKeyNibbles: @Sendable (UnsafePointer<UInt8>, Halves, MutableFloats, Int) -> Void
+  /// As `dequantizeValues`.
+  public var dequantizeValueNibbles: @Sendable (UnsafePointer<UInt8>, Halves, MutableFloats, Int, Int) -> Void
 
   // MARK: Weights
 
@@ -149,6 +155,9 @@ public struct VectorKernels: Sendable {
     quantize: @escaping @Sendable (Floats, UnsafeMutablePointer<Int8>, MutableHalves, Int) -> Void,
     dequantizeKeys: @escaping @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int) -> Void,
     dequantizeValues: @escaping @Sendable (UnsafePointer<Int8>, Halves, MutableFloats, Int, Int) -> Void,
+    quantizeNibbles: @escaping @Sendable (Floats, UnsafeMutablePointer<UInt8>, MutableHalves, Int) -> Void,
+    dequantizeKeyNibbles: @escaping @Sendable (UnsafePointer<UInt8>, Halves, MutableFloats, Int) -> Void,
+    dequantizeValueNibbles: @escaping @Sendable (UnsafePointer<UInt8>, Halves, MutableFloats, Int, Int) -> Void,
     requantizeHalves: @escaping @Sendable (Halves, UnsafeMutableRawPointer, Int, Bool) -> Void,
     requantizeFloats: @escaping @Sendable (Floats, UnsafeMutableRawPointer, Int, Bool) -> Void,
     scores: @escaping @Sendable (Floats, Floats, MutableFloats, Int, Int, Int) -> Void,
@@ -183,6 +192,9 @@ public struct VectorKernels: Sendable {
     self.quantize = quantize
     self.dequantizeKeys = dequantizeKeys
     self.dequantizeValues = dequantizeValues
+    self.quantizeNibbles = quantizeNibbles
+    self.dequantizeKeyNibbles = dequantizeKeyNibbles
+    self.dequantizeValueNibbles = dequantizeValueNibbles
     self.requantizeHalves = requantizeHalves
     self.requantizeFloats = requantizeFloats
     self.scores = scores
