@@ -76,6 +76,10 @@ enum ServeFlags {
   static let threads = Flag<Int>.integer(
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
 
+  static let drafts = DraftFlags(
+    limit: Speculation.limit, most: Speculation().maxTokens, least: Speculation().minTokens,
+    minProbability: Speculation().minProbability)
+
   static let help = Flag<Bool>.toggle("-h", "--help", help: "this help")
   static let helpEnv = Flag<Bool>.toggle("--help-env", help: "environment variables")
   static let version = Flag<Bool>.toggle("--version", help: "the version")
@@ -105,6 +109,7 @@ enum ServeFlags {
       .init(
         "Defaults of requests",
         [tokens.spec, temperature.spec, seed.spec, ignoreEOS.spec, templateVariables.spec, noPrune.spec]),
+      drafts.group,
       .init("Other", [help.spec, helpEnv.spec, version.spec]),
     ],
     examples: [
