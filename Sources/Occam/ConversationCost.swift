@@ -41,27 +41,29 @@ extension VisionLanguageModel {
     session: SessionOptions = SessionOptions()
   ) throws(OccamError) -> ConversationCost {
     let tokens = try promptTokens(messages, options: options)
-    return try cost(tokens, messages.flatMap(\.images), session)
+    return try cost(tokens, messages.flatMap(\.images), session, options.speculation)
   }
 
   /// The same of a raw prompt.
   public func cost(
-    raw prompt: String, images: [ImageSource] = [], session: SessionOptions = SessionOptions()
+    raw prompt: String, images: [ImageSource] = [], options: GenerationOptions = GenerationOptions(),
+    session: SessionOptions = SessionOptions()
   ) throws(OccamError) -> ConversationCost {
-    try cost(raw: [.text(prompt)], images: images, session: session)
+    try cost(raw: [.text(prompt)], images: images, options: options, session: session)
   }
 
   /// The same of parts.
   public func cost(
-    raw prompt: [PromptPart], images: [ImageSource] = [], session: SessionOptions = SessionOptions()
+    raw prompt: [PromptPart], images: [ImageSource] = [], options: GenerationOptions = GenerationOptions(),
+    session: SessionOptions = SessionOptions()
   ) throws(OccamError) -> ConversationCost {
-    try cost(try promptTokens(raw: prompt, images: images), images, session)
+    try cost(try promptTokens(raw: prompt, images: images), images, session, options.speculation)
   }
 
   private func cost(
-    _ tokens: Int, _ images: [ImageSource], _ session: SessionOptions
+    _ tokens: Int, _ images: [ImageSource], _ session: SessionOptions, _ speculation: Speculation
   ) throws(OccamError) -> ConversationCost {
-    let plan = try MemoryPlan(self, session, images: images)
+    let plan = try MemoryPlan(self, session, speculation, images: images)
     var pictures = 0
     for image in images {
       let bytes = try ImagePipeline.read(image)

@@ -4,9 +4,9 @@ import OccamModels
 import OccamTensors
 import Synchronization
 
-/// Decodes for all sessions of a model that generate at the same time, in passes that hold a token of each: decoding is
-/// bound by reading the weights, and a pass reads them once for all of its rows. A row's logits are those of a pass of
-/// its own, bit by bit.
+/// Decodes for all sessions of a model that generate at the same time, in passes that hold a token of each, and guesses
+/// behind it: decoding is bound by reading the weights, and a pass reads them once for all of its rows. A row's logits are
+/// those of a pass of its own, bit by bit.
 ///
 /// There is no thread for it: of the sessions that wait, one runs the pass for all.
 final class DecodeBatcher: Sendable {
@@ -14,9 +14,9 @@ final class DecodeBatcher: Sendable {
   /// others read it.
   final class Request: @unchecked Sendable {
     let states: SequenceState
-    fileprivate(set) var token: Int32 = 0
-    fileprivate(set) var position: Int32 = 0
-    /// [1 x vocabulary], the session's.
+    /// What is to be decoded, loaded by the session.
+    let rows = TokenRows()
+    /// [rows x vocabulary], the session's.
     fileprivate(set) var logits: MatrixView<Float>?
     fileprivate var stage = Stage.idle
 
@@ -38,9 +38,10 @@ final class DecodeBatcher: Sendable {
   private let active = Atomic<Int>(0)
   private let passTime = Atomic<UInt64>(0)
   private let passes = Atomic<Int>(0)
-  private let rows = Atomic<Int>(0)
+  private let tokens = Atomic<Int>(0)
   // Touched by the session that leads only, with the team's turn.
   nonisolated(unsafe) private let compute: Compute
+  nonisolated(unsafe) private let gathered = TokenRows()
 
   /// The longest that a pass waits for sessions that are still sampling.
   private static let gatherLimit: UInt64 = 10_000_000
@@ -60,22 +61,20 @@ final class DecodeBatcher: Sendable {
   /// Whether a session that decodes is the only one: its passes need nobody's company.
   var isAlone: Bool { active.load(ordering: .relaxed) <= 1 }
 
-  /// Passes so far, and the tokens in them.
-  var counts: (passes: Int, tokens: Int) { (passes.load(ordering: .relaxed), rows.load(ordering: .relaxed)) }
+  /// Passes so far, and the tokens in them, guesses not counted.
+  var counts: (passes: Int, tokens: Int) { (passes.load(ordering: .relaxed), tokens.load(ordering: .relaxed)) }
 
-  /// Tells of a pass: how long it took, nanoseconds, and its tokens.
-  func note(_ time: UInt64, tokens: Int) {
+  /// Tells of a pass: how long it took, nanoseconds, and how many sessions had a token in it.
+  func note(_ time: UInt64, sessions: Int) {
     passes.add(1, ordering: .relaxed)
-    rows.add(tokens, ordering: .relaxed)
+    tokens.add(sessions, ordering: .relaxed)
     passTime.store(time, ordering: .relaxed)
     team.setPatience(UInt64(Double(time) * DecodeBatcher.patience))
   }
 
-  /// Runs a token through all layers, together with what other sessions hand in; blocks until it is done.
-  /// - Parameters: logits: [1 x vocabulary], filled.
-  func decode(_ request: Request, token: Int32, position: Int32, into logits: MatrixView<Float>) {
-    request.token = token
-    request.position = position
+  /// Runs the request's rows through all layers, together with what other sessions hand in; blocks until it is done.
+  /// - Parameters: logits: [rows x vocabulary], filled.
+  func decode(_ request: Request, into logits: MatrixView<Float>) {
     request.logits = logits
     state.withLock { state in
       request.stage = state.isLed ? .waiting : .leading
@@ -94,7 +93,7 @@ final class DecodeBatcher: Sendable {
       }
       let start = Clock.nanoseconds()
       run(batch)
-      note(Clock.nanoseconds() - start, tokens: batch.count)
+      note(Clock.nanoseconds() - start, sessions: batch.count)
       finish(batch)
     }
   }
@@ -119,21 +118,22 @@ final class DecodeBatcher: Sendable {
 
   private func run(_ batch: [Request]) {
     let shape = decoder.shape
-    let hidden = compute.view(.residual, rows: batch.count, columns: shape.hidden)
-    let logits = compute.view(.logits, rows: batch.count, columns: shape.vocabulary)
-    for (row, request) in batch.enumerated() { decoder.embed(request.token, into: hidden.row(row)) }
-    let positions = batch.map { Position($0.position) }
-    let tokens = batch.map(\.token)
-    positions.withUnsafeBufferPointer { positions in
-      tokens.withUnsafeBufferPointer { tokens in
-        let input = PassInput(hidden: hidden, positions: positions, tokens: tokens)
-        // Nobody cancels this pass: sessions look behind it whether theirs is.
-        try? decoder.forward(layers: 0..<shape.layers, input, states: .rows(batch.map(\.states)), compute: compute)
-      }
-    }
+    let rows = batch.reduce(0) { $0 + $1.rows.count }
+    let hidden = compute.view(.residual, rows: rows, columns: shape.hidden)
+    let logits = compute.view(.logits, rows: rows, columns: shape.vocabulary)
+    gathered.load(batch.map(\.rows))
+    let sequences = batch.flatMap { Array(repeating: $0.states, count: $0.rows.count) }
+    // Nobody cancels this pass: sessions look behind it whether theirs is.
+    try? decoder.forward(
+      layers: 0..<shape.layers, gathered.input(hidden, decoder, lastRowOnly: false), states: .rows(sequences),
+      compute: compute)
     decoder.logits(hidden, into: logits, compute: compute)
-    for (row, request) in batch.enumerated() {
-      request.logits?.row(0).update(from: logits.row(row), count: shape.vocabulary)
+    var first = 0
+    for request in batch {
+      for row in 0..<request.rows.count {
+        request.logits?.row(row).update(from: logits.row(first + row), count: shape.vocabulary)
+      }
+      first += request.rows.count
     }
   }
 }

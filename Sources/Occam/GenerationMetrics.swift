@@ -72,6 +72,13 @@ public struct GenerationMetrics: Sendable {
   /// Of these, taken over from an earlier reply.
   public var cachedTokens = 0
   public var generatedTokens = 0
+  /// Tokens that speculative decoding guessed, and those of them that were right.
+  public var draftedTokens = 0
+  public var acceptedTokens = 0
+  /// Passes that checked guesses.
+  public var drafts = 0
+  /// Passes over the weights behind prefill: without speculative decoding one less than there are tokens.
+  public var decodePasses = 0
   /// Pictures that the encoder ran for, and those of the conversation that were encoded before.
   public var encodedImages = 0
   public var reusedImages = 0

@@ -37,6 +37,8 @@ public struct GenerationOptions: Sendable {
   /// of the model's own.
   public var logprobsBehindSampling = false
   public var pruning = Pruning()
+  /// Faster decoding by guessing what comes next; off unless asked for, or the model has a draft model.
+  public var speculation = Speculation()
   /// The prompt is taken verbatim: no chat template, `<__media__>` marks each image. Such a prompt is a conversation of
   /// its own: earlier turns and their images are forgotten.
   public var raw = false

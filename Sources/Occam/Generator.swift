@@ -18,9 +18,10 @@ struct Generator {
     var sampler = Sampler(samplingOptions)
     sampler.recordsDraws = options.logprobs != nil && options.logprobsBehindSampling
     var matcher = try core.model.parts.grammars.grammar(for: options.format).map { GrammarMatcher($0) }
-    for item in history {
-      if case .token(let id) = item { sampler.accept(id) }
-    }
+    let tokens = history.compactMap { if case .token(let id) = $0 { id } else { nil } }
+    for id in tokens { sampler.accept(id) }
+    let speculator = Speculator(core, options, history: tokens)
+    defer { core.dropGuesses() }
     let shown = Set(options.shownTokens.compactMap { tokenizer.id(ofControl: $0) })
     var decoder = StreamingDecoder()
     var stops = StopStrings(options.stop + (options.raw ? [] : core.model.chatStops))
@@ -65,7 +66,12 @@ struct Generator {
       if isLast || stops.found != nil { break }
       sampler.accept(id)
       do throws(OccamError) {
-        logits = try core.decode(id)
+        if let speculator {
+          logits = try speculator.logits(behind: id, remaining: limit - metrics.generatedTokens, &metrics)
+        } else {
+          logits = try core.decode(id)
+          metrics.decodePasses += 1
+        }
       } catch {
         // What was said so far stays said; a full context is an error all the same.
         flush(&decoder, &stops, &metrics, onEvent)

@@ -8,6 +8,8 @@ import OccamTensors
 public struct MemoryPlan: Sendable {
   public let textWeightsBytes: Int
   public let visionWeightsBytes: Int
+  /// Of the draft model; 0: there is none.
+  public let draftWeightsBytes: Int
   /// KV bytes one token costs over all layers that store it, while sliding windows are not full.
   public let kvBytesPerToken: Int
   public let layers: Int
@@ -24,13 +26,16 @@ public struct MemoryPlan: Sendable {
   /// A calibration names register neurons.
   private let movesActivations: Bool
   private let formats: KVCacheFormats
+  /// The draft model's sizes, and the guesses of a pass.
+  private let draft: TextShape?
+  private let guesses: Int
 
   /// - Parameters:
   ///   - options: how the model would be loaded.
   ///   - images: planned for; their headers are read. Empty: one large square photo.
   public init(
     path: String, projector: String? = nil, session: SessionOptions = SessionOptions(),
-    options: ModelOptions = ModelOptions(), images: [ImageSource] = []
+    options: ModelOptions = ModelOptions(), speculation: Speculation = Speculation(), images: [ImageSource] = []
   ) throws(OccamError) {
     let files = try ModelFiles(path: path, projector: projector)
     var layouts: [PictureLayout]?
@@ -39,7 +44,7 @@ public struct MemoryPlan: Sendable {
       layouts = []
       for image in images { layouts?.append(try ImagePipeline.layout(of: image, plan.processor)) }
     }
-    try self.init(files, session, options, layouts)
+    try self.init(files, session, options, layouts, speculation)
   }
 
   private static func visionPlan(_ file: GGUFFile, _ options: ModelOptions) throws(OccamError) -> VisionPlan {
@@ -48,7 +53,8 @@ public struct MemoryPlan: Sendable {
 
   /// - Parameter layouts: of the images planned for; nil: of one large square photo.
   init(
-    _ files: ModelFiles, _ session: SessionOptions, _ options: ModelOptions, _ layouts: [PictureLayout]? = nil
+    _ files: ModelFiles, _ session: SessionOptions, _ options: ModelOptions, _ layouts: [PictureLayout]? = nil,
+    _ speculation: Speculation = Speculation()
   ) throws(OccamError) {
     let path = files.text.subject
     let text = try translating(path) { try ModelRegistry.textShape(files.text) }
@@ -61,6 +67,18 @@ public struct MemoryPlan: Sendable {
       loader.requantizesFloats = options.encoderType.format
       return try ModelRegistry.vision(loader).weightBytes
     }
+    let draftFile = try options.draftModel.map { draft throws(OccamError) in
+      try DraftModel.open(draft, for: path, try VisionLanguageModel.tokenizer(files.text, text))
+    }
+    draft = try draftFile.map { file throws(OccamError) in
+      try translating(file.subject) { try ModelRegistry.textShape(file) }
+    }
+    draftWeightsBytes =
+      try draftFile.map { file throws(OccamError) in
+        let loader = WeightLoader.dry(file)
+        return try translating(file.subject) { try ModelRegistry.textDecoder(loader).weightBytes } + loader.mappedBytes
+      } ?? 0
+    guesses = speculation.mostGuesses(hasDraftModel: draft != nil)
     self.text = text
     formats = session.cacheFormats
     kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, formats)
@@ -77,7 +95,7 @@ public struct MemoryPlan: Sendable {
   /// Of a conversation with a model that is loaded.
   /// - Parameter images: their headers are read.
   init(
-    _ model: VisionLanguageModel, _ session: SessionOptions, images: [ImageSource]
+    _ model: VisionLanguageModel, _ session: SessionOptions, _ speculation: Speculation, images: [ImageSource]
   ) throws(OccamError) {
     let plan = model.vision?.plan
     var layouts: [PictureLayout] = []
@@ -91,6 +109,9 @@ public struct MemoryPlan: Sendable {
     self.layouts = layouts
     textWeightsBytes = model.decoder.weightBytes
     visionWeightsBytes = model.vision?.weightBytes ?? 0
+    draft = model.parts.draft?.decoder.shape
+    draftWeightsBytes = model.parts.draft?.decoder.weightBytes ?? 0
+    guesses = speculation.mostGuesses(hasDraftModel: draft != nil)
     kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, formats)
     layers = text.layers
     visualTokens = layouts.reduce(0) { $0 + $1.imageTokens }
@@ -111,12 +132,15 @@ public struct MemoryPlan: Sendable {
   /// a session stays below. Weights, states and the packed pictures are not in it.
   public func activationBytes(textTokens: Int) -> Int {
     let scratch = 1 << 22
+    // The draft model reads no images. Logits of guesses are the session's, and those of a pass with others.
+    let drafting = draft.map { scratch / 4 + decoderFloats($0, visual: 0, text: textTokens) } ?? 0
     return scratch
-      + 4 * max(decoderFloats(visual: visualTokens, text: textTokens), vision.map(encoderFloats) ?? 0)
+      + 4 * max(decoderFloats(text, visual: visualTokens, text: textTokens), vision.map(encoderFloats) ?? 0)
+      + 4 * (drafting + 2 * guesses * text.vocabulary)
   }
 
   /// A chunk's rows through a layer; hidden states of all rows and stage II's scores where images are pruned.
-  private func decoderFloats(visual: Int, text textTokens: Int) -> Int {
+  private func decoderFloats(_ text: TextShape, visual: Int, text textTokens: Int) -> Int {
     let rows = visual + textTokens
     let chunk = min(rows, PrefillDriver.chunk + (text.imagesAreBidirectional ? visual : 0))
     let widths = (0..<text.layers).compactMap { text.attention($0) }.map {
@@ -147,11 +171,15 @@ public struct MemoryPlan: Sendable {
 
   /// KV bytes of a conversation of `tokens` tokens, as the caches allocate them: whole blocks, windows no longer than
   /// they are.
-  public func kvBytes(tokens: Int) -> Int { text.stateBytes(tokens: tokens, formats: formats) }
+  public func kvBytes(tokens: Int) -> Int {
+    let drafted = draft?.stateBytes(tokens: max(tokens - visualTokens, 0), formats: formats) ?? 0
+    return text.stateBytes(tokens: tokens, formats: formats) + guesses * text.rowBytes + drafted
+  }
 
   /// Weights, activations and the KV cells of one unpruned image with 64 text tokens and 256 answered ones.
   public var totalBytes: Int {
-    textWeightsBytes + visionWeightsBytes + activationBytes + kvBytes(tokens: min(visualTokens + 320, contextLength))
+    textWeightsBytes + visionWeightsBytes + draftWeightsBytes + activationBytes
+      + kvBytes(tokens: min(visualTokens + 320, contextLength))
   }
 
   /// The plan as lines of text.
@@ -164,6 +192,9 @@ public struct MemoryPlan: Sendable {
       "activations         \(pad(mebibytes(activationBytes), 10)) MiB",
       "KV cells            \(pad(fixed(Double(kvBytesPerToken) / 1024, 1), 10)) KiB a token, \(layers) layers",
     ]
+    if draft != nil {
+      lines.insert("draft weights       \(pad(mebibytes(draftWeightsBytes), 10)) MiB", at: 2)
+    }
     if visualTokens > 0 {
       let text = 320
       lines.append(

@@ -26,6 +26,9 @@ extension GenerationMetrics {
     [
       "type": "summary", "stop": .string(stop.rawValue), "prompt_tokens": .integer(promptTokens),
       "generated_tokens": .integer(generatedTokens),
+      "speculation": [
+        "drafted": .integer(draftedTokens), "accepted": .integer(acceptedTokens), "passes": .integer(decodePasses),
+      ],
       "timings": timings.json, "pruning": .array(pruning.map(\.json)),
       "memory": [
         "kv_bytes": .integer(kvBytes), "kv_bytes_unpruned": .integer(kvBytesUnpruned),

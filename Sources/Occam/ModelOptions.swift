@@ -24,6 +24,9 @@ public struct ModelOptions: Sendable {
   /// `plain`).
   public var chatTemplate: String?
 
+  /// A small text model (GGUF) with the same vocabulary, which guesses for this one: see `Speculation`.
+  public var draftModel: String?
+
   var imageTokens: ImageTokenBudget { ImageTokenBudget(minimum: imageMinTokens, maximum: imageMaxTokens) }
 
   /// Overrides `visionLayout`, for comparing numerics with one of its differences at a time.

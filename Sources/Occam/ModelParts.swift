@@ -21,10 +21,12 @@ final class ModelParts: Sendable {
   let facts: ModelFacts
   let grammars: GrammarStore
   let batcher: DecodeBatcher
+  let draft: DraftModel?
 
   init(
     decoder: any TextDecoder, vision: VisionModel?, tokenizer: Tokenizer, chat: ChatFormat,
-    chatStops: [String], sidecar: Sidecar?, kernels: KernelSet, team: WorkerTeam, facts: ModelFacts
+    chatStops: [String], sidecar: Sidecar?, kernels: KernelSet, team: WorkerTeam, facts: ModelFacts,
+    draft: DraftModel?
   ) {
     self.decoder = decoder
     self.vision = vision
@@ -35,6 +37,7 @@ final class ModelParts: Sendable {
     self.kernels = kernels
     self.team = team
     self.facts = facts
+    self.draft = draft
     grammars = GrammarStore(tokenizer)
     batcher = DecodeBatcher(decoder: decoder, kernels: kernels, team: team)
   }

@@ -185,10 +185,15 @@ public final class Session: Sendable {
   }
 
   /// Logits [vocabulary] after a raw prompt, and after each of `continuation`: for comparing numerics.
+  /// - Parameter guesses: of the continuation's tokens so many at a time are guessed behind another, and so many wrong ones
+  ///   behind these, which are taken back.
   package func logits(
-    raw prompt: String, images: [ImageSource], continuation: [Int32], pruning: GenerationOptions.Pruning
+    raw prompt: String, images: [ImageSource], continuation: [Int32], pruning: GenerationOptions.Pruning,
+    guesses: (right: Int, wrong: Int) = (0, 0)
   ) throws(OccamError) -> [[Float]] {
-    try measured { core throws(OccamError) in try core.logits(prompt, images, continuation, pruning) }
+    try measured { core throws(OccamError) in
+      try core.logits(prompt, images, continuation, pruning, guesses: guesses)
+    }
   }
 
   /// A raw prompt as it is laid out: ids of text and markers, nil for a visual token or a learned embedding; and the

@@ -48,7 +48,8 @@ extension SessionCore {
   }
 
   func logits(
-    _ text: String, _ sources: [ImageSource], _ continuation: [Int32], _ pruning: GenerationOptions.Pruning
+    _ text: String, _ sources: [ImageSource], _ continuation: [Int32], _ pruning: GenerationOptions.Pruning,
+    guesses: (right: Int, wrong: Int)
   ) throws(OccamError) -> [[Float]] {
     clear()
     let selector = try selector(pruning)
@@ -57,7 +58,16 @@ extension SessionCore {
     let prompt = try rawPrompt(text, images: images.count)
     lastWasRaw = true
     var rows = [copy(try prefill(prompt, selector, { _ in }, &metrics))]
-    for token in continuation { rows.append(copy(try decode(token))) }
+    var rest = continuation[...]
+    while let token = rest.popFirst() {
+      let right = Array(rest.prefix(guesses.right))
+      rest.removeFirst(right.count)
+      let wrong = (0..<guesses.wrong).map { (token + Int32($0)) % Int32(model.decoder.shape.vocabulary) }
+      let logits = try decode(token, guesses: right + wrong)
+      for row in 0...right.count { rows.append(copy(logits.slice(rows: row..<row + 1))) }
+      for _ in right { confirmGuess() }
+      dropGuesses()
+    }
     return rows
   }
 

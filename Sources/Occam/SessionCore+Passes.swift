@@ -103,47 +103,6 @@ extension SessionCore {
     }
   }
 
-  /// Runs one token through all layers, together with those of other sessions that generate. - Returns: logits after it.
-  func decode(_ token: Int32) throws(OccamError) -> MatrixView<Float> {
-    guard length < contextLength else {
-      throw OccamError(.contextFull, "context", "is full (\(contextLength) tokens)")
-    }
-    let shape = model.decoder.shape
-    let logits = compute.view(.logits, rows: 1, columns: shape.vocabulary)
-    // Between passes, so that no pass allocates: every 64 tokens each layer takes another block.
-    states.dropUnreachable(from: nextPosition, in: 0..<shape.layers)
-    states.reserve(more: 1)
-    if model.batcher.isAlone {
-      try decodeAlone(token, into: logits)
-    } else {
-      model.batcher.decode(decodeRequest, token: token, position: nextPosition, into: logits)
-      if compute.isCancelled() { throw OccamError(.cancelled, "", "cancelled") }
-    }
-    cached.append(.token(token))
-    nextPosition += 1
-    length += 1
-    return logits
-  }
-
-  private func decodeAlone(_ token: Int32, into logits: MatrixView<Float>) throws(OccamError) {
-    let shape = model.decoder.shape
-    let hidden = compute.view(.residual, rows: 1, columns: shape.hidden)
-    decodePosition.pointer[0] = Position(nextPosition)
-    decodeToken.pointer[0] = token
-    let input = PassInput(
-      hidden: hidden, positions: UnsafeBufferPointer(start: decodePosition.pointer, count: 1),
-      tokens: UnsafeBufferPointer(start: decodeToken.pointer, count: 1), lastRowOnly: true)
-    try translating("decode") {
-      try compute.team.pass(isShort: true) {
-        let start = Clock.nanoseconds()
-        model.decoder.embed(token, into: hidden.row(0))
-        try model.decoder.forward(layers: 0..<shape.layers, input, states: .one(states), compute: compute)
-        model.decoder.logits(hidden, into: logits, compute: compute)
-        model.batcher.note(Clock.nanoseconds() - start, tokens: 1)
-      }
-    }
-  }
-
   func finish(
     _ metrics: inout GenerationMetrics, isPruned: Bool, _ options: GenerationOptions
   ) {

@@ -24,10 +24,12 @@ final class SessionCore {
   var nextPosition: Int32 = 0
   /// Tokens of `cached`, nothing pruned: what the context's length counts.
   var length = 0
-  /// The position of the token being decoded: memory once, not once a token.
-  let decodePosition = AlignedBuffer<Position>(count: 1)
-  let decodeToken = AlignedBuffer<Int32>(count: 1)
+  /// The last of `cached` that are guesses, which nobody confirmed yet.
+  var openGuesses = 0
+  /// The rows being decoded: memory once, not once a token.
   let decodeRequest: DecodeBatcher.Request
+  /// nil: the model has no draft model.
+  let modelDrafter: ModelDrafter?
 
   init(model: VisionLanguageModel, options: SessionOptions) throws(OccamError) {
     self.model = model
@@ -41,6 +43,9 @@ final class SessionCore {
     imageReading = options.images
     imageCache = options.imageCache
     decodeRequest = DecodeBatcher.Request(states: states)
+    modelDrafter = model.parts.draft.map { draft in
+      ModelDrafter(draft, kernels: model.kernels, team: model.team, formats: options.cacheFormats)
+    }
   }
 
   /// An image that did not come from a file.
@@ -51,6 +56,7 @@ final class SessionCore {
     images = []
     lastWasRaw = false
     dropCache()
+    modelDrafter?.forget()
   }
 
   /// Like `clear`, but the cells of a text stay for a prompt that begins alike.
@@ -66,6 +72,7 @@ final class SessionCore {
     cached = []
     nextPosition = 0
     length = 0
+    openGuesses = 0
     cacheIsPruned = false
   }
 
@@ -131,10 +138,15 @@ final class SessionCore {
     showing shown: [Shown], _ request: Request, prompt: () throws(OccamError) -> Prompt
   ) throws(OccamError) -> GenerationMetrics {
     let start = Clock.nanoseconds()
+    try request.options.speculation.check()
     var metrics = GenerationMetrics()
     let imagesBefore = images.count
     compute.isCancelled = request.isCancelled
-    defer { compute.isCancelled = { false } }
+    modelDrafter?.isCancelled = request.isCancelled
+    defer {
+      compute.isCancelled = { false }
+      modelDrafter?.isCancelled = { false }
+    }
     do throws(OccamError) {
       // The whole prompt is known to fit before an image costs anything.
       let readable = try shown.map { image throws(OccamError) in try self.readable(image) }

@@ -67,6 +67,9 @@ public final class VisionLanguageModel: Sendable {
     let loader = WeightLoader(file: files.text, kernels: kernels, team: team) { progress($0 * textShare) }
     let decoder = try translating(path) { try ModelRegistry.textDecoder(loader) }
     let tokenizer = try VisionLanguageModel.tokenizer(files.text, decoder.shape)
+    let draft = try options.draftModel.map { draft throws(OccamError) in
+      try DraftModel(path: draft, for: path, tokenizer, kernels: kernels, team: team)
+    }
     var vision: VisionModel?
     if let file = files.projector {
       let loader =
@@ -99,14 +102,16 @@ public final class VisionLanguageModel: Sendable {
       decoder: decoder, vision: vision, tokenizer: tokenizer, chat: chat,
       chatStops: hasTemplate ? [] : vision?.chat.stops ?? [], sidecar: sidecar, kernels: kernels, team: team,
       facts: ModelFacts(
-        files.text, hasVision: vision != nil, tokenizer, decoder.shape, chatTemplate: options.chatTemplate))
-    weightsBytes = decoder.weightBytes + (vision?.weightBytes ?? 0)
+        files.text, hasVision: vision != nil, tokenizer, decoder.shape, chatTemplate: options.chatTemplate),
+      draft: draft)
+    weightsBytes = decoder.weightBytes + (vision?.weightBytes ?? 0) + (draft?.decoder.weightBytes ?? 0)
     kernel = kernels.name
     self.threads = team.threads
     loadMilliseconds = Clock.milliseconds(since: start)
   }
 
-  /// Passes that decoded so far, and the tokens of all sessions in them: more tokens than passes were decoded together.
+  /// Passes that decoded so far, and the tokens of all sessions in them, guesses not counted: more tokens than passes were
+  /// decoded together.
   public var decodeCounts: (passes: Int, tokens: Int) { parts.batcher.counts }
 
   public var contextLength: Int { decoder.shape.contextLength }

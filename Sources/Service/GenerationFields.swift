@@ -39,6 +39,7 @@ struct GenerationFields {
     }
     try readBias(&options)
     try readPruning(&options)
+    try readSpeculation(&options.speculation)
     try readFormat(&options)
     return options
   }
@@ -88,6 +89,14 @@ struct GenerationFields {
     let tokens = 1...1 << 20
     options.pruning.visualBudget = try occam.int("visual_budget", in: tokens) ?? options.pruning.visualBudget
     options.pruning.maxVisualTokens = try occam.int("max_visual_tokens", in: tokens) ?? options.pruning.maxVisualTokens
+  }
+
+  /// `"speculative.n_max"` and the like; 0 guesses nothing.
+  private func readSpeculation(_ speculation: inout Speculation) throws(ServiceError) {
+    let guesses = 0...Speculation.limit
+    speculation.maxTokens = try fields.int("speculative.n_max", in: guesses) ?? speculation.maxTokens
+    speculation.minTokens = try fields.int("speculative.n_min", in: guesses) ?? speculation.minTokens
+    speculation.minProbability = try fields.float("speculative.p_min", in: 0...1) ?? speculation.minProbability
   }
 
   /// `response_format`, `json_schema`, `grammar`: one of them at most.

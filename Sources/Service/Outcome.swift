@@ -72,6 +72,8 @@ struct Outcome: Sendable {
     speed.promptMilliseconds = times.prefill
     speed.generated = metrics.generatedTokens
     speed.generationMilliseconds = times.decode
+    speed.drafted = metrics.draftedTokens
+    speed.accepted = metrics.acceptedTokens
     let images = [
       JSONMember("image_n", .integer(metrics.encodedImages + metrics.reusedImages)),
       JSONMember("image_tokens_full", .integer(full)), JSONMember("image_tokens_kept", .integer(kept)),

@@ -133,7 +133,8 @@ extension ModelRequest {
     var bytes = 0
     for prompt in prompts {
       let cost = try occam { () throws(OccamError) in
-        try ready.model.cost(raw: prompt.parts, images: prompt.images, session: service.options.session)
+        try ready.model.cost(
+          raw: prompt.parts, images: prompt.images, options: options, session: service.options.session)
       }
       let limited = try limited(options, cost)
       bytes = max(bytes, cost.bytes(replyTokens: limited.maxTokens))

@@ -8,6 +8,9 @@ struct ReplySpeed {
   var promptMilliseconds = 0.0
   var generated = 0
   var generationMilliseconds = 0.0
+  /// Guesses of speculative decoding, and the right ones; said where there are any.
+  var drafted = 0
+  var accepted = 0
   private var total = 0
   /// Nanoseconds; nil: not yet.
   private var promptBegan: UInt64?
@@ -24,7 +27,11 @@ struct ReplySpeed {
       JSONMember("predicted_n", .integer(generated)), JSONMember("predicted_ms", .number(generationMilliseconds)),
       JSONMember("predicted_per_token_ms", .number(decoded > 0 ? generationMilliseconds / Double(decoded) : 0)),
       JSONMember("predicted_per_second", .number(perSecond(decoded, generationMilliseconds))),
-    ]
+    ] + (drafted > 0 ? drafts : [])
+  }
+
+  private var drafts: [JSONMember] {
+    [JSONMember("draft_n", .integer(drafted)), JSONMember("draft_n_accepted", .integer(accepted))]
   }
 
   var member: JSONMember { JSONMember("timings", .object(members)) }

@@ -15,6 +15,9 @@ final class ServiceMetrics: Sendable {
     var promptSeconds = 0.0
     var generatedTokens = 0
     var generationSeconds = 0.0
+    var drafted = 0
+    var accepted = 0
+    var drafts = 0
     var images = 0
     var imagesEncoded = 0
     var encodeSeconds = 0.0
@@ -52,6 +55,9 @@ final class ServiceMetrics: Sendable {
       totals.promptSeconds += metrics.timings.prefill / 1000
       totals.generatedTokens += metrics.generatedTokens
       totals.generationSeconds += metrics.timings.decode / 1000
+      totals.drafted += metrics.draftedTokens
+      totals.accepted += metrics.acceptedTokens
+      totals.drafts += metrics.drafts
       totals.images += metrics.encodedImages + metrics.reusedImages
       totals.imagesEncoded += metrics.encodedImages
       totals.encodeSeconds += metrics.timings.imageEncode / 1000
@@ -91,6 +97,8 @@ struct MetricsText {
     counter("prompt_seconds_total", "Seconds of prefill.", totals.promptSeconds)
     counter("tokens_predicted_total", "Tokens that were generated.", Double(totals.generatedTokens))
     counter("tokens_predicted_seconds_total", "Seconds in which they were.", totals.generationSeconds)
+    counter("draft_tokens_total", "Tokens that were guessed.", Double(totals.drafted))
+    counter("draft_tokens_accepted_total", "Guesses that were right.", Double(totals.accepted))
     counter("images_total", "Pictures of the conversations.", Double(totals.images))
     counter("images_encoded_total", "Pictures that the encoder ran for.", Double(totals.imagesEncoded))
     counter("image_encode_seconds_total", "Seconds of encoding.", totals.encodeSeconds)
@@ -128,10 +136,9 @@ struct MetricsText {
     counter("tokens_predicted_seconds_total", "Predict process time", totals.generationSeconds)
     counter("n_decode_total", "Passes that decoded.", Double(decoded.passes))
     counter("n_tokens_max", "Largest number of tokens of a conversation.", Double(totals.mostTokens))
-    // There is no speculative decoding: dashboards find zeros.
-    counter("spec_decode_num_draft_tokens_total", "Number of draft tokens.", 0)
-    counter("spec_decode_num_accepted_tokens_total", "Number of accepted draft tokens.", 0)
-    counter("spec_decode_num_drafts_total", "Number of drafts.", 0)
+    counter("spec_decode_num_draft_tokens_total", "Number of draft tokens.", Double(totals.drafted))
+    counter("spec_decode_num_accepted_tokens_total", "Number of accepted draft tokens.", Double(totals.accepted))
+    counter("spec_decode_num_drafts_total", "Number of drafts.", Double(totals.drafts))
     let share = decoded.passes > 0 ? Double(decoded.tokens) / Double(decoded.passes) : 0
     gauge("n_busy_slots_per_decode", "Average number of sequences in a pass that decodes.", share)
     gauge("prompt_tokens_seconds", "Prompt throughput in tokens/s.", totals.lastPromptPerSecond)

@@ -83,6 +83,9 @@ extension Service {
       "stop": .array(options.stop.map { .string($0) }), "ignore_eos": .bool(options.ignoresEndOfText),
       "logit_bias": .array(entries), "n_probs": .integer(options.logprobs ?? 0),
       "post_sampling_probs": .bool(options.logprobsBehindSampling),
+      "speculative.n_max": .integer(options.speculation.maxTokens),
+      "speculative.n_min": .integer(options.speculation.minTokens),
+      "speculative.p_min": .float(options.speculation.minProbability),
       "samplers": ["penalties", "top_k", "top_p", "min_p", "temperature"],
       // Samplers that there are none of, as switched off.
       "typical_p": 1, "top_n_sigma": -1, "xtc_probability": 0, "dynatemp_range": 0, "mirostat": 0, "dry_multiplier": 0,

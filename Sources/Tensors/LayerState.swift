@@ -16,6 +16,8 @@ package protocol LayerState: AnyObject {
   /// Of the newest `last` rows only these stay, in ascending order and counted from the first of them; all rows before
   /// stay. A state of fixed size cannot forget rows: nothing changes.
   func keep(_ rows: [Int], ofLast last: Int)
+  /// Forgets the newest `rows` rows of the last pass, which took more than that, one by one (`RecurrentState.rememberRow`).
+  func takeBack(_ rows: Int)
   /// Memory for `rows` more rows, so that the next pass allocates nothing.
   func reserve(more rows: Int)
   /// Frees what no row at `position` or behind it sees.
@@ -34,6 +36,8 @@ extension LayerKVCache: LayerState {
 
   /// Every entry's position is known: any of them is a resume point.
   package func snapshot(at position: Int32) {}
+
+  package func takeBack(_ rows: Int) { truncate(to: count - rows) }
 
   package func reserve(more rows: Int) { reserve(count + rows) }
 }

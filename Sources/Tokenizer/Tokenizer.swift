@@ -99,6 +99,30 @@ package struct Tokenizer: Sendable {
   /// The token with exactly this text, as the vocabulary spells it (spaces as U+2581).
   package func token(_ text: String) -> Int32? { vocabulary.id(text).map { Int32($0) } }
 
+  /// What keeps tokens of one vocabulary from being read as those of another, for people; nil: nothing. Behind the
+  /// shorter list the longer one may have tokens that are not in use: embedding tables are padded to round sizes.
+  package func difference(from other: Tokenizer) -> String? {
+    func name(_ id: Int, _ vocabulary: Vocabulary) -> String {
+      "'\(String(decoding: vocabulary.texts.bytes(id), as: UTF8.self))'"
+    }
+    let (mine, theirs) = (vocabulary, other.vocabulary)
+    let common = min(mine.count, theirs.count)
+    for id in 0..<common where !mine.texts.bytes(id).elementsEqual(theirs.texts.bytes(id)) {
+      return "token \(id) is \(name(id, mine)) here and \(name(id, theirs)) there"
+    }
+    let longer = mine.count > common ? mine : theirs
+    if let id = (common..<longer.count).first(where: { !longer.attributes[$0].contains(.unused) }) {
+      return "\(mine.count) tokens here and \(theirs.count) there, where \(id) is \(name(id, longer))"
+    }
+    for (word, one, another) in [
+      ("begins a text", bos, other.bos), ("ends a text", eos, other.eos), ("ends a turn", eot, other.eot),
+    ] where one != another {
+      return "what \(word) is \(one.map { "token \($0)" } ?? "no token") here and "
+        + "\(another.map { "token \($0)" } ?? "none") there"
+    }
+    return nil
+  }
+
   // MARK: Text to tokens
 
   /// - Parameters:

@@ -54,6 +54,10 @@ enum Flags {
   static let stop = Flag<String>.text("-r", "--reverse-prompt", help: "stop before this text; may be repeated")
   static let ignoreEOS = Flag<Bool>.toggle("--ignore-eos", help: "go on past the model's end of text")
 
+  static let drafts = DraftFlags(
+    limit: Speculation.limit, most: Speculation().maxTokens, least: Speculation().minTokens,
+    minProbability: Speculation().minProbability)
+
   static let prune = Flag<Prune>.choice("--prune", default: .auto, help: "visual-token pruning by OccamToken")
   static let visualBudget = Flag<Int>.integer(
     "--visual-budget", in: 1...(1 << 20), help: "mean visual tokens an image shall keep (needs a calibration)")
@@ -111,6 +115,7 @@ enum Flags {
           tokens.spec, context.spec, temperature.spec, topK.spec, topP.spec, minP.spec, repeatPenalty.spec,
           repeatLastN.spec, seed.spec, stop.spec, ignoreEOS.spec,
         ]),
+      drafts.group,
       .init(
         "Pruning",
         [
@@ -135,7 +140,17 @@ extension Arguments {
     options.encoderType = self[Flags.encoderType] ?? .auto
     options.imageMinTokens = self[Flags.imageMinTokens]
     options.imageMaxTokens = self[Flags.imageMaxTokens]
+    options.draftModel = self[Flags.drafts.model]
     return options
+  }
+
+  var speculation: Speculation {
+    var speculation = Speculation()
+    speculation.lookup = self[Flags.drafts.lookup]
+    speculation.maxTokens = value(Flags.drafts.most)
+    speculation.minTokens = value(Flags.drafts.least)
+    speculation.minProbability = value(Flags.drafts.minProbability)
+    return speculation
   }
 
   /// With the files that they name.
@@ -178,6 +193,7 @@ extension Arguments {
     options.ignoresEndOfText = self[Flags.ignoreEOS]
     options.logprobs = self[Flags.json] ? self[Flags.logprobs] ?? 0 : nil
     options.raw = self[Flags.raw]
+    options.speculation = speculation
     options.pruning.enabled = self[Flags.prune] != .off
     options.pruning.lambda1 = self[Flags.lambda1]
     options.pruning.lambda2 = self[Flags.lambda2]

@@ -12,7 +12,7 @@ import OccamCommandLine
         let plan = try MemoryPlan(
           path: try arguments.require(Flags.model), projector: arguments[Flags.projector],
           session: try arguments.sessionOptions(), options: arguments.modelOptions,
-          images: try arguments.all(Flags.image).map { try PhotoFile.read($0) })
+          speculation: arguments.speculation, images: try arguments.all(Flags.image).map { try PhotoFile.read($0) })
         let budget = arguments[Flags.visualBudget] ?? arguments[Flags.maxVisualTokens]
         try Terminal.output(plan.lines(visualBudget: budget).map { $0 + "\n" }.joined())
         return .success

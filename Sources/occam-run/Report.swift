@@ -18,6 +18,7 @@ enum Report {
     if timings.imageEncode > 0 { parts.append("encode \(Number.text(timings.imageEncode / 1000, 2)) s") }
     parts.append("prefill \(Number.text(timings.prefillTokensPerSecond, 1)) tok/s")
     if metrics.generatedTokens > 1 { parts.append("decode \(Number.text(timings.decodeTokensPerSecond, 1)) tok/s") }
+    if metrics.draftedTokens > 0 { parts.append("guesses \(metrics.acceptedTokens) of \(metrics.draftedTokens) right") }
     if metrics.generatedTokens > 0 {
       parts.append("first token \(Number.text(timings.timeToFirstToken / 1000, 2)) s")
     }

@@ -152,6 +152,7 @@ extension Arguments {
     options.imageMinTokens = self[ServeFlags.imageMinTokens]
     options.imageMaxTokens = self[ServeFlags.imageMaxTokens]
     options.chatTemplate = self[ServeFlags.chatTemplate]
+    options.draftModel = self[ServeFlags.drafts.model]
     if let path = self[ServeFlags.chatTemplateFile] {
       guard options.chatTemplate == nil else {
         throw UsageError.invalid("--chat-template and --chat-template-file exclude each other")
@@ -190,6 +191,10 @@ extension Arguments {
     options.showsSlots = !self[ServeFlags.noSlots]
     options.isVerbose = self[ServeFlags.verbose]
     options.defaults.pruning.enabled = !self[ServeFlags.noPrune]
+    options.defaults.speculation.lookup = self[ServeFlags.drafts.lookup]
+    options.defaults.speculation.maxTokens = value(ServeFlags.drafts.most)
+    options.defaults.speculation.minTokens = value(ServeFlags.drafts.least)
+    options.defaults.speculation.minProbability = value(ServeFlags.drafts.minProbability)
     let context = value(ServeFlags.context)
     options.session = SessionOptions(
       contextLength: context == 0 ? nil : context, keyFormat: value(ServeFlags.keyFormat),

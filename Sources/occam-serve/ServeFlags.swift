@@ -80,6 +80,9 @@ enum ServeFlags {
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
 
   static let helpEnvironment = Flag<Bool>.toggle("--help-env", help: "list debugging switches of the environment")
+  static let drafts = DraftFlags(
+    limit: Speculation.limit, most: Speculation().maxTokens, least: Speculation().minTokens,
+    minProbability: Speculation().minProbability)
 
   static let spec = CommandLineSpec(
     tool: "occam-serve",
@@ -107,6 +110,7 @@ enum ServeFlags {
       .init(
         "Defaults of requests",
         [tokens.spec, temperature.spec, seed.spec, ignoreEOS.spec, templateVariables.spec, noPrune.spec]),
+      drafts.group,
     ],
     pages: [.init(helpEnvironment) { OccamEnvironment.help }],
     examples: [

@@ -73,6 +73,35 @@ import Testing
     #expect(summary["prompt_tokens"]?.intValue ?? 0 > 576)
   }
 
+  // MARK: Speculative decoding
+
+  @Test func guessesChangeNothingButTheirCounts() throws {
+    let question = ["-p", String(repeating: "a cup and a cat and ", count: 5), "-n", "40", "--ignore-eos"]
+    func ask(_ more: [String]) throws -> (text: String, summary: JSONValue) {
+      let result = try BuiltTool.run("occam-run", try DemoModel.flags() + question + more + ["--json", "-s", "5"])
+      #expect(result.code == 0, "\(result.error)")
+      let objects = try result.objects
+      return (objects.dropLast().compactMap { $0["text"]?.stringValue }.joined(), try #require(objects.last))
+    }
+    let draft = try #require(try DemoModel.flags().dropFirst().first)
+    for temperature in ["0", "0.6"] {
+      let plain = try ask(["--temp", temperature])
+      #expect(plain.summary["speculation"] == ["drafted": 0, "accepted": 0, "passes": 39])
+      for more in [["--draft-lookup"], ["-md", draft, "--draft-p-min", "0", "--draft-max", "5"]] {
+        let guessed = try ask(["--temp", temperature] + more)
+        #expect(guessed.text == plain.text)
+        let counts = try #require(guessed.summary["speculation"])
+        let accepted = try #require(counts["accepted"]?.intValue)
+        #expect(counts["drafted"]?.intValue ?? 0 > 0 && counts["passes"]?.intValue == 39 - accepted)
+      }
+    }
+    let stranger = try Fixture.makeFiles("smolvlm-a", "Q8_0").text
+    let refused = try run("-p", "a", "-md", stranger)
+    #expect(refused.code != 0 && refused.error.contains(stranger) && refused.error.contains(draft))
+    let plan = try succeed("--dry-run", "-md", draft)
+    #expect(plan.text.contains("draft weights"))
+  }
+
   // MARK: Sampling
 
   @Test func sampling() throws {
@@ -137,7 +166,7 @@ import Testing
     let summary = objects[5]
     #expect(
       names(summary) == [
-        "type", "stop", "prompt_tokens", "generated_tokens", "timings", "pruning", "memory",
+        "type", "stop", "prompt_tokens", "generated_tokens", "speculation", "timings", "pruning", "memory",
         "mean_visual_tokens_per_layer", "kernel", "threads", "seed",
       ])
     #expect(summary["stop"]?.stringValue == "length" && summary["generated_tokens"]?.intValue == 5)

@@ -28,6 +28,7 @@ extension ServiceDrills {
       ("ignore_eos", [1, "yes"]), ("stop", [5, [5], ["a", nil], [:]]), ("seed", ["x", 0.5, 1e30]),
       ("logit_bias", ["x", 5, [[1]], [[1, 2, 3]], ["a": "x"], ["1": "x"], [[1, true]], ["4294967296": 1], [5]]),
       ("max_tokens", ["x", -3, 1.5, 4_294_967_296]), ("stream", [1, "true", []]), ("return_tokens", [1]),
+      ("speculative.n_max", [-1, 65, "x"]), ("speculative.n_min", [-1, 65]), ("speculative.p_min", [-0.1, 1.1, "x"]),
       ("occam", [5, "x", []]),
     ]
 

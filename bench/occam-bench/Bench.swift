@@ -16,6 +16,9 @@ struct Bench {
     if photo == nil, arguments[Flags.prefill] == 0, arguments[Flags.decode] == 0 {
       throw UsageError.invalid("nothing to measure: -p 0, -n 0 and no --image")
     }
+    if arguments[Flags.draftLookup], photo == nil || arguments[Flags.format] == .jsonl {
+      throw UsageError.invalid("--draft-lookup needs an --image, and a table to stand in: -o md, csv or json")
+    }
     baseline = OccamProcess.peakResidentBytes
     let progress = progress
     var options = ModelOptions(threads: arguments[Flags.threads])

@@ -32,9 +32,10 @@ extension Main {
     let format = bench.format
     let rates = try bench.table()
     guard let photo = bench.photo else { return rates.text(format) }
-    let answers = try ImageBench(bench, photo).table()
-    if format != .md { return rates.joined(with: answers).text(format) }
-    return (rates.rows.isEmpty ? "" : rates.text(format) + "\n") + answers.text(format)
+    var tables = [rates, try ImageBench(bench, photo).table()]
+    if bench.arguments[Flags.draftLookup] { tables.append(try LookupBench(bench, photo).table()) }
+    if format != .md { return tables.dropFirst().reduce(rates) { $0.joined(with: $1) }.text(format) }
+    return tables.filter { !$0.rows.isEmpty }.map { $0.text(format) }.joined(separator: "\n")
   }
 }
 
@@ -79,6 +80,8 @@ enum Flags {
     "--stage1-tokens", in: 1...(1 << 20),
     help:
       "most visual tokens behind stage I; with --max-visual-tokens and lambdas of 0 the counts of a published setting")
+  static let draftLookup = Flag<Bool>.toggle(
+    "--draft-lookup", help: "with --image: ask twice, and decode the second answer plain and by prompt lookup")
   static let growth = Flag<Bool>.toggle(
     "--growth", help: "prefill 64 to 16384 tokens: cost of a token and attention's share of it")
   static let format = Flag<Format>.choice(
@@ -89,7 +92,9 @@ enum Flags {
     groups: [
       .init("Model", [model.spec, projector.spec]),
       ShapeFlags.group,
-      .init("Tests", [prefill.spec, decode.spec, image.spec, prompt.spec, repetitions.spec, growth.spec]),
+      .init(
+        "Tests",
+        [prefill.spec, decode.spec, image.spec, prompt.spec, repetitions.spec, draftLookup.spec, growth.spec]),
       .init(
         "Pruning",
         [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, stageOneTokens.spec, maxVisualTokens.spec]),

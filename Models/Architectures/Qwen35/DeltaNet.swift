@@ -60,17 +60,16 @@ struct DeltaNet: Sendable {
         mixed.product(into: qkv), gate.product(into: z), beta.product(into: b), decay.product(into: g),
       ])
     }
-    timed("text.convolution") {
-      states.forEach(rows) { state, part in
-        let own = qkv.slice(rows: part)
-        convolution.run(own, state: state.values.pointer, activation: .silu, into: own, ops: compute.tensors)
-      }
+    timed("text.gates") {
       compute.tensors.deltaGates(decay: g, beta: b, a: decayFactor.pointer, bias: decayBias.pointer)
     }
-    timed("text.delta", MeasuredWork(operations: rule.operations(rows: rows))) {
-      let width = shape.keyWidth
-      states.forEach(rows) { state, part in
-        let own = qkv.slice(rows: part)
+    let width = shape.keyWidth
+    states.forEach(rows) { state, part in
+      let own = qkv.slice(rows: part)
+      timed("text.convolution") {
+        convolution.run(own, state: state.values.pointer, activation: .silu, into: own, ops: compute.tensors)
+      }
+      timed("text.delta", MeasuredWork(operations: rule.operations(rows: part.count))) {
         rule.run(
           queries: own.slice(columns: 0..<width), keys: own.slice(columns: width..<2 * width),
           values: own.slice(columns: 2 * width..<shape.channels), decay: g.slice(rows: part),

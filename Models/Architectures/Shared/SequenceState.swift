@@ -93,6 +93,9 @@ package final class SequenceState {
     for layer in layers[range] { layer?.keep(rows, ofLast: last) }
   }
 
+  /// Forgets the newest `rows` rows of a pass that took several, each as in a pass of its own; the first stays.
+  package func takeBack(_ rows: Int) { for layer in layers { layer?.takeBack(rows) } }
+
   package func reserve(more rows: Int) { for layer in layers { layer?.reserve(more: rows) } }
 
   /// Frees what no row at `position` or behind it sees in the layers of `range`. What layers behind these read of an

@@ -95,6 +95,11 @@ package struct TextShape: Sendable, Equatable {
   package func stateBytes(tokens: Int, formats: KVCacheFormats) -> Int {
     states.reduce(0) { $0 + $1.byteCount(tokens: tokens, formats: formats) }
   }
+
+  /// Bytes that it takes to make a row of a pass one to go back to (`RecurrentState.rememberRow`).
+  package var rowBytes: Int {
+    states.reduce(0) { sum, state in if case .recurrent(let shape) = state { sum + shape.copyBytes } else { sum } }
+  }
 }
 
 /// A language model as the prefill driver and the decode loop see it: embeddings, a group of layers, logits.
