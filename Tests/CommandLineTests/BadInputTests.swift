@@ -48,7 +48,7 @@ import Testing
     try refused(["-m", "a.gguf", "-p", "-", "--image", "-"], code: 2, "standard input")
     try refused(["-m", "a.gguf", "-f", "-", "--image", "-"], code: 2, "standard input")
     try refused(["-m", "a.gguf", "-p", "x", "--image", "-", "--image", "-"], code: 2, "standard input")
-    try refused(["-m", "a.gguf", "-p", "x", "-ctk", "f16", "-ctv", "q8_0"], code: 2, "-ctk f16 and -ctv q8_0 differ")
+    try refused(["-m", "a.gguf", "-p", "x", "-ctv", "q3_0"], code: 2, "-ctv: expected one of f32, f16, q8_0, q4_0")
   }
 
   // MARK: Model files

@@ -173,9 +173,8 @@ struct Flags {
         --version           print the version
         --generate man|bash
                             print the manual page
-                            (roff), or the
-                            completion script
-                            of a shell
+                            (roff), or the completion
+                            script of a shell
 
       Kinds:
         one   the first
