@@ -27,12 +27,23 @@ func tests(_ module: String, _ imports: [String], resources: [Resource] = []) ->
     path: "Tests/\(module)Tests", resources: resources)
 }
 
+/// The processor to build kernels for. A manifest runs on the host, so whoever builds for another processor names it:
+/// OCCAM_TARGET_ARCH=aarch64 or x86_64.
+#if arch(arm64)
+  let hostProcessor = "aarch64"
+#elseif arch(x86_64)
+  let hostProcessor = "x86_64"
+#else
+  let hostProcessor = "other"
+#endif
+let processor = Context.environment["OCCAM_TARGET_ARCH"] ?? hostProcessor
+
 var kernelTargets: [Target] = [
   .target(
     name: "OccamKernelsPortable", dependencies: ["OccamKernelContract", "OccamQuantFormats"],
     path: "Quant/Kernels/Portable", swiftSettings: kernelSettings([]))
 ]
-#if arch(x86_64)
+if processor == "x86_64" {
   kernelTargets += [
     .target(
       name: "OccamKernelsAVX2", dependencies: ["OccamKernelContract", "OccamQuantFormats"],
@@ -50,7 +61,7 @@ var kernelTargets: [Target] = [
         "-mavx512vnni", "-mprefer-vector-width=512",
       ])),
   ]
-#endif
+}
 
 let package = Package(
   name: "Occam",
