@@ -34,18 +34,20 @@ extension FixtureSpec.Vision {
       }
       return plans
     }
-    return [.norm(prefix + "ln1.weight", width)]
-      + linear("attn_q", width, width, gain: 1, from: 1.9, to: 2.2)
-      + linear("attn_k", width, width, gain: 1, from: 1.9, to: 2.2)
-      + linear("attn_v", width, width, gain: 1, from: 1.7, to: 1.6)
-      + [
-        .headNorm(prefix + "attn_q_norm.weight", head, mean: norm),
-        .headNorm(prefix + "attn_k_norm.weight", head, mean: norm),
-      ] + linear("attn_out", width, width, gain: 1, from: 0.9, to: 1.1)
-      + [.norm(prefix + "attn_post_norm.weight", width), .norm(prefix + "ln2.weight", width)]
-      + linear("ffn_gate", width, feedForward, gain: 1.5, from: 2.1, to: 1.8)
-      + linear("ffn_up", width, feedForward, gain: 1, from: 2.1, to: 1.8)
-      + linear("ffn_down", feedForward, width, gain: 1, from: 1.2, to: 1.5)
-      + [.norm(prefix + "ffn_post_norm.weight", width)]
+    // Statement by statement: one expression takes compilers too long to check.
+    var plans: [TensorPlan] = [.norm(prefix + "ln1.weight", width)]
+    plans += linear("attn_q", width, width, gain: 1, from: 1.9, to: 2.2)
+    plans += linear("attn_k", width, width, gain: 1, from: 1.9, to: 2.2)
+    plans += linear("attn_v", width, width, gain: 1, from: 1.7, to: 1.6)
+    plans.append(.headNorm(prefix + "attn_q_norm.weight", head, mean: norm))
+    plans.append(.headNorm(prefix + "attn_k_norm.weight", head, mean: norm))
+    plans += linear("attn_out", width, width, gain: 1, from: 0.9, to: 1.1)
+    plans.append(.norm(prefix + "attn_post_norm.weight", width))
+    plans.append(.norm(prefix + "ln2.weight", width))
+    plans += linear("ffn_gate", width, feedForward, gain: 1.5, from: 2.1, to: 1.8)
+    plans += linear("ffn_up", width, feedForward, gain: 1, from: 2.1, to: 1.8)
+    plans += linear("ffn_down", feedForward, width, gain: 1, from: 1.2, to: 1.5)
+    plans.append(.norm(prefix + "ffn_post_norm.weight", width))
+    return plans
   }
 }
