@@ -24,6 +24,18 @@ struct KernelsChoiceTests {
       #expect(KernelSet.available(on: cpu).map(\.name) == ["avx512vnni", "avx2", "portable"])
       cpu.avxvnni = true
       #expect(KernelSet.available(on: cpu).map(\.name) == ["avx512vnni", "avxvnni", "avx2", "portable"])
+    #elseif arch(arm64)
+      cpu.matrixProducts = true
+      cpu.dotProducts = true
+      #expect(KernelSet.available(on: cpu).map(\.name) == ["portable"])
+      cpu.asimd = true
+      #expect(KernelSet.available(on: cpu).map(\.name) == ["neon-i8mm", "neon-dot", "neon", "portable"])
+      cpu.matrixProducts = false
+      #expect(KernelSet.available(on: cpu).map(\.name) == ["neon-dot", "neon", "portable"])
+      cpu.dotProducts = false
+      #expect(KernelSet.available(on: cpu).map(\.name) == ["neon", "portable"])
+      cpu.matrixProducts = true
+      #expect(KernelSet.available(on: cpu).map(\.name) == ["neon", "portable"])
     #endif
   }
 
@@ -34,7 +46,7 @@ struct KernelsChoiceTests {
     #expect(throws: MatmulError.unknownKernel(name: "", available: available)) { try KernelSet.named("") }
   }
 
-  /// What /proc/cpuinfo says is what CPUID and XCR0 say.
+  /// What /proc/cpuinfo says is what CPUID and XCR0 say, or the auxiliary vector.
   @Test func detectionAgreesWithTheKernel() throws {
     #if arch(x86_64)
       let flags = try cpuFlags()
@@ -48,12 +60,18 @@ struct KernelsChoiceTests {
       #expect(cpu.avx512dq == flags.contains("avx512dq"))
       #expect(cpu.avx512vl == flags.contains("avx512vl"))
       #expect(cpu.avx512vnni == flags.contains("avx512_vnni"))
+    #elseif arch(arm64)
+      let flags = try cpuFlags()
+      let cpu = CPUFeatures.current
+      #expect(cpu.asimd == flags.contains("asimd"))
+      #expect(cpu.dotProducts == flags.contains("asimddp"))
+      #expect(cpu.matrixProducts == flags.contains("i8mm"))
     #endif
   }
 
   private func cpuFlags() throws -> Set<String> {
     let text = String(decoding: try Files.read("/proc/cpuinfo"), as: UTF8.self)
-    let line = text.split(separator: "\n").first { $0.hasPrefix("flags") } ?? ""
+    let line = text.split(separator: "\n").first { $0.hasPrefix("flags") || $0.hasPrefix("Features") } ?? ""
     return Set(line.split(separator: " ").map(String.init))
   }
 }
