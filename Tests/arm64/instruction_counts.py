@@ -120,9 +120,9 @@ def main():
     print("set       format         kind      instr mult       load stack    MAC  /MAC  cycles port      share")
     bad = 0
     for (is_other, _, _, _), found in sorted(loops.items()):
-        # A loop that ends in two places is found twice, and tails beside it.
+        # Tails are found beside the main loop, and with it where it ends in two places.
         most = max(loop.adds for loop in found)
-        main_loop = min((loop for loop in found if loop.adds == most), key=lambda loop: len(loop.body))
+        main_loop = min((loop for loop in found if 2 * loop.adds >= most), key=lambda loop: len(loop.body))
         if is_other:
             if options.all:
                 print(main_loop.row())

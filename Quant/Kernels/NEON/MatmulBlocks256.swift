@@ -20,8 +20,8 @@ protocol SuperKernel: TileKernel {
 
   /// Quads 2 j and 2 j + 1 of a step, of four rows.
   static func quads(_ lines: UnsafeRawPointer, _ j: Int) -> (even: Bytes, odd: Bytes)
-  /// Scales of a step; the same twice where it has one.
-  static func scales(_ block: UnsafeRawPointer, _ step: Int) -> (first: Rows<Words>, second: Rows<Words>)
+  /// Scales of a step, of rows 4 i and the next three; the same twice where it has one.
+  static func scales(_ block: UnsafeRawPointer, _ step: Int, _ i: Int) -> (first: Words, second: Words)
   /// Lines 2 j and 2 j + 1 of mins, of rows 4 i and the next three.
   static func mins(_ block: UnsafeRawPointer, _ i: Int, _ j: Int) -> (even: Bytes, odd: Bytes)
 }
@@ -62,22 +62,20 @@ extension SuperKernel {
       let place = block + (quants &+ step &* lines &* PanelLayout.line)
       prefetchWeights(place, lines: lines)
       let x32 = x + (Activation256.quants &+ 32 &* step)
-      if hasTwoScales {
-        let first = Products.single(x32, quads: 4, quadsAtOnce, from: start(x, 2 &* step)) {
-          quads(place + 16 &* $0, $1)
+      for i in 0..<4 {
+        let lines = place + 16 &* i
+        let scales = scales(block, step, i)
+        if hasTwoScales {
+          let first = Products.single(x32, quads: 4, quadsAtOnce, from: start(x, 2 &* step)) { quads(lines, $0) }
+          totals[i] = vmlaq_s32(totals[i], first, scales.first)
+          let second = Products.single(x32 + 16, quads: 4, quadsAtOnce, from: start(x, 2 &* step &+ 1)) {
+            quads(lines, $0 &+ 2)
+          }
+          totals[i] = vmlaq_s32(totals[i], second, scales.second)
+        } else {
+          let products = Products.single(x32, quads: 8, quadsAtOnce, from: start(x, step)) { quads(lines, $0) }
+          totals[i] = vmlaq_s32(totals[i], products, scales.first)
         }
-        let scales = scales(block, step)
-        for i in 0..<4 { totals[i] = vmlaq_s32(totals[i], first[i], scales.first[i]) }
-        let second = Products.single(x32 + 16, quads: 4, quadsAtOnce, from: start(x, 2 &* step &+ 1)) {
-          quads(place + 16 &* $0, $1 &+ 2)
-        }
-        for i in 0..<4 { totals[i] = vmlaq_s32(totals[i], second[i], scales.second[i]) }
-      } else {
-        let products = Products.single(x32, quads: 8, quadsAtOnce, from: start(x, step)) {
-          quads(place + 16 &* $0, $1)
-        }
-        let scales = scales(block, step)
-        for i in 0..<4 { totals[i] = vmlaq_s32(totals[i], products[i], scales.first[i]) }
       }
       guard step == 7 else { continue }
       addTotals(totals, block, x, out)
@@ -146,10 +144,11 @@ extension SuperKernel {
     return withUnsafeBytes(of: digits) { digits -> Rows<Words> in
       var sums = Rows<Words>(repeating: vdupq_n_s32(0))
       guard let high = digits.baseAddress else { return sums }
-      let low = high + 16
-      sums = Products.single(high, quads: minLines, quadsAtOnce, from: 0) { mins(block, $0, $1) }
-      let others = Products.single(low, quads: minLines, quadsAtOnce, from: 0) { mins(block, $0, $1) }
-      for i in 0..<4 { sums[i] = vaddq_s32(vshlq_s32(sums[i], vdupq_n_s32(5)), others[i]) }
+      for i in 0..<4 {
+        let upper = Products.single(high, quads: minLines, quadsAtOnce, from: 0) { mins(block, i, $0) }
+        let lower = Products.single(high + 16, quads: minLines, quadsAtOnce, from: 0) { mins(block, i, $0) }
+        sums[i] = vaddq_s32(vshlq_s32(upper, vdupq_n_s32(5)), lower)
+      }
       return sums
     }
   }
@@ -173,18 +172,15 @@ extension SuperKernel {
     for step in 0..<8 {
       let place = block + (quants &+ step &* lines &* PanelLayout.line)
       let target = target + (UnpackedSuper.steps(minLines) &+ step &* stepBytes)
-      let scales = scales(block, step)
-      if !foldsScales {
-        store(scales.first, target)
-        if hasTwoScales { store(scales.second, target + Products.factorBytes) }
-      }
+      if !foldsScales { storeScales(block, step, target) }
       let zero = vdupq_n_u8(UInt8(truncatingIfNeeded: zeroPoint ?? 0))
-      for j in 0..<4 {
-        for i in 0..<4 {
+      for i in 0..<4 {
+        let scales = scales(block, step, i)
+        for j in 0..<4 {
           var (even, odd) = quads(place + 16 &* i, j)
           (even, odd) = (vsubq_u8(even, zero), vsubq_u8(odd, zero))
           if foldsScales {
-            let factors = negated(j < 2 ? scales.first[i] : scales.second[i])
+            let factors = negated(j < 2 ? scales.first : scales.second)
             (even, odd) = (vmulq_u8(even, factors), vmulq_u8(odd, factors))
           }
           Products.storeQuads(even, odd, target + (scaleBytes &+ 2 &* j &* PanelLayout.line), i)
@@ -193,11 +189,24 @@ extension SuperKernel {
     }
   }
 
+  /// The scales s of a step, or what is left of each by the next one: sums over all sub-blocks so far need not begin anew,
+  /// since s1 p1 + s2 p2 + s3 p3 = (s1 - s2) p1 + (s2 - s3) (p1 + p2) + s3 (p1 + p2 + p3).
   @inline(__always)
-  private static func store(_ scales: Rows<Words>, _ target: UnsafeMutableRawPointer) {
-    var factors = Rows<Floats>(repeating: vdupq_n_f32(0))
-    for i in 0..<4 { factors[i] = unsafeBitCast(scales[i], to: Floats.self) }
-    Products.storeFactors(factors, target)
+  private static func storeScales(_ block: UnsafeRawPointer, _ step: Int, _ target: UnsafeMutableRawPointer) {
+    var first = Rows<Floats>(repeating: vdupq_n_f32(0))
+    var second = first
+    for i in 0..<4 {
+      var scales = scales(block, step, i)
+      if Products.accumulates {
+        let next = step < 7 ? Self.scales(block, step &+ 1, i).first : vdupq_n_s32(0)
+        scales.first = vsubq_s32(scales.first, hasTwoScales ? scales.second : next)
+        scales.second = vsubq_s32(scales.second, next)
+      }
+      first[i] = unsafeBitCast(scales.first, to: Floats.self)
+      second[i] = unsafeBitCast(scales.second, to: Floats.self)
+    }
+    Products.storeFactors(first, target)
+    if hasTwoScales { Products.storeFactors(second, target + Products.factorBytes) }
   }
 
   /// Minus the scales, -128...127, for each of a row's four bytes.
@@ -241,6 +250,7 @@ extension SuperKernel {
   private static func totals(_ weights: UnsafeRawPointer, half: Int, _ x: UnsafeRawPointer) -> Sums<Words> {
     let zero = Sums<Words>(repeating: vdupq_n_s32(0))
     var totals = zero
+    var sums = zero
     for step in 0..<8 {
       let scales = weights + (UnpackedSuper.steps(minLines) &+ step &* stepBytes)
       let factors = scales + half &* (Products.factorBytes / 2)
@@ -249,17 +259,19 @@ extension SuperKernel {
         totals = Products.several(
           quads, half: half, x32, record: Activation256.bytes, quads: 8, quadsAtOnce, from: totals)
       } else if hasTwoScales {
-        let first = Products.several(
-          quads, half: half, x32, record: Activation256.bytes, quads: 4, quadsAtOnce, from: zero)
-        totals.add(first, times: factors)
-        let second = Products.several(
+        sums = Products.several(
+          quads, half: half, x32, record: Activation256.bytes, quads: 4, quadsAtOnce,
+          from: Products.accumulates ? sums : zero)
+        totals.add(sums, times: factors)
+        sums = Products.several(
           quads + 4 &* PanelLayout.line, half: half, x32 + 16, record: Activation256.bytes, quads: 4, quadsAtOnce,
-          from: zero)
-        totals.add(second, times: factors + Products.factorBytes)
+          from: Products.accumulates ? sums : zero)
+        totals.add(sums, times: factors + Products.factorBytes)
       } else {
-        let products = Products.several(
-          quads, half: half, x32, record: Activation256.bytes, quads: 8, quadsAtOnce, from: zero)
-        totals.add(products, times: factors)
+        sums = Products.several(
+          quads, half: half, x32, record: Activation256.bytes, quads: 8, quadsAtOnce,
+          from: Products.accumulates ? sums : zero)
+        totals.add(sums, times: factors)
       }
     }
     return totals

@@ -105,10 +105,15 @@ enum TileMXFP4: BlockKernel {
   }
 }
 
-/// A block as `multiply` reads it: factors, 8 quads, factors of the offsets if there are any.
+/// A block as `multiply` reads it: factors, 8 quads, factors of the offsets if there are any, what sums begin with.
 private enum UnpackedBlock {
   static var quads: Int { Products.factorBytes }
   static var offsets: Int { Products.factorBytes &+ 8 &* PanelLayout.line }
+
+  /// Eight registers. Of each block its own: loading them costs no slot of the pipelines that multiply, where moving a
+  /// register to each sum costs one, and the compiler would move one that it loads once.
+  static func starts(heads: Int) -> Int { heads &* Products.factorBytes &+ 8 &* PanelLayout.line }
+  static var startBytes: Int { Products.accumulates ? 128 : 0 }
 }
 
 extension BlockKernel {
@@ -117,7 +122,7 @@ extension BlockKernel {
   @inline(__always) static var heads: Int { hasOffsets ? 2 : 1 }
   @inline(__always) static var blockBytes: Int { BlockPanel.bytes(heads: heads, lines: lines) }
   @inline(__always) static var pieceBlocks: Int { 8 }
-  @inline(__always) static var unpackedBytes: Int { heads &* Products.factorBytes &+ 8 &* PanelLayout.line }
+  @inline(__always) static var unpackedBytes: Int { UnpackedBlock.starts(heads: heads) &+ UnpackedBlock.startBytes }
   @inline(__always) static var quadsAtOnce: Int { 8 }
 
   @inline(__always)
@@ -133,17 +138,16 @@ extension BlockKernel {
       prefetchWeights(block, lines: lines &+ 1)
       var start = Products.start
       if let zeroPoint { start &+= x.load(fromByteOffset: Activation32.minus8, as: Int32.self) &<< (zeroPoint &- 3) }
-      let products = Products.single(x + Activation32.quants, quads: 8, quadsAtOnce, from: start) {
-        quads(place + 16 &* $0, $1)
-      }
       let scale = vdupq_n_f32(x.load(fromByteOffset: Activation32.scale, as: Float.self))
-      for i in 0..<4 {
-        let factor = vmulq_f32(floatScales(block + (BlockPanel.scales &+ 8 &* i)), scale)
-        sums[i] = vfmaq_f32(sums[i], converted(products[i], start: Products.start), factor)
-      }
-      guard hasOffsets else { continue }
       let sum = vdupq_n_f32(x.load(fromByteOffset: Activation32.scaledSum, as: Float.self))
-      for i in 0..<4 { sums[i] = vfmaq_f32(sums[i], floats(halves: block + (BlockPanel.mins &+ 8 &* i)), sum) }
+      for i in 0..<4 {
+        let products = Products.single(x + Activation32.quants, quads: 8, quadsAtOnce, from: start) {
+          quads(place + 16 &* i, $0)
+        }
+        let factor = vmulq_f32(floatScales(block + (BlockPanel.scales &+ 8 &* i)), scale)
+        sums[i] = vfmaq_f32(sums[i], converted(products, start: Products.start), factor)
+        if hasOffsets { sums[i] = vfmaq_f32(sums[i], floats(halves: block + (BlockPanel.mins &+ 8 &* i)), sum) }
+      }
     }
     for i in 0..<4 { out.storeBytes(of: sums[i], toByteOffset: 16 &* i, as: Floats.self) }
   }
@@ -166,6 +170,16 @@ extension BlockKernel {
         Products.storeQuads(vsubq_u8(even, zero), vsubq_u8(odd, zero), lines, i)
       }
     }
+    for i in 0..<UnpackedBlock.startBytes / 16 {
+      let place = UnpackedBlock.starts(heads: heads) &+ 16 &* i
+      target.storeBytes(of: vdupq_n_s32(Products.start), toByteOffset: place, as: Words.self)
+    }
+  }
+
+  @inline(__always)
+  private static func start(_ block: UnsafeRawPointer) -> Sums<Words> {
+    Products.accumulates
+      ? Sums(block + UnpackedBlock.starts(heads: heads)) : Sums(repeating: vdupq_n_s32(Products.start))
   }
 
   @inline(__always)
@@ -182,7 +196,7 @@ extension BlockKernel {
         let x = x + b &* (Activation32.bytes &* ActivationLayout.tokens)
         let products = Products.several(
           block + UnpackedBlock.quads, half: Products.half(part), x + Activation32.quants, record: Activation32.bytes,
-          quads: 8, quadsAtOnce, from: Sums(repeating: vdupq_n_s32(Products.start)))
+          quads: 8, quadsAtOnce, from: start(block))
         sums.add(
           products.asFloats(start: Products.start), block + factors, scale: x + Activation32.scale,
           record: Activation32.bytes)

@@ -14,8 +14,8 @@ extension AffineKernel {
   @inline(__always) static var quadsAtOnce: Int { 8 }
 
   @inline(__always)
-  static func scales(_ block: UnsafeRawPointer, _ step: Int) -> (first: Rows<Words>, second: Rows<Words>) {
-    let scales = widened(block.load(fromByteOffset: SuperPanel.scales &+ 16 &* step, as: Bytes.self))
+  static func scales(_ block: UnsafeRawPointer, _ step: Int, _ i: Int) -> (first: Words, second: Words) {
+    let scales = widened(block + (SuperPanel.scales &+ 16 &* step &+ 4 &* i))
     return (scales, scales)
   }
 
@@ -67,10 +67,9 @@ enum TileQ2_K: SuperKernel {
   }
 
   @inline(__always)
-  static func scales(_ block: UnsafeRawPointer, _ step: Int) -> (first: Rows<Words>, second: Rows<Words>) {
-    let (first, second) = separated(block + (SuperPanel2.scales &+ 32 &* step))
-    let mask = vdupq_n_u8(15)
-    return (widened(vandq_u8(first, mask)), widened(vandq_u8(second, mask)))
+  static func scales(_ block: UnsafeRawPointer, _ step: Int, _ i: Int) -> (first: Words, second: Words) {
+    let pairs = block.load(fromByteOffset: SuperPanel2.scales &+ 32 &* step &+ 8 &* i, as: SIMD8<UInt8>.self)
+    return separated(unsafeBitCast(vmovl_u8(vand_u8(pairs, vdup_n_u8(15))), to: Words.self))
   }
 
   @inline(__always)
@@ -89,17 +88,17 @@ extension SignedKernel {
   @inline(__always) static var minLines: Int { 0 }
   @inline(__always) static var quants: Int { SignedPanel.quants(pairs: pairCount) }
 
-  /// Never called.
+  /// None: `minLines` is 0.
   @inline(__always)
   static func mins(_ block: UnsafeRawPointer, _ i: Int, _ j: Int) -> (even: Bytes, odd: Bytes) {
     (vdupq_n_u8(0), vdupq_n_u8(0))
   }
 
-  /// Scales of two neighbouring sub-blocks.
+  /// Scales of two neighbouring sub-blocks in 16-bit lanes, of four rows.
   @inline(__always)
-  static func pair(_ block: UnsafeRawPointer, _ pair: Int) -> (first: Rows<Words>, second: Rows<Words>) {
-    let (first, second) = separated(block + (SignedPanel.scales &+ 32 &* pair))
-    return (widened(signed: signed(first)), widened(signed: signed(second)))
+  static func pair(_ block: UnsafeRawPointer, _ pair: Int, _ i: Int) -> Words {
+    let bytes = block.load(fromByteOffset: SignedPanel.scales &+ 32 &* pair &+ 8 &* i, as: SIMD8<Int8>.self)
+    return unsafeBitCast(vmovl_s8(bytes), to: Words.self)
   }
 }
 
@@ -113,8 +112,8 @@ enum TileQ6_K: SignedKernel {
   @inline(__always) static var quadsAtOnce: Int { 4 }
 
   @inline(__always)
-  static func scales(_ block: UnsafeRawPointer, _ step: Int) -> (first: Rows<Words>, second: Rows<Words>) {
-    pair(block, step)
+  static func scales(_ block: UnsafeRawPointer, _ step: Int, _ i: Int) -> (first: Words, second: Words) {
+    separated(pair(block, step, i))
   }
 
   @inline(__always)
@@ -136,8 +135,8 @@ enum TileQ3_K: SignedKernel {
   @inline(__always) static var quadsAtOnce: Int { 2 }
 
   @inline(__always)
-  static func scales(_ block: UnsafeRawPointer, _ step: Int) -> (first: Rows<Words>, second: Rows<Words>) {
-    pair(block, step)
+  static func scales(_ block: UnsafeRawPointer, _ step: Int, _ i: Int) -> (first: Words, second: Words) {
+    separated(pair(block, step, i))
   }
 
   @inline(__always)
@@ -159,16 +158,10 @@ enum TileIQ4_XS: SignedKernel {
   @inline(__always) static var quadsAtOnce: Int { 2 }
 
   @inline(__always)
-  static func scales(_ block: UnsafeRawPointer, _ step: Int) -> (first: Rows<Words>, second: Rows<Words>) {
-    // The step's byte of each two, moved to the upper half of its 16-bit lane and back down with its sign.
-    let place = block + (SignedPanel.scales &+ 32 &* (step >> 1))
-    let left = vdupq_n_s16(Int16(truncatingIfNeeded: 8 &- 8 &* (step & 1)))
-    let right = vdupq_n_s16(-8)
-    let low = vshlq_s16(vshlq_s16(place.load(as: SIMD8<Int16>.self), left), right)
-    let high = vshlq_s16(vshlq_s16(place.load(fromByteOffset: 16, as: SIMD8<Int16>.self), left), right)
-    let scales: Rows<Words> = [
-      vmovl_s16(vget_low_s16(low)), vmovl_high_s16(low), vmovl_s16(vget_low_s16(high)), vmovl_high_s16(high),
-    ]
+  static func scales(_ block: UnsafeRawPointer, _ step: Int, _ i: Int) -> (first: Words, second: Words) {
+    // The step's number of each two, moved to the upper half of its lane and back down with its sign.
+    let left = vdupq_n_s32(Int32(truncatingIfNeeded: 16 &- 16 &* (step & 1)))
+    let scales = vshlq_s32(vshlq_s32(pair(block, step >> 1, i), left), vdupq_n_s32(-16))
     return (scales, scales)
   }
 

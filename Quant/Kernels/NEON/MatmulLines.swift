@@ -72,30 +72,18 @@ func words(_ place: UnsafeRawPointer, _ offset: Int) -> Words { place.load(fromB
 @inline(__always)
 func floats(_ place: UnsafeRawPointer, _ offset: Int) -> Floats { place.load(fromByteOffset: offset, as: Floats.self) }
 
-/// 16 unsigned bytes -> 32-bit numbers.
+/// 4 unsigned bytes -> 32-bit numbers.
 @inline(__always)
-func widened(_ sixteen: Bytes) -> Rows<Words> {
-  let (low, high) = (vmovl_u8(vget_low_u8(sixteen)), vmovl_high_u8(sixteen))
-  return [
-    unsafeBitCast(vmovl_u16(vget_low_u16(low)), to: Words.self), unsafeBitCast(vmovl_high_u16(low), to: Words.self),
-    unsafeBitCast(vmovl_u16(vget_low_u16(high)), to: Words.self), unsafeBitCast(vmovl_high_u16(high), to: Words.self),
-  ]
+func widened(_ place: UnsafeRawPointer) -> Words {
+  let four = unsafeBitCast(vdup_n_u32(place.load(as: UInt32.self)), to: SIMD8<UInt8>.self)
+  return unsafeBitCast(vmovl_u16(vget_low_u16(vmovl_u8(four))), to: Words.self)
 }
 
-/// 16 signed bytes -> 32-bit numbers.
+/// Of each lane's two signed 16-bit numbers the first and the second.
 @inline(__always)
-func widened(signed sixteen: SIMD16<Int8>) -> Rows<Words> {
-  let (low, high) = (vmovl_s8(vget_low_s8(sixteen)), vmovl_high_s8(sixteen))
-  return [
-    vmovl_s16(vget_low_s16(low)), vmovl_high_s16(low), vmovl_s16(vget_low_s16(high)), vmovl_high_s16(high),
-  ]
-}
-
-/// 16 rows of two bytes -> the first bytes and the second ones.
-@inline(__always)
-func separated(_ place: UnsafeRawPointer) -> (first: Bytes, second: Bytes) {
-  let (low, high) = (place.load(as: Bytes.self), place.load(fromByteOffset: 16, as: Bytes.self))
-  return (vuzp1q_u8(low, high), vuzp2q_u8(low, high))
+func separated(_ pairs: Words) -> (first: Words, second: Words) {
+  let right = vdupq_n_s32(-16)
+  return (vshlq_s32(vshlq_s32(pairs, vdupq_n_s32(16)), right), vshlq_s32(pairs, right))
 }
 
 /// 4 halves -> floats.

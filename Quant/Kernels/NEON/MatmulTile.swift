@@ -4,7 +4,8 @@ import _Builtin_intrinsics.arm.neon
 /// A format's products. A single token multiplies with the panel as it is; several pass, four by four, a piece of the
 /// panel that is unpacked once for all of them to signed bytes and stays in the nearest cache.
 ///
-/// A group of four tokens and 16 rows is worked on in parts. These files are compiled for every NEON set; `Products` is what the sets differ in.
+/// A group of four tokens and 16 rows is worked on in parts. These files are compiled for every NEON set; `Products` is
+/// what the sets differ in.
 protocol TileKernel: SendableMetatype {
   /// Columns of a block of activations.
   static var columns: Int { get }
@@ -32,6 +33,7 @@ protocol TileKernel: SendableMetatype {
 /// Tokens and memory of one call, for all formats.
 enum TileLimits {
   static var tokens: Int { 96 }
+  /// Taken are at most 7,296: eight blocks of Q4_1 in `neon-i8mm` of 896 bytes each, and a group's.
   static var scratchBytes: Int { 8 << 10 }
   /// Of the scratch memory those that belong to one group, behind the unpacked piece.
   static var groupBytes: Int { 128 }
@@ -128,6 +130,12 @@ extension Sums<Floats> {
 }
 
 extension Sums<Words> {
+  @inline(__always)
+  init(_ place: UnsafeRawPointer) {
+    self.init(repeating: vdupq_n_s32(0))
+    for i in lanes.indices { lanes[i] = words(place, 16 &* i) }
+  }
+
   /// Adds sums times the rows' 32-bit factors.
   @inline(__always)
   mutating func add(_ sums: Sums<Words>, times factors: UnsafeRawPointer) {

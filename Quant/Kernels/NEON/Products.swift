@@ -13,38 +13,36 @@ enum Products {
   @inline(__always) static var parts: Int { 4 }
   @inline(__always) static func half(_ part: Int) -> Int { part >> 1 }
   @inline(__always) static func token(_ part: Int) -> Int { 2 &* (part & 1) }
+  /// Whether products are added to what sums begin with for nothing.
+  @inline(__always) static var accumulates: Bool { false }
   /// Bytes of 16 rows' factors.
   @inline(__always) static var factorBytes: Int { 64 }
 
-  /// Products of one token.
+  /// Products of four rows and one token.
   /// - Parameters:
   ///   - x: the first of its activations.
   ///   - count: of quads: 2, 4 or 8.
   ///   - atOnce: quads whose products fit 16-bit lanes.
   ///   - start: what the sums begin with.
-  ///   - quads: quads 2 j and 2 j + 1 of rows 4 i and the next three, bytes of either sign.
+  ///   - quads: quads 2 j and 2 j + 1, bytes of either sign.
   @inline(__always)
   static func single(
     _ x: UnsafeRawPointer, quads count: Int, _ atOnce: Int, from start: Int32,
-    _ quads: (_ i: Int, _ j: Int) -> (even: Bytes, odd: Bytes)
-  ) -> Rows<Words> {
-    var rows = Rows<Words>(repeating: vdupq_n_s32(start))
-    for i in 0..<4 {
-      // No loops: what a quad is made of depends on constants.
-      var sum = RowSum(quads(i, 0), times: x)
-      if count > 2 {
-        if atOnce == 2 { sum.widen() }
-        sum.add(quads(i, 1), times: x + 8)
-      }
-      if count > 4 {
-        if atOnce <= 4 { sum.widen() }
-        sum.add(quads(i, 2), times: x + 16)
-        if atOnce == 2 { sum.widen() }
-        sum.add(quads(i, 3), times: x + 24)
-      }
-      rows[i] = vaddq_s32(rows[i], sum.total(atOnce < count))
+    _ quads: (_ j: Int) -> (even: Bytes, odd: Bytes)
+  ) -> Words {
+    // No loop: what a quad is made of depends on constants.
+    var sum = RowSum(quads(0), times: x)
+    if count > 2 {
+      if atOnce == 2 { sum.widen() }
+      sum.add(quads(1), times: x + 8)
     }
-    return rows
+    if count > 4 {
+      if atOnce == 2 { sum.widen() }
+      sum.add(quads(2), times: x + 16)
+      if atOnce == 2 { sum.widen() }
+      sum.add(quads(3), times: x + 24)
+    }
+    return vaddq_s32(vdupq_n_s32(start), sum.total(atOnce < count))
   }
 
   /// Products of 8 rows and two tokens.
@@ -59,6 +57,16 @@ enum Products {
     from start: Sums<Words>
   ) -> Sums<Words> {
     let lines = lines + 32 &* half
+    guard atOnce == 4, count == 8 else { return added(lines, x, record, count, atOnce, to: start) }
+    let first = added(lines, x, record, 4, atOnce, to: start)
+    return added(lines + 4 &* PanelLayout.line, x + 16, record, 4, atOnce, to: first)
+  }
+
+  @inline(__always)
+  private static func added(
+    _ lines: UnsafeRawPointer, _ x: UnsafeRawPointer, _ record: Int, _ count: Int, _ atOnce: Int,
+    to start: Sums<Words>
+  ) -> Sums<Words> {
     // No loop: what is done with a quad depends on constants.
     var tile = TokenPair(lines, x, record)
     if count > 2 {
@@ -66,7 +74,7 @@ enum Products {
       tile.add(lines, x, record, 2)
     }
     if count > 4 {
-      if atOnce <= 4 { tile.widen() }
+      if atOnce == 2 { tile.widen() }
       tile.add(lines, x, record, 4)
       if atOnce == 2 { tile.widen() }
       tile.add(lines, x, record, 6)

@@ -2,29 +2,27 @@ import OccamKernelContract
 import _Builtin_intrinsics.arm.neon
 
 extension Products {
-  /// Products of one token: four sums in flight, one for each four rows.
+  /// Products of four rows and one token.
   /// - Parameters:
   ///   - x: the first of its activations.
   ///   - count: of quads: 2, 4 or 8.
   ///   - atOnce: of no account where sums have 32 bits.
   ///   - start: what the sums begin with.
-  ///   - quads: quads 2 j and 2 j + 1 of rows 4 i and the next three, bytes of either sign.
+  ///   - quads: quads 2 j and 2 j + 1, bytes of either sign.
   @inline(__always)
   static func single(
     _ x: UnsafeRawPointer, quads count: Int, _ atOnce: Int, from start: Int32,
-    _ quads: (_ i: Int, _ j: Int) -> (even: Bytes, odd: Bytes)
-  ) -> Rows<Words> {
-    var sums = Rows<Words>(repeating: vdupq_n_s32(start))
+    _ quads: (_ j: Int) -> (even: Bytes, odd: Bytes)
+  ) -> Words {
+    var sums = vdupq_n_s32(start)
+    // No loop: what a quad is made of depends on constants.
     let first = fourQuads(x, of: count)
-    let second = count > 4 ? fourQuads(x + 16, of: count) : first
-    for i in 0..<4 {
-      // No loop: what a quad is made of depends on constants.
-      add(&sums[i], quads(i, 0), times: first, lane: 0)
-      if count > 2 { add(&sums[i], quads(i, 1), times: first, lane: 2) }
-      if count > 4 {
-        add(&sums[i], quads(i, 2), times: second, lane: 0)
-        add(&sums[i], quads(i, 3), times: second, lane: 2)
-      }
+    add(&sums, quads(0), times: first, lane: 0)
+    if count > 2 { add(&sums, quads(1), times: first, lane: 2) }
+    if count > 4 {
+      let second = fourQuads(x + 16, of: count)
+      add(&sums, quads(2), times: second, lane: 0)
+      add(&sums, quads(3), times: second, lane: 2)
     }
     return sums
   }

@@ -12,6 +12,8 @@ enum Products {
   @inline(__always) static var parts: Int { 2 }
   @inline(__always) static func half(_ part: Int) -> Int { part }
   @inline(__always) static func token(_ part: Int) -> Int { 0 }
+  /// Whether products are added to what sums begin with for nothing.
+  @inline(__always) static var accumulates: Bool { true }
   /// Bytes of 16 rows' factors.
   @inline(__always) static var factorBytes: Int { 64 }
 
