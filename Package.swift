@@ -61,6 +61,19 @@ if processor == "x86_64" {
         "-mavx512vnni", "-mprefer-vector-width=512",
       ])),
   ]
+} else if processor == "aarch64" {
+  // What all need is compiled for each: links lead to NEON's and NEONDot's files.
+  kernelTargets += [
+    .target(
+      name: "OccamKernelsNEON", dependencies: ["OccamKernelContract", "OccamQuantFormats"],
+      path: "Quant/Kernels/NEON", swiftSettings: kernelSettings([])),
+    .target(
+      name: "OccamKernelsNEONDot", dependencies: ["OccamKernelContract", "OccamKernelsNEON", "OccamQuantFormats"],
+      path: "Quant/Kernels/NEONDot", swiftSettings: kernelSettings(["-march=armv8.2-a+dotprod"])),
+    .target(
+      name: "OccamKernelsNEONI8MM", dependencies: ["OccamKernelContract", "OccamKernelsNEON", "OccamQuantFormats"],
+      path: "Quant/Kernels/NEONI8MM", swiftSettings: kernelSettings(["-march=armv8.2-a+dotprod+i8mm"])),
+  ]
 }
 
 let package = Package(

@@ -17,34 +17,34 @@ MULTIPLIES = re.compile(r"^(\{vex\} )?v?(pmaddubsw|pmaddwd|pdpbusd|pmulld|mulps|
 JUMP = re.compile(r"^j\w+\s+([0-9a-f]+)")
 
 
-def functions(binary: str):
+def functions(binary: str, kernels=KERNELS, objdump=("objdump",)):
     """(name, [(address, text)]) of every kernel function."""
     listing = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", binary], check=True, text=True, stdout=subprocess.PIPE).stdout
+        [*objdump, "-d", "--no-show-raw-insn", binary], check=True, text=True, stdout=subprocess.PIPE).stdout
     for block in listing.split("\n\n"):
         head = re.match(r"\s*[0-9a-f]+ <(.+)>:\n", block)
-        if head and KERNELS.search(head[1]):
+        if head and kernels.search(head[1]):
             lines = re.findall(r"^\s*([0-9a-f]+):\s+(.*?)\s*$", block, re.M)
             yield head[1], [(int(address, 16), text) for address, text in lines]
 
 
-def innermost(instructions):
-    """Index ranges of the loops that hold no other loop."""
+def innermost(instructions, branch=JUMP):
+    """Index ranges of the loops that hold no other loop. `branch`: a branch with its target as the first group."""
     place = {address: index for index, (address, _) in enumerate(instructions)}
     loops = set()
     for index, (_, text) in enumerate(instructions):
-        jump = JUMP.match(text)
+        jump = branch.match(text)
         first = place.get(int(jump[1], 16)) if jump else None
         if first is not None and first <= index:
             loops.add((first, index))
     return [a for a in sorted(loops) if not any(b != a and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
 
 
-def can_trap(instructions, index: int) -> bool:
+def can_trap(instructions, index: int, branch=JUMP, trap="ud2") -> bool:
     place = {address: at for at, (address, _) in enumerate(instructions)}
-    jump = JUMP.match(instructions[index][1])
+    jump = branch.match(instructions[index][1])
     target = place.get(int(jump[1], 16)) if jump else None
-    return target is not None and instructions[target][1].startswith("ud2")
+    return target is not None and instructions[target][1].startswith(trap)
 
 
 def demangled(name: str, *options: str) -> str:

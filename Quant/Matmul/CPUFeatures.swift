@@ -1,6 +1,7 @@
+import OccamCore
+
 #if arch(x86_64)
   import _Builtin_intrinsics.intel.cpuid
-  import OccamCore
 #endif
 
 /// The instruction sets that this processor has and whose registers the operating system saves.
@@ -14,6 +15,9 @@ package struct CPUFeatures: Sendable, Equatable {
   package var avx512dq = false
   package var avx512vl = false
   package var avx512vnni = false
+  package var asimd = false
+  package var dotProducts = false
+  package var matrixProducts = false
 
   /// None: what every processor of the architecture has.
   package init() {}
@@ -51,6 +55,16 @@ package struct CPUFeatures: Sendable, Equatable {
     }
 
     private static func bit(_ word: UInt32, _ index: UInt32) -> Bool { (word >> index) & 1 == 1 }
+  #elseif arch(arm64)
+    /// HWCAP_ASIMD, HWCAP_ASIMDDP and HWCAP2_I8MM of Linux's asm/hwcap.h.
+    private static func detect() -> CPUFeatures {
+      let (first, second) = hardwareCapabilities()
+      var features = CPUFeatures()
+      features.asimd = first >> 1 & 1 == 1
+      features.dotProducts = first >> 20 & 1 == 1
+      features.matrixProducts = second >> 13 & 1 == 1
+      return features
+    }
   #else
     private static func detect() -> CPUFeatures { CPUFeatures() }
   #endif

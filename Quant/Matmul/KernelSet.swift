@@ -6,6 +6,10 @@ import OccamKernelsPortable
   import OccamKernelsAVX2
   import OccamKernelsAVX512VNNI
   import OccamKernelsAVXVNNI
+#elseif arch(arm64)
+  import OccamKernelsNEON
+  import OccamKernelsNEONDot
+  import OccamKernelsNEONI8MM
 #endif
 
 /// The inner loops for one instruction set. A set whose instructions the processor lacks cannot be made.
@@ -49,6 +53,36 @@ package struct KernelSet: Sendable {
             guard cpu.avx2, cpu.fma, cpu.f16c else { return nil }
             return KernelSet(
               name: "avx2", matmul: AVX2Kernels.matmul, vector: AVX2VectorKernels.table, peak: AVX2Kernels.peak)
+          }
+        ))
+    #elseif arch(arm64)
+      entries.append(
+        (
+          "neon-i8mm",
+          { cpu in
+            guard cpu.asimd, cpu.dotProducts, cpu.matrixProducts else { return nil }
+            return KernelSet(
+              name: "neon-i8mm", matmul: NEONI8MMKernels.matmul, vector: NEONVectorKernels.table,
+              peak: NEONI8MMKernels.peak)
+          }
+        ))
+      entries.append(
+        (
+          "neon-dot",
+          { cpu in
+            guard cpu.asimd, cpu.dotProducts else { return nil }
+            return KernelSet(
+              name: "neon-dot", matmul: NEONDotKernels.matmul, vector: NEONVectorKernels.table,
+              peak: NEONDotKernels.peak)
+          }
+        ))
+      entries.append(
+        (
+          "neon",
+          { cpu in
+            guard cpu.asimd else { return nil }
+            return KernelSet(
+              name: "neon", matmul: NEONKernels.matmul, vector: NEONVectorKernels.table, peak: NEONKernels.peak)
           }
         ))
     #endif

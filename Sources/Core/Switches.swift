@@ -12,7 +12,11 @@ package enum Switch: String, CaseIterable, Sendable {
   package var help: String {
     switch self {
     case .threads: "number of compute threads when -t is not given (default: the cores this process may use)"
-    case .kernel: "force a kernel set by name (portable, avx2, avxvnni, avx512vnni); an unavailable one is an error"
+    case .kernel:
+      """
+      force a kernel set by name (portable, avx2, avxvnni, avx512vnni; neon, neon-dot, neon-i8mm); an unavailable one \
+      is an error
+      """
     case .timing: "1: print a table of time per operation to stderr at the end"
     case .dump: "a folder: write named tensors there as .npy, for comparing numerics with another runtime"
     }

@@ -27,12 +27,21 @@ import Testing
       "Quant/Kernels/AVX512VNNI",
       ["OccamKernelContract", "OccamQuantFormats", "_Builtin_intrinsics.intel"]
     ),
+    ("Quant/Kernels/NEON", ["OccamKernelContract", "OccamQuantFormats", "_Builtin_intrinsics.arm.neon"]),
+    (
+      "Quant/Kernels/NEONDot",
+      ["OccamKernelContract", "OccamQuantFormats", "OccamKernelsNEON", "_Builtin_intrinsics.arm.neon"]
+    ),
+    (
+      "Quant/Kernels/NEONI8MM",
+      ["OccamKernelContract", "OccamQuantFormats", "OccamKernelsNEON", "_Builtin_intrinsics.arm.neon"]
+    ),
     (
       "Quant/Matmul",
       [
         "Glibc", "Synchronization", "OccamCore", "OccamQuantFormats", "OccamKernelContract", "OccamKernelsPortable",
-        "OccamKernelsAVX2", "OccamKernelsAVXVNNI", "OccamKernelsAVX512VNNI", "_Builtin_intrinsics.intel",
-        "_Builtin_intrinsics.intel.cpuid",
+        "OccamKernelsAVX2", "OccamKernelsAVXVNNI", "OccamKernelsAVX512VNNI", "OccamKernelsNEON", "OccamKernelsNEONDot",
+        "OccamKernelsNEONI8MM", "_Builtin_intrinsics.intel", "_Builtin_intrinsics.intel.cpuid",
       ]
     ),
     ("Quant/Quantizer", ["Glibc", "Synchronization", "OccamCore", "OccamGGUF", "OccamQuantFormats"]),

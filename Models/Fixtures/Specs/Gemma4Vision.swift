@@ -34,6 +34,7 @@ extension FixtureSpec.Vision {
       }
       return plans
     }
+    // Statement by statement: one expression takes compilers too long to check.
     var plans: [TensorPlan] = [.norm(prefix + "ln1.weight", width)]
     plans += linear("attn_q", width, width, gain: 1, from: 1.9, to: 2.2)
     plans += linear("attn_k", width, width, gain: 1, from: 1.9, to: 2.2)

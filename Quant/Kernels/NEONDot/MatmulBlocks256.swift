@@ -1,0 +1,1 @@
+../NEON/MatmulBlocks256.swift

@@ -1,0 +1,1 @@
+../NEON/MatmulFormats256.swift

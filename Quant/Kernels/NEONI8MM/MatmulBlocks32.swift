@@ -1,0 +1,1 @@
+../NEON/MatmulBlocks32.swift

@@ -1,0 +1,1 @@
+../NEON/MatmulLines.swift

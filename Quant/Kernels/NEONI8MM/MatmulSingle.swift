@@ -1,0 +1,1 @@
+../NEONDot/MatmulSingle.swift
