@@ -89,6 +89,7 @@ let package = Package(
     module(
       "OccamMatmul", "Quant/Matmul",
       ["OccamCore", "OccamQuantFormats", "OccamKernelContract"] + kernelTargets.map(\.name)),
+    module("OccamPackCache", "Quant/PackCache", ["OccamCore"]),
     module("OccamTensors", "Sources/Tensors", ["OccamCore", "OccamQuantFormats", "OccamMatmul"]),
     module("OccamPruning", "Sources/Pruning", ["OccamCore"], exclude: ["DECISIONS.md"]),
     module(
@@ -104,7 +105,7 @@ let package = Package(
       "Occam", "Sources/Occam",
       [
         "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamImages", "OccamQuantFormats",
-        "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "OccamGrammar",
+        "OccamMatmul", "OccamPackCache", "OccamTensors", "OccamPruning", "OccamModels", "OccamGrammar",
       ]),
     module("OccamGrammar", "Sources/Grammar", ["OccamCore"]),
     // Extern: for epoll, which the toolchain's Glibc module leaves out.
@@ -138,6 +139,7 @@ let package = Package(
     tests("Tokenizer", ["OccamCore", "OccamGGUF", "OccamTokenizer"]),
     tests("Images", ["OccamCore", "OccamImages"]),
     tests("Quant", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamQuantizer", "OccamMatmul"]),
+    tests("PackCache", ["Occam", "OccamCore", "OccamPackCache", "OccamPruning"]),
     tests("Tensors", ["OccamCore", "OccamMatmul", "OccamTensors"]),
     tests("Pruning", ["OccamCore", "OccamPruning"]),
     tests(
@@ -149,7 +151,7 @@ let package = Package(
     tests("HTTP", ["OccamCore", "OccamHTTP"]),
     tests("Grammar", ["Occam", "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamGrammar"]),
     tests("Service", ["Occam", "OccamCore", "OccamHTTP", "OccamService"]),
-    tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
+    tests("CommandLine", ["Occam", "OccamCore", "OccamCommandLine", "OccamFixtures"]),
     tests(
       "Fixtures",
       [

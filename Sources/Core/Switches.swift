@@ -6,6 +6,7 @@ package enum Switch: String, CaseIterable, Sendable {
   case kernel = "OCCAM_KERNEL"
   case timing = "OCCAM_TIMING"
   case dump = "OCCAM_DUMP"
+  case packCheck = "OCCAM_PACK_CHECK"
 
   package var value: String? { getenv(rawValue).map { String(cString: $0) } }
 
@@ -15,6 +16,7 @@ package enum Switch: String, CaseIterable, Sendable {
     case .kernel: "force a kernel set by name (portable, avx2, avxvnni, avx512vnni); an unavailable one is an error"
     case .timing: "1: print a table of time per operation to stderr at the end"
     case .dump: "a folder: write named tensors there as .npy, for comparing numerics with another runtime"
+    case .packCheck: "1: read all of a pack cache's file when it is opened, and compare checksums"
     }
   }
 }

@@ -8,6 +8,8 @@ import OccamTensors
 public struct MemoryPlan: Sendable {
   public let textWeightsBytes: Int
   public let visionWeightsBytes: Int
+  /// Whether the vision weights are in memory only while pictures are encoded (`ModelOptions.lowMemory`).
+  public let lowMemory: Bool
   /// KV bytes one token costs over all layers that store it, while sliding windows are not full.
   public let kvBytesPerToken: Int
   public let layers: Int
@@ -61,6 +63,7 @@ public struct MemoryPlan: Sendable {
       loader.requantizesFloats = options.encoderType.format
       return try ModelRegistry.vision(loader).weightBytes
     }
+    lowMemory = options.lowMemory
     self.text = text
     format = session.cells.stored
     kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, format)
@@ -91,6 +94,7 @@ public struct MemoryPlan: Sendable {
     self.layouts = layouts
     textWeightsBytes = model.decoder.weightBytes
     visionWeightsBytes = model.vision?.weightBytes ?? 0
+    lowMemory = model.parts.vision.map { !$0.isKept } ?? false
     kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, format)
     layers = text.layers
     visualTokens = layouts.reduce(0) { $0 + $1.imageTokens }
@@ -149,9 +153,15 @@ public struct MemoryPlan: Sendable {
   /// they are.
   public func kvBytes(tokens: Int) -> Int { text.stateBytes(tokens: tokens, format: format) }
 
-  /// Weights, activations and the KV cells of one unpruned image with 64 text tokens and 256 answered ones.
+  /// Vision weights that pictures bring into memory with them, and that go before their prompt is processed.
+  var passingBytes: Int { lowMemory && !layouts.isEmpty ? visionWeightsBytes : 0 }
+
+  /// Most at a time of weights, activations and the KV cells of one unpruned image with 64 text tokens and 256 answered
+  /// ones. In low memory the vision weights are gone before the first cell is there.
   public var totalBytes: Int {
-    textWeightsBytes + visionWeightsBytes + activationBytes + kvBytes(tokens: min(visualTokens + 320, contextLength))
+    let cells = kvBytes(tokens: min(visualTokens + 320, contextLength))
+    return textWeightsBytes + activationBytes
+      + (lowMemory ? max(visionWeightsBytes, cells) : visionWeightsBytes + cells)
   }
 
   /// The plan as lines of text.
@@ -160,7 +170,8 @@ public struct MemoryPlan: Sendable {
     let budget = min(visualBudget ?? 64, visualTokens)
     var lines = [
       "text weights        \(pad(mebibytes(textWeightsBytes), 10)) MiB",
-      "vision weights      \(pad(mebibytes(visionWeightsBytes), 10)) MiB",
+      "vision weights      \(pad(mebibytes(visionWeightsBytes), 10)) MiB"
+        + (lowMemory ? "  while pictures are encoded" : ""),
       "activations         \(pad(mebibytes(activationBytes), 10)) MiB",
       "KV cells            \(pad(fixed(Double(kvBytesPerToken) / 1024, 1), 10)) KiB a token, \(layers) layers",
     ]

@@ -99,7 +99,7 @@ enum Flags {
         [
           model.spec, projector.spec, sidecar.spec, chatTemplate.spec, encoderType.spec, imageMinTokens.spec,
           imageMaxTokens.spec,
-        ]),
+        ] + LoadingFlags.specs),
       .init(
         "Prompt",
         [
@@ -140,6 +140,9 @@ extension Arguments {
     options.encoderType = self[Flags.encoderType] ?? .auto
     options.imageMinTokens = self[Flags.imageMinTokens]
     options.imageMaxTokens = self[Flags.imageMaxTokens]
+    options.packCache = self[LoadingFlags.packCache]
+    options.packCacheBytes = value(LoadingFlags.packCacheSize) << 20
+    options.lowMemory = self[LoadingFlags.lowMemory]
     return options
   }
 

@@ -89,7 +89,7 @@ enum ServeFlags {
         [
           model.spec, projector.spec, sidecar.spec, alias.spec, tags.spec, chatTemplate.spec, chatTemplateFile.spec,
           imageMinTokens.spec, imageMaxTokens.spec, threads.spec, context.spec, cells.spec,
-        ]),
+        ] + LoadingFlags.specs),
       .init(
         "Listening",
         [

@@ -85,7 +85,8 @@ final class ToolProcess {
     try waiting("'\(text)' on stderr") { error.contains(text) }
   }
 
-  func interrupt() { kill(identifier, SIGINT) }
+  func interrupt() { send(SIGINT) }
+  func send(_ signal: Int32) { kill(identifier, signal) }
 }
 
 /// A tool on a pseudo-terminal of 80 columns, as its user sees it.
@@ -204,13 +205,16 @@ private func spawn(
   variables.append(nil)
   var identifier: pid_t = 0
   let result = starting.withLock { _ in
-    posix_spawn(&identifier, BuiltTools.path(name), &actions, &attributes, words, variables)
+    // A program of the system's has its whole path.
+    let path = name.hasPrefix("/") ? name : BuiltTools.path(name)
+    return posix_spawn(&identifier, path, &actions, &attributes, words, variables)
   }
   guard result == 0 else { throw TestFailure(description: "\(name): \(String(cString: strerror(result)))") }
   return identifier
 }
 
-private func waiting(_ what: String, until isDone: () -> Bool) throws {
+/// Returns when `isDone`; fails after two minutes.
+func waiting(_ what: String, until isDone: () -> Bool) throws {
   let start = Clock.nanoseconds()
   while !isDone() {
     if Clock.milliseconds(since: start) > 120_000 { throw TestFailure(description: "waited in vain for \(what)") }

@@ -35,6 +35,7 @@ import Testing
         "_Builtin_intrinsics.intel.cpuid",
       ]
     ),
+    ("Quant/PackCache", ["Glibc", "OccamCore"]),
     ("Quant/Quantizer", ["Glibc", "Synchronization", "OccamCore", "OccamGGUF", "OccamQuantFormats"]),
     (
       "Sources/Tensors",
@@ -52,7 +53,8 @@ import Testing
       "Sources/Occam",
       [
         "Glibc", "Dispatch", "Synchronization", "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamImages",
-        "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "OccamGrammar",
+        "OccamQuantFormats", "OccamMatmul", "OccamPackCache", "OccamTensors", "OccamPruning", "OccamModels",
+        "OccamGrammar",
       ]
     ),
     ("Sources/Grammar", ["Glibc", "OccamCore"]),

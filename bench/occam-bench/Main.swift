@@ -91,7 +91,8 @@ enum Flags {
       .init(
         "Pruning",
         [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, stageOneTokens.spec, maxVisualTokens.spec]),
-      .init("Machine", [threads.spec, cells.spec, encoderType.spec, imageMaxTokens.spec]),
+      .init(
+        "Machine", [threads.spec, cells.spec, encoderType.spec, imageMaxTokens.spec] + LoadingFlags.specs),
       .init("Output", [format.spec, help.spec]),
     ],
     examples: [
