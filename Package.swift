@@ -113,6 +113,7 @@ let package = Package(
     module(
       "OccamMatmul", "Quant/Matmul",
       ["OccamCore", "OccamQuantFormats", "OccamKernelContract"] + kernelTargets.map(\.name)),
+    module("OccamPackCache", "Quant/PackCache", ["OccamCore"]),
     module("OccamTensors", "Sources/Tensors", ["OccamCore", "OccamQuantFormats", "OccamMatmul"]),
     module("OccamPruning", "Sources/Pruning", ["OccamCore"], exclude: ["DECISIONS.md"]),
     module(
@@ -128,7 +129,7 @@ let package = Package(
       "Occam", "Sources/Occam",
       [
         "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamImages", "OccamQuantFormats",
-        "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "OccamGrammar",
+        "OccamMatmul", "OccamPackCache", "OccamTensors", "OccamPruning", "OccamModels", "OccamGrammar",
       ]),
     module("OccamGrammar", "Sources/Grammar", ["OccamCore"]),
     // Extern: for epoll, which the toolchain's Glibc module leaves out.
@@ -166,6 +167,7 @@ let package = Package(
     tests("Tokenizer", ["OccamCore", "OccamGGUF", "OccamTokenizer"]),
     tests("Images", ["OccamCore", "OccamImages"]),
     tests("Quant", ["OccamCore", "OccamGGUF", "OccamQuantFormats", "OccamQuantizer", "OccamMatmul"]),
+    tests("PackCache", ["Occam", "OccamCore", "OccamPackCache", "OccamPruning"]),
     tests("Tensors", ["OccamCore", "OccamMatmul", "OccamTensors"]),
     tests("Pruning", ["OccamCore", "OccamPruning"]),
     tests(
@@ -177,7 +179,7 @@ let package = Package(
     tests("HTTP", ["OccamCore", "OccamHTTP"]),
     tests("Grammar", ["Occam", "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamGrammar"]),
     tests("Service", ["Occam", "OccamCore", "OccamHTTP", "OccamService"]),
-    tests("CommandLine", ["OccamCore", "OccamCommandLine"]),
+    tests("CommandLine", ["Occam", "OccamCore", "OccamCommandLine", "OccamFixtures"]),
     tests(
       "Fixtures",
       [

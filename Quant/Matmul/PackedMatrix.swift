@@ -8,7 +8,11 @@ import OccamQuantFormats
 package final class PackedMatrix: Sendable {
   private let layout: PackedLayout
   /// nil: only measured.
-  private let storage: AlignedBuffer<UInt8>?
+  private let storage: SharedBytes?
+
+  /// Of what packing makes of weights: to be raised with every change of a panel's bytes, so that nobody reads what an
+  /// older version packed (`PackedWeightStore`). A test holds checksums of all formats.
+  package static let layoutVersion = 1
 
   /// - Parameters:
   ///   - rows: 1 or more; padded with zeros to whole panels inside.
@@ -31,6 +35,22 @@ package final class PackedMatrix: Sendable {
     let storage = arena?.allocate(layout.bytes) ?? AlignedBuffer<UInt8>(count: layout.bytes, zeroed: false)
     layout.pack(base, into: UnsafeMutableRawPointer(storage.pointer), kernels, team)
     self.layout = layout
+    self.storage = SharedBytes(storage)
+  }
+
+  /// What was packed before, if `kept` has it.
+  /// - Parameter kept: asked for the bytes of a matrix by what they depend on besides the stored rows (`variant`) and by
+  ///   their count; 64-byte aligned.
+  package init?(
+    rows: Int, columns: Int, format: QuantFormat, stored: QuantFormat, limitsSums: Bool, kernels: KernelSet,
+    kept: (_ variant: String, _ count: Int) -> SharedBytes?
+  ) throws(MatmulError) {
+    let layout = try PackedLayout(
+      rows: rows, columns: columns, format: format, stored: stored, limitsSums: limitsSums, kernels: kernels)
+    guard let storage = kept(layout.variant, layout.bytes), storage.count == layout.bytes,
+      Int(bitPattern: storage.start) % 64 == 0
+    else { return nil }
+    self.layout = layout
     self.storage = storage
   }
 
@@ -47,6 +67,10 @@ package final class PackedMatrix: Sendable {
   package var columns: Int { layout.columns }
   package var format: QuantFormat { layout.format }
   package var byteCount: Int { layout.bytes }
+  /// What the packed bytes depend on besides the stored rows: shape and formats.
+  package var variant: String { layout.variant }
+  /// nil: only measured.
+  package var bytes: SharedBytes? { storage }
 
   /// `columns` up to a whole block.
   var paddedColumns: Int { layout.paddedColumns }
@@ -59,7 +83,7 @@ package final class PackedMatrix: Sendable {
 
   func panel(_ index: Int) -> UnsafeRawPointer {
     guard let storage else { preconditionFailure("PackedMatrix: multiplied with one that was only measured") }
-    return UnsafeRawPointer(storage.pointer) + index * layout.panelBytes
+    return storage.start + index * layout.panelBytes
   }
 }
 
@@ -100,6 +124,10 @@ private struct PackedLayout {
     isLimited = limitsSums && stored != format && format == .q8_0 && kernels.matmul.limited != nil
     (self.panelBytes, self.bytes) = (panelBytes, bytes)
     (self.rowBytes, self.storedBytes, self.sourceBytes) = (rowBytes, storedBytes, sourceBytes)
+  }
+
+  var variant: String {
+    "\(rows)x\(columns) \(stored.name)" + (stored == format ? "" : ">\(format.name)") + (isLimited ? " limited" : "")
   }
 
   /// `sourceBytes` at `source` become `bytes` at `target`.

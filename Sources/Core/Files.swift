@@ -84,6 +84,13 @@ package enum Files {
     guard access(folder, W_OK) == 0 else { throw FileError(.write, path, errno: errno) }
   }
 
+  /// The path of the file itself, without links; `path` where there is no such file.
+  package static func resolved(_ path: String) -> String {
+    guard let name = realpath(path, nil) else { return path }
+    defer { free(name) }
+    return String(cString: name)
+  }
+
   package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   /// Names in a folder, sorted; empty when it cannot be read.

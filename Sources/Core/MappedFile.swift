@@ -8,6 +8,8 @@ import Glibc
 package final class MappedFile: @unchecked Sendable {
   package let path: String
   package let bytes: UnsafeRawBufferPointer
+  /// Of the file that is mapped, whatever stands under its name by now.
+  package let identity: FileIdentity
 
   package init(path: String) throws(FileError) {
     let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
@@ -20,6 +22,7 @@ package final class MappedFile: @unchecked Sendable {
       throw FileError(.open, path, reason: isFolder ? "is a directory" : "not a regular file")
     }
     self.path = path
+    identity = FileIdentity(status)
     guard status.st_size > 0 else {
       bytes = UnsafeRawBufferPointer(start: nil, count: 0)
       return

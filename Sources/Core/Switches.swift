@@ -6,6 +6,7 @@ package enum Switch: String, CaseIterable, Sendable {
   case kernel = "OCCAM_KERNEL"
   case timing = "OCCAM_TIMING"
   case dump = "OCCAM_DUMP"
+  case packCheck = "OCCAM_PACK_CHECK"
 
   package var value: String? { getenv(rawValue).map { String(cString: $0) } }
 
@@ -19,6 +20,7 @@ package enum Switch: String, CaseIterable, Sendable {
       """
     case .timing: "1: print a table of time per operation to stderr at the end"
     case .dump: "a folder: write named tensors there as .npy, for comparing numerics with another runtime"
+    case .packCheck: "1: read all of a pack cache's file when it is opened, and compare checksums"
     }
   }
 }

@@ -69,7 +69,7 @@ package final class GGUFFile: Sendable {
   /// In file order.
   package let tensors: [GGUFTensorInfo]
   private let indices: [String: Int]
-  private let parts: [Storage]
+  let parts: [Storage]
 
   /// Maps the file and checks everything but the content of the tensors. Of a split model, any part may be given: the
   /// others are found beside it.

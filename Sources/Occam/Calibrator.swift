@@ -67,17 +67,20 @@ public final class Calibrator {
 
   let model: VisionLanguageModel
   private let vision: VisionModel
+  /// Keeps the weights for as long as the calibration lasts.
+  private let weights: VisionSource.Use
   private let compute: Compute
   /// Image tokens of a calibration photo, before anything is dropped.
   private var meanTokens = 0.0
   let session: SessionCore
 
   public init(model: VisionLanguageModel) throws(OccamError) {
-    guard let vision = model.vision else {
+    guard let weights = model.parts.vision?.use() else {
       throw OccamError(.mismatch, model.path, "is a text-only model: there is nothing to calibrate")
     }
     self.model = model
-    self.vision = vision
+    self.weights = weights
+    vision = try weights.vision
     session = try SessionCore(model: model, options: SessionOptions())
     compute = session.compute
   }

@@ -5,7 +5,7 @@ import OccamImages
 public struct ConversationCost: Sendable {
   /// Tokens of the prompt, nothing pruned.
   public let promptTokens: Int
-  /// Activations of encoder and prefill, the pictures' pixels and files.
+  /// Activations of encoder and prefill, the pictures' pixels and files; in low memory the encoder's weights.
   public let workingBytes: Int
   private let plan: MemoryPlan
   private let contextLength: Int
@@ -73,6 +73,7 @@ extension VisionLanguageModel {
       pictures += bytes.count
     }
     let activations = plan.activationBytes(textTokens: max(tokens - plan.visualTokens, 1))
-    return ConversationCost(promptTokens: tokens, workingBytes: activations + pictures, plan: plan)
+    return ConversationCost(
+      promptTokens: tokens, workingBytes: activations + pictures + plan.passingBytes, plan: plan)
   }
 }

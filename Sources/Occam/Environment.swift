@@ -10,7 +10,7 @@ public enum OccamVersion {
 public enum OccamEnvironment {
   /// The switches, a line each.
   public static var help: String {
-    Switch.allCases.map { "\(pad($0.rawValue, 16, left: true))\($0.help)\n" }.joined()
+    Switch.allCases.map { "\(pad($0.rawValue, 18, left: true))\($0.help)\n" }.joined()
   }
 
   /// Sets OCCAM_TIMING for this process; call it before anything is computed.

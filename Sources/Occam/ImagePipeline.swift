@@ -6,7 +6,9 @@ import OccamTokenizer
 
 /// Image file -> pixels -> tiles -> encoder -> stage I -> projector.
 struct ImagePipeline {
-  let vision: VisionModel
+  let facts: VisionFacts
+  /// The weights, from their first use until the pipeline goes.
+  let weights: VisionSource.Use
   let tokenizer: Tokenizer
   let compute: Compute
   var reading = ImageReading()
@@ -42,7 +44,7 @@ struct ImagePipeline {
     case .encoded(let photo):
       return photo.frame.extent(scheme, tokenizer) { photo.tiles[$0].grid.columns }
     case .source(let source):
-      let layout = try ImagePipeline.layout(of: source, vision.plan.processor)
+      let layout = try ImagePipeline.layout(of: source, facts.plan.processor)
       return layout.frame.extent(scheme, tokenizer) { layout.tiles[$0].columns.count }
     }
   }
@@ -73,7 +75,7 @@ struct ImagePipeline {
     }
     if let cache, let settings, let photo = cache.0.find(bytes, settings) {
       timings.cached += 1
-      return project(photo, selector: selector, timings: &timings)
+      return try project(photo, selector: selector, timings: &timings)
     }
     let start = Clock.nanoseconds()
     let decoded = try decode(name, bytes)
@@ -85,7 +87,7 @@ struct ImagePipeline {
         timings.decode += Clock.milliseconds(since: start)
         photo.name = name
         photo.bytes = bytes
-        return project(photo, selector: selector, timings: &timings)
+        return try project(photo, selector: selector, timings: &timings)
       }
       pixels = hash
     }
@@ -93,15 +95,15 @@ struct ImagePipeline {
     if let cache, let settings, let pixels { cache.0.store(photo, pixels, settings) }
     timings.decode += photo.decodeTime
     timings.encode += photo.encodeTime
-    return project(photo, selector: selector, timings: &timings)
+    return try project(photo, selector: selector, timings: &timings)
   }
 
   func project(
     _ photo: EncodedPhoto, selector: (any VisualTokenSelector)?, timings: inout Timings
-  ) -> SessionImage {
+  ) throws(OccamError) -> SessionImage {
     let start = Clock.nanoseconds()
     defer { timings.encode += Clock.milliseconds(since: start) }
-    return project(photo, selector: selector)
+    return try project(photo, selector: selector)
   }
 
   func encode(
@@ -113,7 +115,7 @@ struct ImagePipeline {
   }
 
   private func decode(_ name: String, _ bytes: [UInt8]) throws(OccamError) -> DecodedImage {
-    let decoded = try ImagePipeline.decode(name, bytes, reading, for: vision.plan.processor)
+    let decoded = try ImagePipeline.decode(name, bytes, reading, for: facts.plan.processor)
     for warning in decoded.warnings { Log.warning(warning) }
     return decoded
   }
@@ -123,11 +125,11 @@ struct ImagePipeline {
     _ decoded: DecodedImage, name: String, bytes: [UInt8], since start: UInt64, score: StageOneScore?,
     register: RegisterPlan?
   ) throws(OccamError) -> EncodedPhoto {
-    let picture = vision.plan.processor.prepare(decoded.image)
+    let picture = facts.plan.processor.prepare(decoded.image)
     let decodeTime = Clock.milliseconds(since: start)
     let request = EncoderRequest(
       wantsScores: score != nil, score: score ?? .attention, register: register)
-    let tiles = try translating(name) { try encode(picture, request) }
+    let tiles = try encode(picture, name: name, request)
     return EncodedPhoto(
       name: name, bytes: bytes, frame: picture.layout.frame, tiles: tiles, decodeTime: decodeTime,
       encodeTime: Clock.milliseconds(since: start) - decodeTime)
@@ -135,7 +137,16 @@ struct ImagePipeline {
 
   /// Tile by tile, each a turn of its own on the model's threads: a tile has rows enough for the kernels, and only one is
   /// in memory.
-  func encode(_ picture: PreparedPicture, _ request: EncoderRequest) throws(Cancelled) -> [EncodedTile] {
+  func encode(
+    _ picture: PreparedPicture, name: String, _ request: EncoderRequest
+  ) throws(OccamError) -> [EncodedTile] {
+    let vision = try weights.vision
+    return try translating(name) { try encode(picture, request, vision) }
+  }
+
+  private func encode(
+    _ picture: PreparedPicture, _ request: EncoderRequest, _ vision: VisionModel
+  ) throws(Cancelled) -> [EncodedTile] {
     let report = compute.progress
     defer { compute.progress = report }
     var tiles: [EncodedTile] = []
@@ -156,14 +167,17 @@ struct ImagePipeline {
   }
 
   /// Stage I, then only what survives it through the projector.
-  func project(_ photo: EncodedPhoto, selector: (any VisualTokenSelector)?) -> SessionImage {
+  func project(
+    _ photo: EncodedPhoto, selector: (any VisualTokenSelector)?
+  ) throws(OccamError) -> SessionImage {
+    let vision = try weights.vision
     let tiles = photo.tiles.map { tile in
       guard tile.tokens > 0 else {
         return SessionTile(
           grid: tile.grid, embeddings: AlignedBuffer(count: 0), stageOne: .everything(0), hasRegister: false)
       }
       return compute.team.pass {
-        let keep = stageOne(tile, of: photo.tokens, selector)
+        let keep = stageOne(tile, of: photo.tokens, selector, vision.projector)
         let rows = keep.kept + (tile.hasRegister ? [tile.tokens] : [])
         let planes = zip(tile.planes, vision.planeProjectors).map { project(tile, $0, rows: rows, $1) }
         return SessionTile(
@@ -197,18 +211,18 @@ struct ImagePipeline {
     return embeddings
   }
 
-  private func stageOne(_ tile: EncodedTile, of imageTokens: Int, _ selector: (any VisualTokenSelector)?) -> KeepList<
-    TileTokens
-  > {
+  private func stageOne(
+    _ tile: EncodedTile, of imageTokens: Int, _ selector: (any VisualTokenSelector)?, _ projector: any Projector
+  ) -> KeepList<TileTokens> {
     guard let selector else { return .everything(tile.tokens) }
     // Kept alive until the selector is done with the view of it.
     var projected: AlignedBuffer<Float>?
     defer { withExtendedLifetime(projected) {} }
     return selector.behindEncoder(
       EncodedTokens(count: tile.tokens, of: imageTokens, scores: tile.scores) {
-        let buffer = projected ?? project(tile, tile.features, rows: Array(0..<tile.tokens), vision.projector)
+        let buffer = projected ?? project(tile, tile.features, rows: Array(0..<tile.tokens), projector)
         projected = buffer
-        return MatrixView(buffer, rows: tile.tokens, columns: vision.projector.outputs)
+        return MatrixView(buffer, rows: tile.tokens, columns: projector.outputs)
       })
   }
 }

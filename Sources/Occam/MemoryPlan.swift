@@ -10,6 +10,8 @@ public struct MemoryPlan: Sendable {
   public let visionWeightsBytes: Int
   /// Of the draft model; 0: there is none.
   public let draftWeightsBytes: Int
+  /// Whether the vision weights are in memory only while pictures are encoded (`ModelOptions.lowMemory`).
+  public let lowMemory: Bool
   /// KV bytes one token costs over all layers that store it, while sliding windows are not full.
   public let kvBytesPerToken: Int
   public let layers: Int
@@ -79,6 +81,7 @@ public struct MemoryPlan: Sendable {
         return try translating(file.subject) { try ModelRegistry.textDecoder(loader).weightBytes } + loader.mappedBytes
       } ?? 0
     guesses = speculation.mostGuesses(hasDraftModel: draft != nil)
+    lowMemory = options.lowMemory
     self.text = text
     formats = session.cacheFormats
     kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, formats)
@@ -112,6 +115,7 @@ public struct MemoryPlan: Sendable {
     draft = model.parts.draft?.decoder.shape
     draftWeightsBytes = model.parts.draft?.decoder.weightBytes ?? 0
     guesses = speculation.mostGuesses(hasDraftModel: draft != nil)
+    lowMemory = model.parts.vision.map { !$0.isKept } ?? false
     kvBytesPerToken = MemoryPlan.kvBytesPerToken(text, formats)
     layers = text.layers
     visualTokens = layouts.reduce(0) { $0 + $1.imageTokens }
@@ -176,10 +180,15 @@ public struct MemoryPlan: Sendable {
     return text.stateBytes(tokens: tokens, formats: formats) + guesses * text.rowBytes + drafted
   }
 
-  /// Weights, activations and the KV cells of one unpruned image with 64 text tokens and 256 answered ones.
+  /// Vision weights that pictures bring into memory with them, and that go before their prompt is processed.
+  var passingBytes: Int { lowMemory && !layouts.isEmpty ? visionWeightsBytes : 0 }
+
+  /// Most at a time of weights, activations and the KV cells of one unpruned image with 64 text tokens and 256 answered
+  /// ones. In low memory the vision weights are gone before the first cell is there.
   public var totalBytes: Int {
-    textWeightsBytes + visionWeightsBytes + draftWeightsBytes + activationBytes
-      + kvBytes(tokens: min(visualTokens + 320, contextLength))
+    let entries = kvBytes(tokens: min(visualTokens + 320, contextLength))
+    return textWeightsBytes + draftWeightsBytes + activationBytes
+      + (lowMemory ? max(visionWeightsBytes, entries) : visionWeightsBytes + entries)
   }
 
   /// The plan as lines of text.
@@ -188,7 +197,8 @@ public struct MemoryPlan: Sendable {
     let budget = min(visualBudget ?? 64, visualTokens)
     var lines = [
       "text weights        \(pad(mebibytes(textWeightsBytes), 10)) MiB",
-      "vision weights      \(pad(mebibytes(visionWeightsBytes), 10)) MiB",
+      "vision weights      \(pad(mebibytes(visionWeightsBytes), 10)) MiB"
+        + (lowMemory ? "  while pictures are encoded" : ""),
       "activations         \(pad(mebibytes(activationBytes), 10)) MiB",
       "KV cells            \(pad(fixed(Double(kvBytesPerToken) / 1024, 1), 10)) KiB a token, \(layers) layers",
     ]

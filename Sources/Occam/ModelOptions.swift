@@ -1,4 +1,5 @@
 import OccamModels
+import OccamPackCache
 import OccamQuantFormats
 
 /// How a model is loaded.
@@ -26,6 +27,20 @@ public struct ModelOptions: Sendable {
 
   /// A small text model (GGUF) with the same vocabulary, which guesses for this one: see `Speculation`.
   public var draftModel: String?
+
+  /// A folder for packed weights: what the first load packs, later ones map in, and all processes share its pages. Made if
+  /// it is missing; nil: none. What is wrong with it is said in `VisionLanguageModel.notes`, and never fails a load.
+  public var packCache: String?
+
+  /// Bytes that the folder's files may take together; those used longest ago go first, none that is in use.
+  public var packCacheBytes = ModelOptions.defaultPackCacheBytes
+
+  /// 16 GiB.
+  public static let defaultPackCacheBytes = PackCache.defaultByteLimit
+
+  /// The vision encoder's weights are in memory only while pictures are encoded: each turn that shows some loads them
+  /// anew, mapped from the pack cache where there is one, else read and packed again.
+  public var lowMemory = false
 
   var imageTokens: ImageTokenBudget { ImageTokenBudget(minimum: imageMinTokens, maximum: imageMaxTokens) }
 

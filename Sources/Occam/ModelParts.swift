@@ -11,7 +11,7 @@ final class ModelParts: Sendable {
   /// No other model of this process has it, not even one made after this is gone.
   let number = ModelParts.made.add(1, ordering: .relaxed).newValue
   let decoder: any TextDecoder
-  let vision: VisionModel?
+  let vision: VisionSource?
   let tokenizer: Tokenizer
   let chat: ChatFormat
   let chatStops: [String]
@@ -24,7 +24,7 @@ final class ModelParts: Sendable {
   let draft: DraftModel?
 
   init(
-    decoder: any TextDecoder, vision: VisionModel?, tokenizer: Tokenizer, chat: ChatFormat,
+    decoder: any TextDecoder, vision: VisionSource?, tokenizer: Tokenizer, chat: ChatFormat,
     chatStops: [String], sidecar: Sidecar?, kernels: KernelSet, team: WorkerTeam, facts: ModelFacts,
     draft: DraftModel?
   ) {

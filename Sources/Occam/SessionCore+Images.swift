@@ -19,9 +19,9 @@ extension SessionCore {
 
   var pipeline: ImagePipeline {
     get throws(OccamError) {
-      guard let vision = model.vision else { throw OccamError.cannotSee(model.path) }
+      guard let vision = model.parts.vision else { throw OccamError.cannotSee(model.path) }
       return ImagePipeline(
-        vision: vision, tokenizer: model.tokenizer, compute: compute, reading: imageReading,
+        facts: vision.facts, weights: vision.use(), tokenizer: model.tokenizer, compute: compute, reading: imageReading,
         cache: imageCache.map { ($0, model.number) })
     }
   }
@@ -51,7 +51,7 @@ extension SessionCore {
     for image in shown {
       switch image {
       case .source(let source): images.append(try encode(source.name, try ImagePipeline.read(source)))
-      case .encoded(let photo): images.append(pipeline.project(photo, selector: selector, timings: &timings))
+      case .encoded(let photo): images.append(try pipeline.project(photo, selector: selector, timings: &timings))
       }
       done += 1
     }

@@ -115,11 +115,9 @@ extension SessionCore {
     let noise = SessionCore.noise(width: answer.width, height: answer.height)
     var metrics = GenerationMetrics()
     let start = Clock.nanoseconds()
-    let picture = pipeline.vision.plan.processor.prepare(noise)
+    let picture = pipeline.facts.plan.processor.prepare(noise)
     metrics.timings.imageDecode = Clock.milliseconds(since: start)
-    let tiles = try translating("encoder") {
-      try pipeline.encode(picture, EncoderRequest(wantsScores: settings != nil))
-    }
+    let tiles = try pipeline.encode(picture, name: "noise", EncoderRequest(wantsScores: settings != nil))
     let photo = EncodedPhoto(
       name: "noise", bytes: [], frame: picture.layout.frame, tiles: tiles,
       decodeTime: metrics.timings.imageDecode,
@@ -128,7 +126,7 @@ extension SessionCore {
       settings?.lambda1 = SessionCore.lambda(keeping: answer.stageOneTokens, scores)
     }
     let selector = settings.map(OccamTokenSelector.init)
-    show(pipeline.project(photo, selector: selector))
+    show(try pipeline.project(photo, selector: selector))
     metrics.timings.imageEncode = Clock.milliseconds(since: start) - metrics.timings.imageDecode
     var prompt = Prompt()
     var generator = SeededGenerator(seed: 2)

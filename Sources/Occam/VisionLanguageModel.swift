@@ -15,8 +15,10 @@ public final class VisionLanguageModel: Sendable {
   public let projectorPath: String?
   public let kernel: String
   public let threads: Int
-  /// Bytes of all packed weights.
+  /// Bytes of all packed weights that stay in memory, mapped ones among them.
   public let weightsBytes: Int
+  /// Whether the vision model's weights are in memory now (`ModelOptions.lowMemory`).
+  package var holdsVisionWeights: Bool { parts.vision?.isLoaded ?? false }
   /// Bytes of weights that each decoded token reads.
   package var bytesPerDecodedToken: Int { parts.decoder.bytesPerToken }
   /// Milliseconds that loading took.
@@ -31,7 +33,8 @@ public final class VisionLanguageModel: Sendable {
   let notesSaid = SaidOnce()
 
   var decoder: any TextDecoder { parts.decoder }
-  var vision: VisionModel? { parts.vision }
+  /// nil for a text-only model.
+  var vision: VisionFacts? { parts.vision?.facts }
   var tokenizer: Tokenizer { parts.tokenizer }
   var chat: ChatFormat { parts.chat }
   /// Texts that end a reply of this chat format.
@@ -62,31 +65,26 @@ public final class VisionLanguageModel: Sendable {
     let threads = try VisionLanguageModel.threadCount(options)
     let kernels = try translating(path) { try KernelSet.named(options.kernel) }
     let team = WorkerTeam(threads: threads)
-    let isFused = files.projector === files.text
-    let textShare = VisionLanguageModel.textShare(files)
-    let loader = WeightLoader(file: files.text, kernels: kernels, team: team) { progress($0 * textShare) }
-    let decoder = try translating(path) { try ModelRegistry.textDecoder(loader) }
+    let weights = WeightSource(options, kernels, team)
+    // The shares of one file that holds both add up.
+    let (textShare, visionShare) = VisionLanguageModel.shares(files)
+    var textDone = 0.0
+    let decoder = try weights.decoder(files.text) { share in
+      textDone = share * textShare
+      progress(textDone)
+    }
     let tokenizer = try VisionLanguageModel.tokenizer(files.text, decoder.shape)
     let draft = try options.draftModel.map { draft throws(OccamError) in
-      try DraftModel(path: draft, for: path, tokenizer, kernels: kernels, team: team)
+      try DraftModel(path: draft, for: path, tokenizer, weights)
     }
-    var vision: VisionModel?
-    if let file = files.projector {
-      let loader =
-        isFused
-        ? loader : WeightLoader(file: file, kernels: kernels, team: team) { progress(textShare + $0 * (1 - textShare)) }
-      loader.requantizesFloats = options.encoderType.format
-      loader.reproduces = options.peerDifferences ?? options.visionLayout.differences
-      vision = try translating(path) {
-        let vision = try ModelRegistry.vision(loader)
-        return vision.planned(try vision.plan.limited(to: options.imageTokens))
-      }
+    let vision = try files.projector.map { file throws(OccamError) in
+      try VisionLanguageModel.vision(file, weights) { progress(min(textDone + $0 * visionShare, 1)) }
     }
     progress(1)
-    if let outputs = vision?.projector.outputs, outputs != decoder.shape.hidden {
+    if let outputs = vision?.facts.outputs, outputs != decoder.shape.hidden {
       throw .projector(files.projector?.subject ?? path, outputs: outputs, text: path, width: decoder.shape.hidden)
     }
-    let planes = vision?.planeProjectors.count ?? 0
+    let planes = vision?.facts.planes ?? 0
     guard vision == nil || planes == decoder.shape.injectedLayers else {
       throw OccamError(
         .mismatch, files.projector?.subject ?? path,
@@ -95,16 +93,17 @@ public final class VisionLanguageModel: Sendable {
     self.path = path
     projectorPath = files.projector.map { $0 === files.text ? path : $0.subject }
     let sidecar = try VisionLanguageModel.readSidecar(options, files)
-    let chat = try VisionLanguageModel.chatFormat(files.text, vision?.chat, tokenizer, given: options.chatTemplate)
+    let chat = try VisionLanguageModel.chatFormat(
+      files.text, vision?.facts.chat, tokenizer, given: options.chatTemplate)
     let hasTemplate = options.chatTemplate != nil || files.text.metadata["tokenizer.chat_template"] != nil
-    notes = files.notes
+    notes = files.notes + weights.takeNotes()
     parts = ModelParts(
       decoder: decoder, vision: vision, tokenizer: tokenizer, chat: chat,
-      chatStops: hasTemplate ? [] : vision?.chat.stops ?? [], sidecar: sidecar, kernels: kernels, team: team,
+      chatStops: hasTemplate ? [] : vision?.facts.chat.stops ?? [], sidecar: sidecar, kernels: kernels, team: team,
       facts: ModelFacts(
         files.text, hasVision: vision != nil, tokenizer, decoder.shape, chatTemplate: options.chatTemplate),
       draft: draft)
-    weightsBytes = decoder.weightBytes + (vision?.weightBytes ?? 0) + (draft?.decoder.weightBytes ?? 0)
+    weightsBytes = decoder.weightBytes + (vision?.keptBytes ?? 0) + (draft?.decoder.weightBytes ?? 0)
     kernel = kernels.name
     self.threads = team.threads
     loadMilliseconds = Clock.milliseconds(since: start)
@@ -136,10 +135,24 @@ public final class VisionLanguageModel: Sendable {
     return threads
   }
 
-  private static func textShare(_ files: ModelFiles) -> Double {
-    func size(_ file: GGUFFile?) -> Double { Double(file?.tensors.reduce(0) { $0 + $1.byteRange.count } ?? 0) }
-    guard let projector = files.projector, projector !== files.text else { return 1 }
-    return size(files.text) / max(size(files.text) + size(projector), 1)
+  /// In low memory nothing but its header is read now.
+  private static func vision(
+    _ file: GGUFFile, _ weights: WeightSource, _ progress: @escaping (Double) -> Void
+  ) throws(OccamError) -> VisionSource {
+    guard weights.options.lowMemory else { return VisionSource(try weights.vision(file, progress)) }
+    return VisionSource(try weights.visionFacts(file)) { () throws(OccamError) in
+      let vision = try weights.vision(file)
+      for note in weights.takeNotes() { Log.warning(note) }
+      return vision
+    }
+  }
+
+  /// What a file's share of its own bytes is of all bytes.
+  private static func shares(_ files: ModelFiles) -> (text: Double, vision: Double) {
+    func size(_ file: GGUFFile) -> Double { Double(file.tensors.reduce(0) { $0 + $1.byteRange.count }) }
+    guard let projector = files.projector, projector !== files.text else { return (1, 1) }
+    let text = size(files.text) / max(size(files.text) + size(projector), 1)
+    return (text, 1 - text)
   }
 
   static func tokenizer(_ file: GGUFFile, _ shape: TextShape) throws(OccamError) -> Tokenizer {

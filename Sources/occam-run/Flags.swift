@@ -102,7 +102,7 @@ enum Flags {
         [
           model.spec, projector.spec, sidecar.spec, chatTemplate.spec, encoderType.spec, imageMinTokens.spec,
           imageMaxTokens.spec,
-        ]),
+        ] + LoadingFlags.specs),
       .init(
         "Prompt",
         [
@@ -141,6 +141,9 @@ extension Arguments {
     options.imageMinTokens = self[Flags.imageMinTokens]
     options.imageMaxTokens = self[Flags.imageMaxTokens]
     options.draftModel = self[Flags.drafts.model]
+    options.packCache = self[LoadingFlags.packCache]
+    options.packCacheBytes = value(LoadingFlags.packCacheSize) << 20
+    options.lowMemory = self[LoadingFlags.lowMemory]
     return options
   }
 

@@ -151,6 +151,9 @@ extension Arguments {
     var options = ModelOptions(threads: self[ServeFlags.threads], sidecar: self[ServeFlags.sidecar])
     options.imageMinTokens = self[ServeFlags.imageMinTokens]
     options.imageMaxTokens = self[ServeFlags.imageMaxTokens]
+    options.packCache = self[LoadingFlags.packCache]
+    options.packCacheBytes = value(LoadingFlags.packCacheSize) << 20
+    options.lowMemory = self[LoadingFlags.lowMemory]
     options.chatTemplate = self[ServeFlags.chatTemplate]
     options.draftModel = self[ServeFlags.drafts.model]
     if let path = self[ServeFlags.chatTemplateFile] {

@@ -92,9 +92,8 @@ enum ServeFlags {
         "Model",
         [
           model.spec, projector.spec, sidecar.spec, alias.spec, tags.spec, chatTemplate.spec, chatTemplateFile.spec,
-          imageMinTokens.spec, imageMaxTokens.spec, threads.spec, context.spec, keyFormat.spec,
-          valueFormat.spec,
-        ]),
+          imageMinTokens.spec, imageMaxTokens.spec, threads.spec, context.spec, keyFormat.spec, valueFormat.spec,
+        ] + LoadingFlags.specs),
       .init(
         "Listening",
         [

@@ -85,7 +85,8 @@ final class ToolProcess {
     try waiting("'\(text)' on stderr") { error.contains(text) }
   }
 
-  func interrupt() { kill(identifier, SIGINT) }
+  func interrupt() { send(SIGINT) }
+  func send(_ signal: Int32) { kill(identifier, signal) }
 }
 
 /// A tool on a pseudo-terminal of 80 columns, as its user sees it.
@@ -193,7 +194,8 @@ private func spawn(
   let newSession: Int32 = 0x80  // POSIX_SPAWN_SETSID
   let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF) | (session ? newSession : 0)
   posix_spawnattr_setflags(&attributes, Int16(flags))
-  let command = BuiltTools.command(name)
+  // A program of the system's has its whole path.
+  let command = name.hasPrefix("/") ? [name] : BuiltTools.command(name)
   var words: [UnsafeMutablePointer<CChar>?] = (command + arguments).map { strdup($0) }
   // A crash shall be an exit code, not a page of backtrace.
   var variables: [UnsafeMutablePointer<CChar>?] = (["SWIFT_BACKTRACE=enable=no", "COLUMNS=80"] as [String]).map {
@@ -211,7 +213,8 @@ private func spawn(
   return identifier
 }
 
-private func waiting(_ what: String, until isDone: () -> Bool) throws {
+/// Returns when `isDone`; fails after two minutes.
+func waiting(_ what: String, until isDone: () -> Bool) throws {
   let start = Clock.nanoseconds()
   while !isDone() {
     if Clock.milliseconds(since: start) > 120_000 { throw TestFailure(description: "waited in vain for \(what)") }

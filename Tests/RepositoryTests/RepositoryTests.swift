@@ -44,6 +44,7 @@ import Testing
         "OccamKernelsNEONI8MM", "_Builtin_intrinsics.intel", "_Builtin_intrinsics.intel.cpuid",
       ]
     ),
+    ("Quant/PackCache", ["Glibc", "OccamCore"]),
     ("Quant/Quantizer", ["Glibc", "Synchronization", "OccamCore", "OccamGGUF", "OccamQuantFormats"]),
     (
       "Sources/Tensors",
@@ -61,7 +62,8 @@ import Testing
       "Sources/Occam",
       [
         "Glibc", "Dispatch", "Synchronization", "OccamCore", "OccamGGUF", "OccamTokenizer", "OccamImages",
-        "OccamQuantFormats", "OccamMatmul", "OccamTensors", "OccamPruning", "OccamModels", "OccamGrammar",
+        "OccamQuantFormats", "OccamMatmul", "OccamPackCache", "OccamTensors", "OccamPruning", "OccamModels",
+        "OccamGrammar",
       ]
     ),
     ("Sources/Grammar", ["Glibc", "OccamCore"]),

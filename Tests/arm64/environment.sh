@@ -57,6 +57,11 @@ done
 ln -s ../libexec/swift/lib/swift sysroot/usr/lib/swift
 ln -s ../libexec/swift/lib/swift_static sysroot/usr/lib/swift_static
 
+# Debian leaves out a library that the Testing module names, which would hold an overlay for Foundation's types.
+chroot sid /usr/libexec/swift/bin/clang --target=aarch64-linux-gnu -c -x c /dev/null -o /tmp/empty.o
+chroot sid /usr/libexec/swift/bin/llvm-ar rc /tmp/empty.a /tmp/empty.o
+mv sid/tmp/empty.a sysroot/usr/lib/aarch64-linux-gnu/lib_Testing_Foundation.a
+
 version=$(dpkg-deb -f packages/swiftlang_*.deb Version | cut -d- -f1)
 bundle=sdks/debian-arm64.artifactbundle
 mkdir -p "$bundle/debian-arm64" sid/cross sid/src sid/shared build

@@ -21,13 +21,11 @@ struct Bench {
     }
     baseline = OccamProcess.peakResidentBytes
     let progress = progress
-    var options = ModelOptions(threads: arguments[Flags.threads])
-    options.encoderType = arguments[Flags.encoderType] ?? .auto
-    options.imageMaxTokens = arguments[Flags.imageMaxTokens]
     model = try VisionLanguageModel(
-      path: try arguments.require(Flags.model), projector: arguments[Flags.projector], options: options
+      path: try arguments.require(Flags.model), projector: arguments[Flags.projector], options: arguments.modelOptions
     ) { progress.update("loading", Int($0 * 1000), of: 1000) }
     progress.finish()
+    for note in model.notes { Terminal.error("occam-bench: \(note)\n") }
     if photo != nil, model.projectorPath == nil {
       throw UsageError.invalid("--image needs a projector: none was given with --mmproj or found beside the model")
     }
@@ -98,6 +96,18 @@ struct Bench {
       .integer(model.threads), .text(test), .spread(Statistics.mean(rates), Statistics.deviation(rates), digits: 2),
       .number(rates.max() ?? 0, digits: 2), .number(Double(OccamProcess.peakResidentBytes) / 1_048_576, digits: 1),
     ]
+  }
+}
+
+extension Arguments {
+  var modelOptions: ModelOptions {
+    var options = ModelOptions(threads: self[Flags.threads])
+    options.encoderType = self[Flags.encoderType] ?? .auto
+    options.imageMaxTokens = self[Flags.imageMaxTokens]
+    options.packCache = self[LoadingFlags.packCache]
+    options.packCacheBytes = value(LoadingFlags.packCacheSize) << 20
+    options.lowMemory = self[LoadingFlags.lowMemory]
+    return options
   }
 }
 

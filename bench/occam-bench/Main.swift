@@ -98,7 +98,9 @@ enum Flags {
       .init(
         "Pruning",
         [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, stageOneTokens.spec, maxVisualTokens.spec]),
-      .init("Machine", [threads.spec, keyFormat.spec, valueFormat.spec, encoderType.spec, imageMaxTokens.spec]),
+      .init(
+        "Machine",
+        [threads.spec, keyFormat.spec, valueFormat.spec, encoderType.spec, imageMaxTokens.spec] + LoadingFlags.specs),
       .init("Output", [format.spec]),
     ],
     examples: [

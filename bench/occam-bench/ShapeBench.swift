@@ -36,7 +36,7 @@ struct ShapeBench {
     if let projector = model.projector, let size = wanted ?? shape.photo {
       photo = try ShapePhoto(
         text: model.text, projector: projector, width: size.width, height: size.height,
-        options: ShapeBench.modelOptions(arguments))
+        options: arguments.modelOptions)
     } else if wanted == nil {
       photo = nil
     } else {
@@ -44,8 +44,7 @@ struct ShapeBench {
     }
     plan = try MemoryPlan(
       text: model.text, projector: model.projector,
-      session: arguments.session,
-      options: ShapeBench.modelOptions(arguments), photo: photo)
+      session: arguments.session, options: arguments.modelOptions, photo: photo)
     if let photo, photo.tokens + ShapeBench.textTokens + ShapeBench.answerTokens > plan.contextLength {
       throw UsageError.invalid(
         "--photo \(photo.width)x\(photo.height): \(photo.tokens) tokens; \(shape.name) sees \(plan.contextLength)")
@@ -131,17 +130,10 @@ struct ShapeBench {
         + lines)
   }
 
-  private static func modelOptions(_ arguments: Arguments) -> ModelOptions {
-    var options = ModelOptions(threads: arguments[Flags.threads])
-    options.encoderType = arguments[Flags.encoderType] ?? .auto
-    options.imageMaxTokens = arguments[Flags.imageMaxTokens]
-    return options
-  }
-
   private func measure() throws -> ShapeResults {
     let baseline = OccamProcess.peakResidentBytes
     let loaded = try VisionLanguageModel(
-      text: model.text, projector: model.projector, options: ShapeBench.modelOptions(arguments)
+      text: model.text, projector: model.projector, options: arguments.modelOptions
     ) {
       progress.update("making weights", Int($0 * 1000), of: 1000)
     }

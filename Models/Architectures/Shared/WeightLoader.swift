@@ -37,18 +37,25 @@ package final class WeightLoader {
   private let total: Int
   private var done = 0
   private let arena: MemoryArena
+  /// Asked before anything is packed.
+  private let store: (any PackedWeightStore)?
+  /// All matrices so far, for the store.
+  private var packed: [PackedWeight] = []
   /// Names of tensors packed or copied.
   private var taken: Set<String> = []
   /// Tables that stay in the file, and their bytes.
   private var mapped: [String: Int] = [:]
 
-  /// - Parameter progress: called with the share of the file's tensor bytes taken so far, 0...1.
+  /// - Parameters:
+  ///   - store: what was packed from this file with these kernels before; see `keepPacked`.
+  ///   - progress: called with the share of the file's tensor bytes taken so far, 0...1.
   package init(
     file: GGUFFile, kernels: KernelSet, team: WorkerTeam, isDry: Bool = false,
-    progress: @escaping (Double) -> Void = { _ in }
+    store: (any PackedWeightStore)? = nil, progress: @escaping (Double) -> Void = { _ in }
   ) {
     self.file = file
     self.isDry = isDry
+    self.store = store
     self.kernels = kernels
     self.team = team
     self.progress = progress
@@ -63,6 +70,12 @@ package final class WeightLoader {
   }
 
   package func has(_ name: String) -> Bool { file.tensor(name) != nil }
+
+  /// The share of the file's tensor bytes taken so far, 0...1.
+  package var share: Double { min(Double(done) / Double(max(total, 1)), 1) }
+
+  /// Offers all that was packed to the store, once everything is loaded that will be.
+  package func keepPacked() { store?.keep(packed, team: team) }
 
   /// A weight matrix of shape [rows (outputs) x columns (inputs)]; ggml dimensions [columns, rows].
   package func matrix(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
@@ -88,15 +101,17 @@ package final class WeightLoader {
       for (index, (info, _)) in found.enumerated() { account(info, index == 0 ? matrix.byteCount : 0) }
       return matrix
     }
-    let sum = AlignedBuffer<Float>(count: rows * columns)
-    let part = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
-    for (info, format) in found {
-      withBytes(info) { stored in
-        if let source = stored.baseAddress { format.decode(source, count: rows * columns, into: part.pointer) }
+    let packed = try pack(names.joined(separator: " + "), .f32, rows: rows, columns: columns) { pack in
+      let sum = AlignedBuffer<Float>(count: rows * columns)
+      let part = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
+      for (info, format) in found {
+        withBytes(info) { stored in
+          if let source = stored.baseAddress { format.decode(source, count: rows * columns, into: part.pointer) }
+        }
+        for index in 0..<rows * columns { sum.pointer[index] += part.pointer[index] }
       }
-      for index in 0..<rows * columns { sum.pointer[index] += part.pointer[index] }
+      return try pack(UnsafeRawBufferPointer(sum.buffer))
     }
-    let packed = try pack(UnsafeRawBufferPointer(sum.buffer), .f32, rows: rows, columns: columns)
     for (index, (info, _)) in found.enumerated() { account(info, index == 0 ? packed.byteCount : 0) }
     return packed
   }
@@ -105,15 +120,17 @@ package final class WeightLoader {
   package func transposedMatrix(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
     let (info, format) = try require(name, [rows, columns])
     guard !isDry else { return try measured(info, .f32, rows: rows, columns: columns) }
-    let stored = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
-    withBytes(info) { bytes in
-      if let source = bytes.baseAddress { format.decode(source, count: rows * columns, into: stored.pointer) }
+    let packed = try pack("\(name) transposed", .f32, rows: rows, columns: columns) { pack in
+      let stored = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
+      withBytes(info) { bytes in
+        if let source = bytes.baseAddress { format.decode(source, count: rows * columns, into: stored.pointer) }
+      }
+      let turned = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
+      for row in 0..<rows {
+        for column in 0..<columns { turned.pointer[row * columns + column] = stored.pointer[column * rows + row] }
+      }
+      return try pack(UnsafeRawBufferPointer(turned.buffer))
     }
-    let turned = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
-    for row in 0..<rows {
-      for column in 0..<columns { turned.pointer[row * columns + column] = stored.pointer[column * rows + row] }
-    }
-    let packed = try pack(UnsafeRawBufferPointer(turned.buffer), .f32, rows: rows, columns: columns)
     account(info, packed.byteCount)
     return packed
   }
@@ -137,8 +154,10 @@ package final class WeightLoader {
     }
     let packed = try withBytes(info) { stored in
       try (0..<parts).map { part in
-        let own = WeightLoader.gathered(stored, of: rows * parts, part, parts, run: run)
-        return try pack(UnsafeRawBufferPointer(own.buffer), format, rows: rows, columns: columns)
+        try pack("\(name) part \(part) of \(parts) by \(run)", format, rows: rows, columns: columns) { pack in
+          let own = WeightLoader.gathered(stored, of: rows * parts, part, parts, run: run)
+          return try pack(UnsafeRawBufferPointer(own.buffer))
+        }
       }
     }
     account(info, packed.reduce(0) { $0 + $1.byteCount })
@@ -165,7 +184,9 @@ package final class WeightLoader {
       : try withBytes(info) { stored in
         try each { first, rows in
           let part = stored[first * info.bytesPerRow..<(first + rows) * info.bytesPerRow]
-          return try pack(UnsafeRawBufferPointer(rebasing: part), format, rows: rows, columns: columns)
+          return try pack("\(info.name) from \(first)", format, rows: rows, columns: columns) { pack in
+            try pack(UnsafeRawBufferPointer(rebasing: part))
+          }
         }
       }
     account(info, stacks.joined().reduce(0) { $0 + $1.byteCount })
@@ -187,17 +208,40 @@ package final class WeightLoader {
 
   private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {
     guard !isDry else { return try measured(info, format, rows: rows, columns: columns) }
-    let packed = try withBytes(info) { try pack($0, format, rows: rows, columns: columns) }
+    let packed = try pack(info.name, format, rows: rows, columns: columns) { pack in
+      try withBytes(info) { try pack($0) }
+    }
     account(info, packed.byteCount)
     return packed
   }
 
+  private typealias Packer = (UnsafeRawBufferPointer) throws -> PackedMatrix
+
+  /// What the store has, else what `source` gives to the packer, in rows of `format`.
+  /// - Parameter name: of these rows: the tensor's, and which part of it or what was made of it.
   private func pack(
-    _ stored: UnsafeRawBufferPointer, _ format: QuantFormat, rows: Int, columns: Int
+    _ name: String, _ format: QuantFormat, rows: Int, columns: Int, _ source: (Packer) throws -> PackedMatrix
   ) throws -> PackedMatrix {
-    try PackedMatrix(
-      rows: rows, columns: columns, format: target(format), source: stored, stored: format, limitsSums: true,
-      kernels: kernels, team: team, arena: arena)
+    let wanted = target(format)
+    if let store {
+      let kept = try PackedMatrix(
+        rows: rows, columns: columns, format: wanted, stored: format, limitsSums: true, kernels: kernels
+      ) { store.bytes("\(name), \($0)", count: $1) }
+      if let kept { return remember(name, kept) }
+    }
+    let packed = try source { stored in
+      try PackedMatrix(
+        rows: rows, columns: columns, format: wanted, source: stored, stored: format, limitsSums: true,
+        kernels: kernels, team: team, arena: arena)
+    }
+    return remember(name, packed)
+  }
+
+  private func remember(_ name: String, _ matrix: PackedMatrix) -> PackedMatrix {
+    if store != nil, let bytes = matrix.bytes {
+      packed.append(PackedWeight(name: "\(name), \(matrix.variant)", bytes: bytes))
+    }
+    return matrix
   }
 
   private func measured(
@@ -281,7 +325,7 @@ package final class WeightLoader {
     taken.insert(info.name)
     done += info.byteRange.count
     file.release(info)
-    progress(min(Double(done) / Double(max(total, 1)), 1))
+    progress(share)
   }
 
   /// Trailing dimensions of 1 are the same shape: ggml drops them.
@@ -306,36 +350,5 @@ package final class WeightLoader {
     var result = dimensions
     while result.count > 1, result.last == 1 { result.removeLast() }
     return result
-  }
-}
-
-/// Rows of an embedding table in the file's own format.
-package final class EmbeddingTable: Sendable {
-  private let file: GGUFFile
-  private let info: GGUFTensorInfo
-  private let format: QuantFormat
-  package let rows: Int
-  package let columns: Int
-
-  init(file: GGUFFile, info: GGUFTensorInfo, format: QuantFormat, rows: Int, columns: Int) {
-    self.file = file
-    self.info = info
-    self.format = format
-    self.rows = rows
-    self.columns = columns
-  }
-
-  /// Decodes row `index` into `columns` floats. The caller guarantees 0 <= index < rows.
-  package func decode(_ index: Int, into target: UnsafeMutablePointer<Float>) {
-    precondition(index >= 0 && index < rows, "EmbeddingTable: row out of range")
-    if let generator = file.generator {
-      return withUnsafeTemporaryAllocation(byteCount: info.bytesPerRow, alignment: 8) { row in
-        guard let base = row.baseAddress else { return }
-        generator.write(info, rows: index..<index + 1, into: base)
-        format.decode(base, count: columns, into: target)
-      }
-    }
-    guard let base = file.bytes(info).baseAddress else { return }
-    format.decodeRow(index, of: base, columns: columns, into: target)
   }
 }

@@ -1,6 +1,5 @@
 import OccamCore
 import OccamGGUF
-import OccamMatmul
 import OccamModels
 import OccamTokenizer
 
@@ -9,12 +8,8 @@ final class DraftModel: Sendable {
   let decoder: any TextDecoder
 
   /// - Throws: code `mismatch` if its vocabulary is not that of the model it is to guess for, which `main` names.
-  init(
-    path: String, for main: String, _ tokenizer: Tokenizer, kernels: KernelSet, team: WorkerTeam
-  ) throws(OccamError) {
-    let file = try DraftModel.open(path, for: main, tokenizer)
-    let loader = WeightLoader(file: file, kernels: kernels, team: team) { _ in }
-    decoder = try translating(path) { try ModelRegistry.textDecoder(loader) }
+  init(path: String, for main: String, _ tokenizer: Tokenizer, _ weights: WeightSource) throws(OccamError) {
+    decoder = try weights.decoder(try DraftModel.open(path, for: main, tokenizer)) { _ in }
   }
 
   /// The header tells whether it fits.
