@@ -122,7 +122,8 @@ def main():
     for (is_other, _, _, _), found in sorted(loops.items()):
         # Tails are found beside the main loop, and with it where it ends in two places.
         most = max(loop.adds for loop in found)
-        main_loop = min((loop for loop in found if 2 * loop.adds >= most), key=lambda loop: len(loop.body))
+        main_loop = min(
+            (loop for loop in found if 2 * loop.adds >= most), key=lambda loop: len(loop.body) / loop.adds)
         if is_other:
             if options.all:
                 print(main_loop.row())

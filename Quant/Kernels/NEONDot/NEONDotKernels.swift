@@ -17,11 +17,5 @@ package enum NEONDotKernels {
 
 private func integers(_ rounds: Int) -> (count: Int, check: Int) {
   let factor = vdupq_n_s8(1)
-  var sums = InlineArray<16, Words>(repeating: vdupq_n_s32(1))
-  for _ in 0..<rounds {
-    for i in 0..<16 { sums[i] = vdotq_s32(sums[i], factor, factor) }
-  }
-  var check = 0
-  for i in 0..<16 { check &+= Int(sums[i][0]) }
-  return (rounds &* 16 &* 16, check)
+  return chains(rounds, adds: 16) { vdotq_s32($0, factor, factor) }
 }

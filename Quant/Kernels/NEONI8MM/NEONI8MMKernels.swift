@@ -16,11 +16,5 @@ package enum NEONI8MMKernels {
 
 private func integers(_ rounds: Int) -> (count: Int, check: Int) {
   let factor = vdupq_n_s8(1)
-  var sums = InlineArray<16, Words>(repeating: vdupq_n_s32(1))
-  for _ in 0..<rounds {
-    for i in 0..<16 { sums[i] = vmmlaq_s32(sums[i], factor, factor) }
-  }
-  var check = 0
-  for i in 0..<16 { check &+= Int(sums[i][0]) }
-  return (rounds &* 16 &* 32, check)
+  return chains(rounds, adds: 32) { vmmlaq_s32($0, factor, factor) }
 }

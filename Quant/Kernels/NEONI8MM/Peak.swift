@@ -1,0 +1,1 @@
+../NEONDot/Peak.swift
