@@ -38,6 +38,15 @@ package final class MappedFile: @unchecked Sendable {
     if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
   }
 
+  /// Says that `range` (bytes from the file's start) will soon be read: the system fetches it while others compute.
+  package func willRead(_ range: Range<Int>) {
+    guard let base = bytes.baseAddress else { return }
+    let first = max(range.lowerBound, 0) / Int(getpagesize()) * Int(getpagesize())
+    let count = min(range.upperBound, bytes.count) - first
+    guard count > 0 else { return }
+    madvise(UnsafeMutableRawPointer(mutating: base) + first, count, MADV_WILLNEED)
+  }
+
   /// Drops the resident pages wholly inside `range` (bytes from the file's start), so that packed weights do not stand
   /// in memory twice. The content stays readable.
   package func release(_ range: Range<Int>) {

@@ -180,6 +180,11 @@ package final class GGUFFile: Sendable {
     return UnsafeRawBufferPointer(rebasing: bytes[tensor.byteRange])
   }
 
+  /// Lets the system fetch the bytes of a part while others are worked on.
+  package func willRead(_ range: Range<Int>, part: Int) {
+    if case .mapped(let file) = parts[part] { file.willRead(range) }
+  }
+
   /// Gives the tensor's pages back to the system once its content was packed; it stays readable.
   package func release(_ tensor: GGUFTensorInfo) {
     if case .mapped(let file) = parts[tensor.part] { file.release(tensor.byteRange) }

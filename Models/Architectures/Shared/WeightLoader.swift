@@ -37,6 +37,8 @@ package final class WeightLoader {
   private let total: Int
   private var done = 0
   private let arena: MemoryArena
+  /// Up to where each part of the file has been asked for.
+  private var askedFor: [Int: Int] = [:]
   /// Asked before anything is packed.
   private let store: (any PackedWeightStore)?
   /// All matrices so far, for the store.
@@ -101,7 +103,7 @@ package final class WeightLoader {
       for (index, (info, _)) in found.enumerated() { account(info, index == 0 ? matrix.byteCount : 0) }
       return matrix
     }
-    let packed = try pack(names.joined(separator: " + "), .f32, rows: rows, columns: columns) { pack in
+    let packed = try pack(names.joined(separator: " + "), of: found[0].0, .f32, rows: rows, columns: columns) { pack in
       let sum = AlignedBuffer<Float>(count: rows * columns)
       let part = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
       for (info, format) in found {
@@ -120,7 +122,7 @@ package final class WeightLoader {
   package func transposedMatrix(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
     let (info, format) = try require(name, [rows, columns])
     guard !isDry else { return try measured(info, .f32, rows: rows, columns: columns) }
-    let packed = try pack("\(name) transposed", .f32, rows: rows, columns: columns) { pack in
+    let packed = try pack("\(name) transposed", of: info, .f32, rows: rows, columns: columns) { pack in
       let stored = AlignedBuffer<Float>(count: rows * columns, zeroed: false)
       withBytes(info) { bytes in
         if let source = bytes.baseAddress { format.decode(source, count: rows * columns, into: stored.pointer) }
@@ -154,7 +156,8 @@ package final class WeightLoader {
     }
     let packed = try withBytes(info) { stored in
       try (0..<parts).map { part in
-        try pack("\(name) part \(part) of \(parts) by \(run)", format, rows: rows, columns: columns) { pack in
+        let name = "\(name) part \(part) of \(parts) by \(run)"
+        return try pack(name, of: info, format, rows: rows, columns: columns) { pack in
           let own = WeightLoader.gathered(stored, of: rows * parts, part, parts, run: run)
           return try pack(UnsafeRawBufferPointer(own.buffer))
         }
@@ -184,7 +187,7 @@ package final class WeightLoader {
       : try withBytes(info) { stored in
         try each { first, rows in
           let part = stored[first * info.bytesPerRow..<(first + rows) * info.bytesPerRow]
-          return try pack("\(info.name) from \(first)", format, rows: rows, columns: columns) { pack in
+          return try pack("\(info.name) from \(first)", of: info, format, rows: rows, columns: columns) { pack in
             try pack(UnsafeRawBufferPointer(rebasing: part))
           }
         }
@@ -208,7 +211,7 @@ package final class WeightLoader {
 
   private func pack(_ info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int) throws -> PackedMatrix {
     guard !isDry else { return try measured(info, format, rows: rows, columns: columns) }
-    let packed = try pack(info.name, format, rows: rows, columns: columns) { pack in
+    let packed = try pack(info.name, of: info, format, rows: rows, columns: columns) { pack in
       try withBytes(info) { try pack($0) }
     }
     account(info, packed.byteCount)
@@ -218,9 +221,12 @@ package final class WeightLoader {
   private typealias Packer = (UnsafeRawBufferPointer) throws -> PackedMatrix
 
   /// What the store has, else what `source` gives to the packer, in rows of `format`.
-  /// - Parameter name: of these rows: the tensor's, and which part of it or what was made of it.
+  /// - Parameters:
+  ///   - name: of these rows: the tensor's, and which part of it or what was made of it.
+  ///   - info: the tensor, or the first of several.
   private func pack(
-    _ name: String, _ format: QuantFormat, rows: Int, columns: Int, _ source: (Packer) throws -> PackedMatrix
+    _ name: String, of info: GGUFTensorInfo, _ format: QuantFormat, rows: Int, columns: Int,
+    _ source: (Packer) throws -> PackedMatrix
   ) throws -> PackedMatrix {
     let wanted = target(format)
     if let store {
@@ -229,6 +235,7 @@ package final class WeightLoader {
       ) { store.bytes("\(name), \($0)", count: $1) }
       if let kept { return remember(name, kept) }
     }
+    readAhead(info)
     let packed = try source { stored in
       try PackedMatrix(
         rows: rows, columns: columns, format: wanted, source: stored, stored: format, limitsSums: true,
@@ -269,6 +276,21 @@ package final class WeightLoader {
     }
     return try body(UnsafeRawBufferPointer(made.buffer))
   }
+
+  /// Has the system read what follows the tensor while this one is packed: files hold tensors about in the order in which
+  /// families ask for them.
+  private func readAhead(_ info: GGUFTensorInfo) {
+    let (start, end) = (info.byteRange.lowerBound, info.byteRange.upperBound + WeightLoader.aheadBytes)
+    let asked = askedFor[info.part] ?? 0
+    let isFar = asked < start || asked > end
+    // Half a window at a time: small tensors ask for nothing.
+    guard isFar || asked <= end - WeightLoader.aheadBytes / 2 else { return }
+    file.willRead(isFar ? start..<end : asked..<end, part: info.part)
+    askedFor[info.part] = end
+  }
+
+  /// A tenth of a second of a fast disk.
+  private static let aheadBytes = 64 << 20
 
   /// A vector (norm weight, bias) as floats.
   package func vector(_ name: String, count: Int) throws -> AlignedBuffer<Float> {
