@@ -146,9 +146,16 @@ struct MalformedFormatsTests {
       _ canvas: (Int, Int), _ frame: (Int, Int, Int, Int), flags: UInt8 = 0x80, before: [UInt8] = [],
       _ data: [UInt8] = [2, 2, 0x44, 0x01, 0]
     ) -> [UInt8] {
-      Array("GIF89a".utf8) + littleEndian(canvas.0, bytes: 2) + littleEndian(canvas.1, bytes: 2) + [flags, 0, 0]
-        + (flags & 0x80 != 0 ? [10, 20, 30, 40, 50, 60] : []) + before + [0x2C]
-        + [frame.0, frame.1, frame.2, frame.3].flatMap { littleEndian($0, bytes: 2) } + [0] + data + [0x3B]
+      var file = Array("GIF89a".utf8) + littleEndian(canvas.0, bytes: 2) + littleEndian(canvas.1, bytes: 2)
+      file += [flags, 0, 0]
+      if flags & 0x80 != 0 { file += [10, 20, 30, 40, 50, 60] }
+      file += before
+      file.append(0x2C)
+      for number in [frame.0, frame.1, frame.2, frame.3] { file += littleEndian(number, bytes: 2) }
+      file.append(0)
+      file += data
+      file.append(0x3B)
+      return file
     }
     // Clear, 0, end.
     let image = try decodeImage(gif((1, 1), (0, 0, 1, 1)), subject: "dot")
@@ -175,11 +182,14 @@ struct MalformedFormatsTests {
   @Test("BMP: sizes, depths, palettes")
   func bmpStructure() {
     func bmp(_ width: Int, _ height: Int, depth: Int = 24, method: Int = 0, _ pixels: [UInt8]) -> [UInt8] {
-      let header = [40, width, height].flatMap { littleEndian($0, bytes: 4) } + [1, 0] + littleEndian(depth, bytes: 2)
-      let rest = [method, 0, 0, 0, 0, 0].flatMap { littleEndian($0, bytes: 4) }
       let start = 54 + (depth <= 8 ? 4 << depth : 0)
-      return Array("BM".utf8) + [0, start + pixels.count, 0, start].dropFirst().flatMap { littleEndian($0, bytes: 4) }
-        + header + rest + [UInt8](repeating: 7, count: start - 54) + pixels
+      var file = Array("BM".utf8)
+      for number in [start + pixels.count, 0, start, 40, width, height] { file += littleEndian(number, bytes: 4) }
+      file += [1, 0]
+      file += littleEndian(depth, bytes: 2)
+      for number in [method, 0, 0, 0, 0, 0] { file += littleEndian(number, bytes: 4) }
+      file += [UInt8](repeating: 7, count: start - 54)
+      return file + pixels
     }
     #expect(outcome(bmp(1, 1, [1, 2, 3, 0])) == .image(1, 1))
     #expect(outcome(bmp(1, -1, [1, 2, 3, 0])) == .image(1, 1))

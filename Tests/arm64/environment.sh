@@ -23,8 +23,8 @@ rm -rf "$here"
 mkdir -p "$here"/{lists/partial,cache/archives/partial,packages,sysroot/usr/lib}
 cd "$here"
 # The mirror that this machine uses for Debian itself.
-mirror=${DEBIAN_MIRROR:-$(sed -nE 's/^(URIs:|deb( \[[^]]*\])?) *([^ ]*\/debian)\/?( .*|$)/\3/p' \
-  /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | head -1)}
+sources() { cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null || true; }
+mirror=${DEBIAN_MIRROR:-$(sources | sed -nE 's/^(URIs:|deb( \[[^]]*\])?) *([^ ]*\/debian)\/?( .*|$)/\3/p' | head -1)}
 [ -n "$mirror" ] || { echo "environment.sh: no Debian mirror in apt's sources; set DEBIAN_MIRROR" >&2 && exit 1; }
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 echo "deb [signed-by=$keyring] $mirror sid main" >sources.list
