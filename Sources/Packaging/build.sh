@@ -4,8 +4,7 @@
 #
 #   Sources/Packaging/build.sh [x86_64] [aarch64] [--output FOLDER]      (default: x86_64, into .build-packages/out)
 #
-# aarch64 is built in the environment of Tests/arm64, which needs root and Debian's archive. The same sources, compiler
-# and commit give the same bytes.
+# aarch64 is built in the environment of Tests/arm64, which needs root and Debian's archive.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
@@ -24,7 +23,7 @@ done
 
 tools=(occam-run occam-serve occam-bench occam-quantize occam-calibrate)
 version=$(sed -n 's/.*static let version = "\(.*\)"/\1/p' Sources/Core/Release.swift)
-# The time of the commit stands in archives, so that they are the same whenever they are made.
+# The time of the commit stands in archives, not that of making them.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SOURCE_DATE_EPOCH
 export TZ=UTC LC_ALL=C
