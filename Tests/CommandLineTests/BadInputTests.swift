@@ -162,7 +162,8 @@ import Testing
     let jpeg: [UInt8] =
       [0xFF, 0xD8, 0xFF, 0xC0, 0, 17, 8] + size + size + [3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1, 0xFF, 0xD9]
     try refusedPhoto(try DemoModel.file("huge.jpg", jpeg), "is too large: 20000x20000")
-    let chunk: [UInt8] = Array("IHDR".utf8) + [0, 0] + size + [0, 0] + size + [8, 2, 0, 0, 0]
+    let padded: [UInt8] = [0, 0] + size
+    let chunk: [UInt8] = Array("IHDR".utf8) + padded + padded + [8, 2, 0, 0, 0]
     let png: [UInt8] =
       [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A, 0, 0, 0, 13] + chunk + checksum(chunk)
     try refusedPhoto(try DemoModel.file("huge.png", png), "is too large: 20000x20000")
