@@ -79,11 +79,7 @@ enum Flags {
 
   static let threads = Flag<Int>.integer(
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
-  static let keyFormat = Flag<SessionOptions.CacheFormat>.choice(
-    "-ctk", "--cache-type-k", default: .f16, help: "format of the KV cache's keys")
-  static let valueFormat = Flag<SessionOptions.CacheFormat>.choice(
-    "-ctv", "--cache-type-v", default: .f16, help: "format of the KV cache's values, which take 4 bits better than keys"
-  )
+  static let cache = CacheFlags<SessionOptions.CacheFormat>(default: .f16)
 
   static let json = Flag<Bool>.toggle("--json", help: "one JSON object a line on stdout: tokens, then a summary")
   static let logprobs = Flag<Int>.integer(
@@ -122,7 +118,7 @@ enum Flags {
           prune.spec, visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, maxVisualTokens.spec,
           kvPolicy.spec, keepMap.spec, visionLayout.spec,
         ]),
-      .init("Machine", [threads.spec, keyFormat.spec, valueFormat.spec]),
+      .init("Machine", [threads.spec] + cache.specs),
       .init("Output", [json.spec, logprobs.spec, verbose.spec, quiet.spec, dryRun.spec, inspect.spec]),
     ],
     pages: [.init(helpEnvironment) { OccamEnvironment.help }],
@@ -166,8 +162,8 @@ extension Arguments {
   func sessionOptions() throws(UsageError) -> SessionOptions {
     let context = self[Flags.context] ?? 0
     var options = SessionOptions(
-      contextLength: context == 0 ? nil : context, keyFormat: value(Flags.keyFormat),
-      valueFormat: value(Flags.valueFormat))
+      contextLength: context == 0 ? nil : context, keyFormat: value(Flags.cache.keys),
+      valueFormat: value(Flags.cache.values))
     options.images.isStrict = self[Flags.strictImages]
     if let name = self[Flags.background] {
       guard let colour = ImageReading.background(named: name) else {

@@ -200,8 +200,8 @@ extension Arguments {
     options.defaults.speculation.minProbability = value(ServeFlags.drafts.minProbability)
     let context = value(ServeFlags.context)
     options.session = SessionOptions(
-      contextLength: context == 0 ? nil : context, keyFormat: value(ServeFlags.keyFormat),
-      valueFormat: value(ServeFlags.valueFormat))
+      contextLength: context == 0 ? nil : context, keyFormat: value(ServeFlags.cache.keys),
+      valueFormat: value(ServeFlags.cache.values))
     if !self[ServeFlags.noPage] { options.page = PackageResources.index_html }
     return options
   }

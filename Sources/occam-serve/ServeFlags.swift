@@ -62,11 +62,7 @@ enum ServeFlags {
   static let context = Flag<Int>.integer(
     "-c", "--ctx-size", in: 0...Int(Int32.max), default: 0,
     help: "positions of a conversation at most, 0: as trained; a ceiling, not an allocation")
-  static let keyFormat = Flag<SessionOptions.CacheFormat>.choice(
-    "-ctk", "--cache-type-k", default: .f16, help: "format of the KV cache's keys")
-  static let valueFormat = Flag<SessionOptions.CacheFormat>.choice(
-    "-ctv", "--cache-type-v", default: .f16, help: "format of the KV cache's values, which take 4 bits better than keys"
-  )
+  static let cache = CacheFlags<SessionOptions.CacheFormat>(default: .f16)
   static let tokens = Flag<Int>.integer(
     "-n", "--predict", "--n-predict", in: -1...Int(Int32.max), default: -1,
     help: "tokens to generate at most where a request does not say, -1: no limit")
@@ -92,8 +88,8 @@ enum ServeFlags {
         "Model",
         [
           model.spec, projector.spec, sidecar.spec, alias.spec, tags.spec, chatTemplate.spec, chatTemplateFile.spec,
-          imageMinTokens.spec, imageMaxTokens.spec, threads.spec, context.spec, keyFormat.spec, valueFormat.spec,
-        ] + LoadingFlags.specs),
+          imageMinTokens.spec, imageMaxTokens.spec, threads.spec, context.spec,
+        ] + cache.specs + LoadingFlags.specs),
       .init(
         "Listening",
         [

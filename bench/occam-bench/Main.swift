@@ -41,7 +41,7 @@ extension Main {
 
 extension Arguments {
   var session: SessionOptions {
-    SessionOptions(keyFormat: value(Flags.keyFormat), valueFormat: value(Flags.valueFormat))
+    SessionOptions(keyFormat: value(Flags.cache.keys), valueFormat: value(Flags.cache.values))
   }
 }
 
@@ -60,11 +60,7 @@ enum Flags {
   static let repetitions = Flag<Int>.integer("-r", "--repetitions", in: 1...1000, default: 5, help: "runs of each test")
   static let threads = Flag<Int>.integer(
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
-  static let keyFormat = Flag<SessionOptions.CacheFormat>.choice(
-    "-ctk", "--cache-type-k", default: .f16, help: "format of the KV cache's keys")
-  static let valueFormat = Flag<SessionOptions.CacheFormat>.choice(
-    "-ctv", "--cache-type-v", default: .f16, help: "format of the KV cache's values, which take 4 bits better than keys"
-  )
+  static let cache = CacheFlags<SessionOptions.CacheFormat>(default: .f16)
   static let encoderType = Flag<ModelOptions.EncoderType>.choice(
     "--encoder-type", default: .auto, help: "format of the encoder's float weights")
   static let imageMaxTokens = Flag<Int>.integer(
@@ -100,7 +96,7 @@ enum Flags {
         [visualBudget.spec, lambda1.spec, lambda2.spec, pruneLayer.spec, stageOneTokens.spec, maxVisualTokens.spec]),
       .init(
         "Machine",
-        [threads.spec, keyFormat.spec, valueFormat.spec, encoderType.spec, imageMaxTokens.spec] + LoadingFlags.specs),
+        [threads.spec, encoderType.spec, imageMaxTokens.spec] + cache.specs + LoadingFlags.specs),
       .init("Output", [format.spec]),
     ],
     examples: [

@@ -75,11 +75,7 @@ enum Flags {
 
   static let threads = Flag<Int>.integer(
     "-t", "--threads", in: 1...256, help: "compute threads (default: usable cores)")
-  static let keyFormat = Flag<SessionOptions.CacheFormat>.choice(
-    "-ctk", "--cache-type-k", default: .f16, help: "format of the KV cache's keys")
-  static let valueFormat = Flag<SessionOptions.CacheFormat>.choice(
-    "-ctv", "--cache-type-v", default: .f16, help: "format of the KV cache's values, which take 4 bits better than keys"
-  )
+  static let cache = CacheFlags<SessionOptions.CacheFormat>(default: .f16)
 
   static let results = Flag<String>.file(
     "--results", help: "append every answer as a JSON line; what the file holds already is not asked again")
@@ -110,7 +106,7 @@ enum Flags {
           methods.spec, methodBudget.spec, matchBudget.spec, calibrate.spec, calibrateLimit.spec, stageOne.spec,
           meanLambda1.spec, meanLambda2.spec, seed.spec, noBaseline.spec,
         ]),
-      .init("Machine", [threads.spec, keyFormat.spec, valueFormat.spec]),
+      .init("Machine", [threads.spec] + cache.specs),
       .init("Output", [results.spec, format.spec, quiet.spec]),
     ],
     examples: [
@@ -134,8 +130,8 @@ extension Arguments {
   var sessionOptions: SessionOptions {
     let context = self[Flags.context] ?? 0
     return SessionOptions(
-      contextLength: context == 0 ? nil : context, keyFormat: value(Flags.keyFormat),
-      valueFormat: value(Flags.valueFormat))
+      contextLength: context == 0 ? nil : context, keyFormat: value(Flags.cache.keys),
+      valueFormat: value(Flags.cache.values))
   }
 
   func types() throws(UsageError) -> Set<QuestionType>? {

@@ -85,7 +85,7 @@ struct Evaluation {
     let options = [
       "encoder=\((arguments[Flags.encoderType] ?? .auto).rawValue)",
       "layout=\((arguments[Flags.visionLayout] ?? .reference).rawValue)",
-      "keys=\(arguments.value(Flags.keyFormat).rawValue)", "values=\(arguments.value(Flags.valueFormat).rawValue)",
+      "keys=\(arguments.value(Flags.cache.keys).rawValue)", "values=\(arguments.value(Flags.cache.values).rawValue)",
       "tokens=\(arguments[Flags.answerTokens] ?? 64)",
     ]
     return try ResultsFile(path: path, run: try RunIdentity.line(model: model, options: options))
